@@ -1,0 +1,74 @@
+//! The tables that are reached through diesel's query builder. The ledger's own (`accounts`, `holds`, `settlements`,
+//! `transfers`, `lines`) are written only by [`crate::ledger`], with statements of their own; they stand here for reading.
+#![expect(missing_docs, reason = "columns are documented where they are made, in migrations/")]
+
+diesel::table! {
+    accounts (id) { id -> BigInt, kind -> Text, posted -> BigInt, held -> BigInt, seq -> BigInt, }
+}
+
+diesel::table! {
+    tenants (id) { id -> BigInt, name -> Text, suspended_at -> Nullable<BigInt>, created_at -> BigInt, }
+}
+
+diesel::table! {
+    keys (id) {
+        id -> Text,
+        tenant -> BigInt,
+        name -> Text,
+        hash -> Text,
+        last_four -> Text,
+        models -> Nullable<Text>,
+        console -> Text,
+        expires_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    channels (id) {
+        id -> BigInt,
+        name -> Text,
+        kind -> Text,
+        base_url -> Text,
+        sealed_key -> Nullable<Binary>,
+        priority -> BigInt,
+        weight -> BigInt,
+        enabled -> Bool,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    channel_models (channel, model) { channel -> BigInt, model -> Text, upstream -> Text, }
+}
+
+diesel::table! {
+    prices (version) {
+        version -> BigInt,
+        model -> Nullable<Text>,
+        prompt -> BigInt,
+        completion -> BigInt,
+        image -> BigInt,
+        sizes -> Text,
+        basis -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    facts (name) { name -> Text, value -> Binary, }
+}
+
+diesel::table! {
+    epoch (id) { id -> BigInt, value -> BigInt, }
+}
+
+diesel::table! {
+    processes (id) { id -> Binary, role -> Text, started_at -> BigInt, seen_at -> BigInt, }
+}
+
+diesel::joinable!(keys -> tenants (tenant));
+diesel::joinable!(channel_models -> channels (channel));
+diesel::allow_tables_to_appear_in_same_query!(tenants, keys, accounts);
+diesel::allow_tables_to_appear_in_same_query!(channels, channel_models);

@@ -1,0 +1,26 @@
+//! Facts of this installation, kept by name in the database.
+
+use diesel::prelude::*;
+
+use crate::db::schema::facts::dsl;
+use crate::db::{Connection, DbError};
+
+/// The currency of every amount; fixed at the first migration.
+pub(crate) const CURRENCY: &str = "currency";
+/// The key of the Secret Keys' tags, sealed.
+pub(crate) const TAG_KEY: &str = "tag_key";
+/// A known text, sealed: whether `XIAOYI_SECRET_KEY` is the right one.
+pub(crate) const SECRET_CHECK: &str = "secret_check";
+/// Below this request id every hold is settled.
+pub(crate) const SETTLED_BELOW: &str = "settled_below";
+
+/// A fact's value, if it is known.
+pub(crate) fn read(connection: &mut Connection, name: &str) -> Result<Option<Vec<u8>>, DbError> {
+    Ok(dsl::facts.find(name).select(dsl::value).first(connection).optional()?)
+}
+
+/// Sets a fact.
+pub(crate) fn write(connection: &mut Connection, name: &str, value: &[u8]) -> Result<(), DbError> {
+    diesel::replace_into(dsl::facts).values((dsl::name.eq(name), dsl::value.eq(value))).execute(connection)?;
+    Ok(())
+}

@@ -1,0 +1,288 @@
+//! The rows that an audit reads, and what must be true of each.
+
+use super::{BigInt, Binary, Nullable, NullableText, QueryableByName, Text, Violation, hexadecimal, is_customer, sides_fit, unknown_word};
+use crate::money::Amount;
+use crate::price::cost_of_tokens;
+
+pub(super) const ACCOUNTS: &str = "SELECT a.id, a.posted, a.seq, \
+    (SELECT l.seq FROM lines l WHERE l.account = a.id ORDER BY l.seq DESC LIMIT 1) AS newest, \
+    (SELECT l.balance FROM lines l WHERE l.account = a.id ORDER BY l.seq DESC LIMIT 1) AS newest_balance \
+    FROM accounts a WHERE a.kind = 'customer' ORDER BY a.id";
+
+pub(super) const LINES: &str = "SELECT l.account, l.seq, l.transfer, l.delta, l.prev_seq, l.prev_balance, l.balance, p.balance AS before, \
+    t.kind, t.debit, t.credit, t.amount FROM lines l \
+    LEFT JOIN lines p ON p.account = l.account AND p.seq = l.seq - 1 \
+    LEFT JOIN transfers t ON t.id = l.transfer \
+    WHERE l.account = ? AND l.seq > ? ORDER BY l.seq LIMIT ?";
+
+pub(super) const TRANSFERS: &str = "SELECT t.id, t.kind, t.debit, t.credit, t.amount, \
+    (SELECT count(*) FROM lines l WHERE l.transfer = t.id) AS line_count, \
+    s.outcome, s.amount AS settled, h.account AS holder, \
+    r.amount AS reversed_amount, r.debit AS reversed_debit \
+    FROM transfers t LEFT JOIN settlements s ON s.request_id = t.request_id LEFT JOIN holds h ON h.request_id = t.request_id \
+    LEFT JOIN transfers r ON r.id = t.reverses \
+    WHERE t.id > ? ORDER BY t.id LIMIT ?";
+
+pub(super) const SETTLEMENTS: &str = "SELECT s.request_id, s.outcome, s.amount, t.amount AS transferred, \
+    c.prompt_cost + c.completion_cost + c.image_cost - c.written_off AS charged, c.written_off, w.amount AS write_off \
+    FROM settlements s LEFT JOIN holds h ON h.request_id = s.request_id \
+    LEFT JOIN transfers t ON t.id = s.request_id AND t.kind = 'capture' \
+    LEFT JOIN charges c ON c.account = h.account AND c.request_id = s.request_id \
+    LEFT JOIN transfers w ON w.kind = 'write_off' AND w.request_id = s.request_id \
+    WHERE s.request_id > ? ORDER BY s.request_id LIMIT ?";
+
+pub(super) const CHARGES: &str = "SELECT s.request_id, c.basis, c.prompt_tokens, c.completion_tokens, c.upstream_prompt, c.upstream_completion, \
+    c.images, c.prompt_price, c.completion_price, c.image_price, c.prompt_cost, c.completion_cost, c.image_cost, \
+    h.price_version AS held_at, c.price_version, p.prompt AS listed_prompt, p.completion AS listed_completion \
+    FROM settlements s JOIN holds h ON h.request_id = s.request_id \
+    JOIN charges c ON c.account = h.account AND c.request_id = s.request_id \
+    LEFT JOIN prices p ON p.version = c.price_version \
+    WHERE s.request_id > ? ORDER BY s.request_id LIMIT ?";
+
+pub(super) const HOLDS: &str = "SELECT h.request_id, h.expires_at, \
+    CASE WHEN EXISTS (SELECT 1 FROM settlements s WHERE s.request_id = h.request_id) THEN 0 ELSE 1 END AS open \
+    FROM holds h WHERE h.request_id > ? ORDER BY h.request_id LIMIT ?";
+
+pub(super) const HELD: &str = "SELECT a.id, a.held, COALESCE(o.total, 0) AS open FROM accounts a \
+    LEFT JOIN (SELECT h.account, SUM(h.amount) AS total FROM holds h WHERE h.request_id >= ? \
+    AND NOT EXISTS (SELECT 1 FROM settlements s WHERE s.request_id = h.request_id) GROUP BY h.account) o ON o.account = a.id \
+    WHERE a.kind = 'customer' AND a.held <> COALESCE(o.total, 0) ORDER BY a.id LIMIT 1000";
+
+pub(super) const SUM: &str = "SELECT (SELECT COALESCE(SUM(posted), 0) FROM accounts) AS customers, \
+    COALESCE(SUM(CASE WHEN credit < ? THEN amount ELSE 0 END - CASE WHEN debit < ? THEN amount ELSE 0 END), 0) AS house FROM transfers";
+
+#[derive(QueryableByName)]
+pub(super) struct LineCheck {
+    #[diesel(sql_type = BigInt)]
+    account: i64,
+    #[diesel(sql_type = BigInt)]
+    pub(super) seq: i64,
+    #[diesel(sql_type = Binary)]
+    transfer: Vec<u8>,
+    #[diesel(sql_type = BigInt)]
+    delta: i64,
+    #[diesel(sql_type = BigInt)]
+    prev_seq: i64,
+    #[diesel(sql_type = BigInt)]
+    prev_balance: i64,
+    #[diesel(sql_type = BigInt)]
+    balance: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    before: Option<i64>,
+    #[diesel(sql_type = NullableText)]
+    kind: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    debit: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    credit: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    amount: Option<i64>,
+}
+
+impl LineCheck {
+    pub(super) fn violation(&self, expected_seq: i64) -> Option<Violation> {
+        let chained = if self.seq == 0 {
+            self.delta == 0 && self.balance == 0 && self.prev_seq == 0 && self.prev_balance == 0
+        } else {
+            self.prev_seq == self.seq - 1
+                && self.before == Some(self.prev_balance)
+                && self.prev_balance.checked_add(self.delta) == Some(self.balance)
+        };
+        // The customer's side of its transfer, with the right sign.
+        let mirrored = match (self.debit, self.credit, self.amount) {
+            (Some(debit), Some(credit), Some(amount)) if debit != credit => {
+                (debit == self.account && self.delta == -amount) || (credit == self.account && self.delta == amount)
+            }
+            (Some(debit), Some(_), Some(0)) => debit == self.account && self.delta == 0,
+            _ => false,
+        };
+        if self.seq == expected_seq && chained && mirrored && self.balance >= 0 {
+            return None;
+        }
+        Some(Violation {
+            check: "line_follows_line_and_transfer",
+            subject: format!("account {} line {}", self.account, self.seq),
+            detail: format!(
+                "expected line {expected_seq}; delta {}, balance {} after {} (stored before: {:?}); transfer {} is {} of {:?}",
+                self.delta,
+                self.balance,
+                self.prev_balance,
+                self.before,
+                hexadecimal(&self.transfer),
+                unknown_word(self.kind.as_ref()),
+                self.amount
+            ),
+        })
+    }
+}
+
+#[derive(QueryableByName)]
+pub(super) struct TransferCheck {
+    #[diesel(sql_type = Binary)]
+    pub(super) id: Vec<u8>,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = BigInt)]
+    debit: i64,
+    #[diesel(sql_type = BigInt)]
+    credit: i64,
+    #[diesel(sql_type = BigInt)]
+    amount: i64,
+    #[diesel(sql_type = BigInt)]
+    line_count: i64,
+    #[diesel(sql_type = NullableText)]
+    outcome: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    settled: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    holder: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    reversed_amount: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    reversed_debit: Option<i64>,
+}
+
+impl TransferCheck {
+    pub(super) fn violation(&self) -> Option<Violation> {
+        let customer_sides = i64::from(is_customer(self.debit) || is_customer(self.credit));
+        let settled = match self.kind.as_str() {
+            "capture" => {
+                self.outcome.as_deref() == Some("captured") && self.settled == Some(self.amount) && self.holder == Some(self.debit)
+            }
+            "write_off" => self.outcome.as_deref() == Some("captured"),
+            "reversal" => self.reversed_amount == Some(self.amount) && self.reversed_debit == Some(self.credit),
+            _ => true,
+        };
+        if self.line_count == customer_sides && settled && sides_fit(&self.kind, self.debit, self.credit) {
+            return None;
+        }
+        Some(Violation {
+            check: "transfer_has_its_line_and_settlement",
+            subject: format!("transfer {}", hexadecimal(&self.id)),
+            detail: format!(
+                "{} of {} from account {} to {}: {} lines (should be {customer_sides}), settlement {} of {:?}",
+                self.kind,
+                self.amount,
+                self.debit,
+                self.credit,
+                self.line_count,
+                unknown_word(self.outcome.as_ref()),
+                self.settled
+            ),
+        })
+    }
+}
+
+#[derive(QueryableByName)]
+pub(super) struct SettlementCheck {
+    #[diesel(sql_type = Binary)]
+    pub(super) request_id: Vec<u8>,
+    #[diesel(sql_type = Text)]
+    outcome: String,
+    #[diesel(sql_type = BigInt)]
+    amount: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    transferred: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    charged: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    written_off: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    write_off: Option<i64>,
+}
+
+impl SettlementCheck {
+    pub(super) fn violation(&self) -> Option<Violation> {
+        let fits = if self.outcome == "captured" {
+            self.transferred.unwrap_or(0) == self.amount
+                && self.charged == Some(self.amount)
+                && self.write_off.unwrap_or(0) == self.written_off.unwrap_or(0)
+        } else {
+            self.amount == 0 && self.transferred.is_none() && self.charged.is_none() && self.write_off.is_none()
+        };
+        if fits {
+            return None;
+        }
+        Some(Violation {
+            check: "settlement_is_transferred_and_explained",
+            subject: format!("request {}", hexadecimal(&self.request_id)),
+            detail: format!(
+                "{} with {}: transferred {:?}, explained {:?}, written off {:?} of {:?}",
+                self.outcome, self.amount, self.transferred, self.charged, self.write_off, self.written_off
+            ),
+        })
+    }
+}
+
+#[derive(QueryableByName)]
+pub(super) struct ChargeCheck {
+    #[diesel(sql_type = Binary)]
+    pub(super) request_id: Vec<u8>,
+    #[diesel(sql_type = Text)]
+    basis: String,
+    #[diesel(sql_type = BigInt)]
+    prompt_tokens: i64,
+    #[diesel(sql_type = BigInt)]
+    completion_tokens: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    upstream_prompt: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    upstream_completion: Option<i64>,
+    #[diesel(sql_type = BigInt)]
+    images: i64,
+    #[diesel(sql_type = BigInt)]
+    prompt_price: i64,
+    #[diesel(sql_type = BigInt)]
+    completion_price: i64,
+    #[diesel(sql_type = BigInt)]
+    image_price: i64,
+    #[diesel(sql_type = BigInt)]
+    prompt_cost: i64,
+    #[diesel(sql_type = BigInt)]
+    completion_cost: i64,
+    #[diesel(sql_type = BigInt)]
+    image_cost: i64,
+    #[diesel(sql_type = BigInt)]
+    held_at: i64,
+    #[diesel(sql_type = BigInt)]
+    price_version: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    listed_prompt: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    listed_completion: Option<i64>,
+}
+
+impl ChargeCheck {
+    pub(super) fn violation(&self) -> Option<Violation> {
+        let (prompt, completion) = match self.basis.as_str() {
+            "upstream" => (self.upstream_prompt.unwrap_or(-1), self.upstream_completion.unwrap_or(-1)),
+            _ => (self.prompt_tokens, self.completion_tokens),
+        };
+        let cost = |tokens, price| cost_of_tokens(tokens, Amount::from_nanos(price)).map(Amount::nanos);
+        let adds_up = cost(prompt, self.prompt_price) == Some(self.prompt_cost)
+            && cost(completion, self.completion_price) == Some(self.completion_cost)
+            && self.images.checked_mul(self.image_price) == Some(self.image_cost);
+        // A call for images pays no tokens.
+        let as_listed = (self.listed_prompt == Some(self.prompt_price) && self.listed_completion == Some(self.completion_price))
+            || (self.listed_prompt.is_some() && self.prompt_price == 0 && self.completion_price == 0);
+        if adds_up && as_listed && self.held_at == self.price_version {
+            return None;
+        }
+        Some(Violation {
+            check: "charge_adds_up",
+            subject: format!("request {}", hexadecimal(&self.request_id)),
+            detail: format!(
+                "{prompt} tokens at {} = {}, {completion} at {} = {}, {} images at {} = {}; price version {} (held at {})",
+                self.prompt_price,
+                self.prompt_cost,
+                self.completion_price,
+                self.completion_cost,
+                self.images,
+                self.image_price,
+                self.image_cost,
+                self.price_version,
+                self.held_at
+            ),
+        })
+    }
+}

@@ -1,0 +1,310 @@
+//! What each operation does. Pure: it sees the rows that the batch touches and gives the rows to write. The database's constraints
+//! stand behind every decision made here.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::operation::{
+    Capture, Captured, Charge, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, SettlementOutcome, TopUp, TopUpDecision,
+};
+use super::{CASH, LedgerError, REVENUE, WRITE_OFF};
+use crate::id::{RequestId, TenantId, TransferId};
+use crate::money::Amount;
+
+/// A customer's account as the batch sees it: what the database had, and what the operations before this one made of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct AccountRow {
+    pub(super) posted: Amount,
+    pub(super) held: Amount,
+    pub(super) seq: i64,
+    pub(super) changed: bool,
+}
+
+/// A hold, and its settlement if it has one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HoldRow {
+    pub(super) account: TenantId,
+    pub(super) amount: Amount,
+    pub(super) settlement: Option<Settlement>,
+}
+
+/// A capture's transfers, as a reversal needs them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CaptureRow {
+    pub(super) account: TenantId,
+    pub(super) paid: Amount,
+    pub(super) written_off: Option<(TransferId, Amount)>,
+    pub(super) reversed: bool,
+}
+
+/// What the decisions of a batch need to know. A key with `None` was looked for and is not there.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) accounts: BTreeMap<TenantId, Option<AccountRow>>,
+    pub(super) holds: HashMap<RequestId, Option<HoldRow>>,
+    pub(super) top_ups: HashMap<(TenantId, String), Option<(TransferId, Amount)>>,
+    pub(super) captures: HashMap<RequestId, Option<CaptureRow>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TransferKind {
+    TopUp,
+    Capture,
+    WriteOff,
+    Reversal,
+}
+
+impl TransferKind {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::TopUp => "top_up",
+            Self::Capture => "capture",
+            Self::WriteOff => "write_off",
+            Self::Reversal => "reversal",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Transfer {
+    pub(super) id: TransferId,
+    pub(super) kind: TransferKind,
+    pub(super) debit: i64,
+    pub(super) credit: i64,
+    pub(super) amount: Amount,
+    pub(super) request_id: Option<RequestId>,
+    pub(super) reverses: Option<TransferId>,
+    pub(super) reference: Option<String>,
+    pub(super) note: Option<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) account: TenantId,
+    pub(super) seq: i64,
+    pub(super) transfer: TransferId,
+    pub(super) delta: i64,
+    pub(super) prev_balance: Amount,
+    pub(super) balance: Amount,
+}
+
+#[derive(Debug)]
+pub(super) struct ChargeRow {
+    pub(super) account: TenantId,
+    pub(super) request_id: RequestId,
+    pub(super) charge: Charge,
+    pub(super) written_off: Amount,
+}
+
+/// The rows that a batch writes; changed accounts are marked in the [`State`].
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    pub(super) holds: Vec<Hold>,
+    pub(super) settlements: Vec<(RequestId, Settlement)>,
+    pub(super) transfers: Vec<Transfer>,
+    pub(super) lines: Vec<Line>,
+    pub(super) charges: Vec<ChargeRow>,
+}
+
+impl Effects {
+    pub(super) fn is_empty(&self) -> bool {
+        self.holds.is_empty() && self.settlements.is_empty() && self.transfers.is_empty()
+    }
+}
+
+/// Decides one operation. On an error neither `state` nor `effects` has changed.
+pub(super) fn decide(state: &mut State, effects: &mut Effects, operation: Operation) -> Result<Outcome, LedgerError> {
+    match operation {
+        Operation::Hold(hold) => decide_hold(state, effects, hold).map(Outcome::Hold),
+        Operation::Capture(capture) => decide_capture(state, effects, *capture),
+        Operation::End(request_id, ended) => decide_end(state, effects, request_id, ended),
+        Operation::TopUp(top_up) => decide_top_up(state, effects, top_up).map(Outcome::TopUp),
+        Operation::ReverseCapture(request_id) => decide_reversal(state, effects, request_id).map(Outcome::Reversal),
+    }
+}
+
+fn decide_hold(state: &mut State, effects: &mut Effects, hold: Hold) -> Result<HoldDecision, LedgerError> {
+    let account = state.account(hold.account)?;
+    if state.hold(hold.request_id).is_some() {
+        return Ok(HoldDecision::Replayed);
+    }
+    let available = account.available()?;
+    if available < hold.amount {
+        return Ok(HoldDecision::Insufficient { needed: hold.amount, available });
+    }
+    let held = add(account.held, hold.amount)?;
+    state.set(hold.account, AccountRow { held, changed: true, ..account });
+    state.holds.insert(hold.request_id, Some(HoldRow { account: hold.account, amount: hold.amount, settlement: None }));
+    effects.holds.push(hold);
+    Ok(HoldDecision::Held)
+}
+
+fn decide_capture(state: &mut State, effects: &mut Effects, capture: Capture) -> Result<Outcome, LedgerError> {
+    let Capture { request_id, charge } = capture;
+    let hold = match state.open_hold(request_id) {
+        Ok(hold) => hold,
+        Err(outcome) => return Ok(outcome),
+    };
+    let account = state.account(hold.account)?;
+    let total = charge.total().ok_or(LedgerError::TooLarge)?;
+    let released = AccountRow { held: subtract(account.held, hold.amount)?, ..account };
+    // A whole answer above its hold takes the free balance down to zero; the house bears the rest.
+    let paid = total.min(released.available()?);
+    let written_off = subtract(total, paid)?;
+
+    let settlement = Settlement { outcome: SettlementOutcome::Captured, amount: paid };
+    state.set(hold.account, AccountRow { changed: true, ..released });
+    state.settle(request_id, hold, settlement, effects);
+    if paid > Amount::ZERO {
+        let transfer = Transfer {
+            id: request_id,
+            kind: TransferKind::Capture,
+            debit: hold.account.0,
+            credit: REVENUE,
+            amount: paid,
+            request_id: Some(request_id),
+            reverses: None,
+            reference: None,
+            note: None,
+        };
+        post(state, effects, hold.account, -paid.nanos(), transfer)?;
+    }
+    let mut write_off = None;
+    if written_off > Amount::ZERO {
+        let id = TransferId::new();
+        write_off = Some((id, written_off));
+        effects.transfers.push(Transfer {
+            id,
+            kind: TransferKind::WriteOff,
+            debit: WRITE_OFF,
+            credit: REVENUE,
+            amount: written_off,
+            request_id: Some(request_id),
+            reverses: None,
+            reference: None,
+            note: None,
+        });
+    }
+    if paid > Amount::ZERO {
+        state.captures.insert(request_id, Some(CaptureRow { account: hold.account, paid, written_off: write_off, reversed: false }));
+    }
+    effects.charges.push(ChargeRow { account: hold.account, request_id, charge, written_off });
+    Ok(Outcome::Captured(Captured { paid, written_off }))
+}
+
+fn decide_end(state: &mut State, effects: &mut Effects, request_id: RequestId, ended: Ended) -> Result<Outcome, LedgerError> {
+    let hold = match state.open_hold(request_id) {
+        Ok(hold) => hold,
+        Err(outcome) => return Ok(outcome),
+    };
+    let account = state.account(hold.account)?;
+    let held = subtract(account.held, hold.amount)?;
+    state.set(hold.account, AccountRow { held, changed: true, ..account });
+    state.settle(request_id, hold, Settlement { outcome: ended.into(), amount: Amount::ZERO }, effects);
+    Ok(Outcome::Ended)
+}
+
+fn decide_top_up(state: &mut State, effects: &mut Effects, top_up: TopUp) -> Result<TopUpDecision, LedgerError> {
+    let account = state.account(top_up.account)?;
+    let key = (top_up.account, top_up.reference.clone());
+    if let Some(Some((id, amount))) = state.top_ups.get(&key).copied() {
+        return Ok(if amount == top_up.amount {
+            TopUpDecision::Posted { id, posted: account.posted, replayed: true }
+        } else {
+            TopUpDecision::ReferenceTaken { amount }
+        });
+    }
+    let transfer = Transfer {
+        id: top_up.id,
+        kind: TransferKind::TopUp,
+        debit: CASH,
+        credit: top_up.account.0,
+        amount: top_up.amount,
+        request_id: None,
+        reverses: None,
+        reference: Some(top_up.reference),
+        note: top_up.note,
+    };
+    let posted = post(state, effects, top_up.account, top_up.amount.nanos(), transfer)?;
+    state.top_ups.insert(key, Some((top_up.id, top_up.amount)));
+    Ok(TopUpDecision::Posted { id: top_up.id, posted, replayed: false })
+}
+
+fn decide_reversal(state: &mut State, effects: &mut Effects, request_id: RequestId) -> Result<Reversal, LedgerError> {
+    let Some(capture) = state.captures.get(&request_id).copied().flatten() else {
+        return Ok(Reversal::NothingCaptured);
+    };
+    if capture.reversed {
+        return Ok(Reversal::Already);
+    }
+    let reversal = |debit, credit, amount, reverses| Transfer {
+        id: TransferId::new(),
+        kind: TransferKind::Reversal,
+        debit,
+        credit,
+        amount,
+        request_id: Some(request_id),
+        reverses: Some(reverses),
+        reference: None,
+        note: Some("the answer was not delivered".to_owned()),
+    };
+    let back = reversal(REVENUE, capture.account.0, capture.paid, request_id);
+    post(state, effects, capture.account, capture.paid.nanos(), back)?;
+    if let Some((write_off, amount)) = capture.written_off {
+        effects.transfers.push(reversal(REVENUE, WRITE_OFF, amount, write_off));
+    }
+    state.captures.insert(request_id, Some(CaptureRow { reversed: true, ..capture }));
+    Ok(Reversal::Reversed(capture.paid))
+}
+
+/// Appends the customer's side of `transfer` and gives the new balance.
+fn post(state: &mut State, effects: &mut Effects, tenant: TenantId, delta: i64, transfer: Transfer) -> Result<Amount, LedgerError> {
+    let account = state.account(tenant)?;
+    let balance = add(account.posted, Amount::from_nanos(delta))?;
+    let seq = account.seq + 1;
+    effects.lines.push(Line { account: tenant, seq, transfer: transfer.id, delta, prev_balance: account.posted, balance });
+    effects.transfers.push(transfer);
+    state.set(tenant, AccountRow { posted: balance, seq, changed: true, ..account });
+    Ok(balance)
+}
+
+impl AccountRow {
+    fn available(&self) -> Result<Amount, LedgerError> {
+        subtract(self.posted, self.held)
+    }
+}
+
+impl State {
+    fn account(&self, tenant: TenantId) -> Result<AccountRow, LedgerError> {
+        self.accounts.get(&tenant).copied().flatten().ok_or(LedgerError::NoSuchAccount(tenant))
+    }
+
+    fn hold(&self, request_id: RequestId) -> Option<HoldRow> {
+        self.holds.get(&request_id).copied().flatten()
+    }
+
+    /// The hold if it is open, else what to answer.
+    fn open_hold(&self, request_id: RequestId) -> Result<HoldRow, Outcome> {
+        match self.hold(request_id) {
+            None => Err(Outcome::NoSuchHold),
+            Some(HoldRow { settlement: Some(settlement), .. }) => Err(Outcome::AlreadySettled(settlement)),
+            Some(hold) => Ok(hold),
+        }
+    }
+
+    fn set(&mut self, tenant: TenantId, account: AccountRow) {
+        self.accounts.insert(tenant, Some(account));
+    }
+
+    fn settle(&mut self, request_id: RequestId, hold: HoldRow, settlement: Settlement, effects: &mut Effects) {
+        self.holds.insert(request_id, Some(HoldRow { settlement: Some(settlement), ..hold }));
+        effects.settlements.push((request_id, settlement));
+    }
+}
+
+fn add(left: Amount, right: Amount) -> Result<Amount, LedgerError> {
+    left.checked_add(right).ok_or(LedgerError::TooLarge)
+}
+
+fn subtract(left: Amount, right: Amount) -> Result<Amount, LedgerError> {
+    left.checked_sub(right).ok_or(LedgerError::TooLarge)
+}

@@ -1,0 +1,61 @@
+//! The ledger: append-only double entry with holds.
+//!
+//! Every movement is an [`Operation`]. `decide` is the one piece of code that says what an operation does; `store` reads what the
+//! decisions need and writes what they gave; `writer` lets many callers share one commit; `audit` proves the result from outside;
+//! `sweeper` ends the holds of the dead; `records` reads statements and usage.
+
+mod audit;
+mod decide;
+mod operation;
+mod records;
+mod store;
+mod sweeper;
+mod writer;
+
+pub use audit::{Audit, AuditReport, Violation, audit};
+pub use operation::{
+    Capture, Captured, Charge, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, SettlementOutcome, TopUp, TopUpDecision,
+};
+pub use records::{Balance, Grouping, Page, StatementEntry, Totals, UsageRow, balance, charged_between, statement, totals, usage};
+pub use records::{ChargeDetail, Period};
+pub use store::{apply_one, open_account};
+pub use sweeper::{Sweeper, heartbeat, register_process};
+pub use writer::{Ledger, WriterSettings};
+
+use crate::db::DbError;
+use crate::id::TenantId;
+
+/// The house account that money comes from when a customer pays us.
+pub const CASH: i64 = 1;
+/// The house account that captures are paid to.
+pub const REVENUE: i64 = 2;
+/// The house account that bears what a call cost above its hold and the free balance.
+pub const WRITE_OFF: i64 = 3;
+/// The first id of a customer's account.
+pub const FIRST_CUSTOMER: i64 = 1001;
+
+/// Why the ledger gave no decision. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// No account belongs to this tenant.
+    #[error("tenant {0} has no account")]
+    NoSuchAccount(TenantId),
+    /// The amounts leave the range of 64 bits.
+    #[error("the amounts are too large for the ledger")]
+    TooLarge,
+    /// The database failed; the operation was not carried out.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// The writer's line is full, or it did not answer in time. After `timed_out` the operation may still be carried out.
+    #[error("the ledger's writer did not answer in time")]
+    TimedOut,
+    /// The writer has stopped.
+    #[error("the ledger's writer has stopped")]
+    Stopped,
+}
+
+impl From<diesel::result::Error> for LedgerError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Database(DbError::Query(error))
+    }
+}

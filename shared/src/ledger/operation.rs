@@ -1,0 +1,241 @@
+//! What can be asked of the ledger, and what it answers.
+
+use crate::clock::Timestamp;
+use crate::id::{ProcessId, RequestId, TenantId, TransferId};
+use crate::money::Amount;
+use crate::price::{Basis, PriceVersion};
+use crate::queue::Endpoint;
+use crate::secret_key::KeyId;
+use crate::tokens::Tally;
+
+/// One thing to do, decided and written as a whole or not at all.
+#[derive(Debug, Clone)]
+pub enum Operation {
+    /// Set money aside for a request.
+    Hold(Hold),
+    /// Charge a request for what it used and release its hold.
+    Capture(Box<Capture>),
+    /// Release a hold without a charge.
+    End(RequestId, Ended),
+    /// A customer paid.
+    TopUp(TopUp),
+    /// Give back what a request was charged, because its answer was not delivered.
+    ReverseCapture(RequestId),
+}
+
+/// Money to set aside before anything is asked of a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// The request that it is for; it can have one hold ever.
+    pub request_id: RequestId,
+    /// Who pays.
+    pub account: TenantId,
+    /// How much; zero or more.
+    pub amount: Amount,
+    /// The process that answers for it.
+    pub owner: ProcessId,
+    /// After this moment the sweeper ends it.
+    pub expires_at: Timestamp,
+    /// The price that it was computed with; the charge uses it too.
+    pub price_version: PriceVersion,
+}
+
+/// A request's end with a charge.
+#[derive(Debug, Clone)]
+pub struct Capture {
+    /// The request; its hold says who pays.
+    pub request_id: RequestId,
+    /// The arithmetic.
+    pub charge: Charge,
+}
+
+/// The arithmetic of a charge, kept for ever, so that it can be recomputed by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// The key that called.
+    pub key: KeyId,
+    /// What was called.
+    pub endpoint: Endpoint,
+    /// The model's public name.
+    pub model: String,
+    /// The caller's own name for the end user.
+    pub end_user: Option<String>,
+    /// The price.
+    pub price_version: PriceVersion,
+    /// Which count was billed. `Estimate` with a price of basis `Upstream`: the provider's own was missing or implausible.
+    pub basis: Basis,
+    /// The estimate of the prompt.
+    pub prompt: Tally,
+    /// The estimate of what was generated.
+    pub completion: Tally,
+    /// The provider's own count of the prompt and of what was generated, in its tokens.
+    pub upstream: Option<(i64, i64)>,
+    /// Images delivered.
+    pub images: i64,
+    /// Their size.
+    pub image_size: Option<String>,
+    /// Price of a million prompt tokens.
+    pub prompt_price: Amount,
+    /// Price of a million completion tokens.
+    pub completion_price: Amount,
+    /// Price of one image.
+    pub image_price: Amount,
+    /// Billed prompt tokens at their price, rounded up to 1e-9.
+    pub prompt_cost: Amount,
+    /// Billed completion tokens at their price, rounded up to 1e-9.
+    pub completion_cost: Amount,
+    /// Images at their price.
+    pub image_cost: Amount,
+    /// The call ended before its answer did: it pays what was generated until then.
+    pub finished_early: bool,
+}
+
+impl Charge {
+    /// The sum of the components. `None` when it leaves the range of 64 bits.
+    pub fn total(&self) -> Option<Amount> {
+        self.prompt_cost.checked_add(self.completion_cost)?.checked_add(self.image_cost)
+    }
+}
+
+/// A customer's payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopUp {
+    /// The new transfer's id.
+    pub id: TransferId,
+    /// Whose balance grows.
+    pub account: TenantId,
+    /// By how much; above zero.
+    pub amount: Amount,
+    /// The payment's own name, unique per tenant: the same again is the same payment.
+    pub reference: String,
+    /// Words for people.
+    pub note: Option<String>,
+}
+
+/// How a hold ends without a charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ended {
+    /// The call failed before any text.
+    Voided,
+    /// Nobody settled it in time.
+    Expired,
+}
+
+/// How a hold ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SettlementOutcome {
+    /// With a charge.
+    Captured,
+    /// Without one.
+    Voided,
+    /// Without one, by the sweeper.
+    Expired,
+}
+
+impl SettlementOutcome {
+    /// The word that the database keeps.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Captured => "captured",
+            Self::Voided => "voided",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Reads the database's word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Captured, Self::Voided, Self::Expired].into_iter().find(|outcome| outcome.as_str() == word)
+    }
+}
+
+impl From<Ended> for SettlementOutcome {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Voided => Self::Voided,
+            Ended::Expired => Self::Expired,
+        }
+    }
+}
+
+/// A request's one and only end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settlement {
+    /// How.
+    pub outcome: SettlementOutcome,
+    /// What the customer paid; zero unless captured.
+    pub amount: Amount,
+}
+
+/// The answer to a [`Hold`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldDecision {
+    /// The money is set aside.
+    Held,
+    /// This request has a hold already; nothing was changed.
+    Replayed,
+    /// The balance cannot cover it.
+    Insufficient {
+        /// What the hold needs.
+        needed: Amount,
+        /// What is posted and not held.
+        available: Amount,
+    },
+}
+
+/// The answer to a [`Capture`] that was carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Captured {
+    /// What the customer paid.
+    pub paid: Amount,
+    /// What the call cost above its hold and the free balance; the house bears it.
+    pub written_off: Amount,
+}
+
+/// The answer to a [`TopUp`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopUpDecision {
+    /// Done, or done before under the same reference with the same amount.
+    Posted {
+        /// The transfer.
+        id: TransferId,
+        /// The balance now.
+        posted: Amount,
+        /// Whether it was done before.
+        replayed: bool,
+    },
+    /// The reference belongs to a payment of another amount.
+    ReferenceTaken {
+        /// That payment's amount.
+        amount: Amount,
+    },
+}
+
+/// The answer to [`Operation::ReverseCapture`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reversal {
+    /// The customer has this back.
+    Reversed(Amount),
+    /// It was given back before.
+    Already,
+    /// There is no capture with a transfer to give back.
+    NothingCaptured,
+}
+
+/// What the ledger decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// To a hold.
+    Hold(HoldDecision),
+    /// A capture that was carried out.
+    Captured(Captured),
+    /// A hold was released.
+    Ended,
+    /// The request was settled before; nothing was changed.
+    AlreadySettled(Settlement),
+    /// The request has no hold; nothing was changed.
+    NoSuchHold,
+    /// To a top-up.
+    TopUp(TopUpDecision),
+    /// To a reversal.
+    Reversal(Reversal),
+}

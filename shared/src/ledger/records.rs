@@ -1,0 +1,370 @@
+//! What was posted and what was used, for people and for billing endpoints.
+
+use std::collections::BTreeMap;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
+
+use crate::clock::Timestamp;
+use crate::db::{Connection, DbError, Statement, Value};
+use crate::id::{RequestId, TenantId};
+use crate::money::Amount;
+use crate::secret_key::KeyId;
+
+/// A charge is posted at most this long after its request's id was made, in milliseconds; it bounds the index range of a period.
+const LATEST_CHARGE_MS: i64 = 7_200_000;
+/// Charges are summed in slots of this length before they are put into days; every time zone's days begin at a multiple of it.
+const SLOT_MS: i64 = 900_000;
+
+/// A customer's balance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Balance {
+    /// The sum of all lines.
+    pub posted: Amount,
+    /// Set aside for running requests.
+    pub held: Amount,
+}
+
+impl Balance {
+    /// What a new request can use: posted less held.
+    pub fn available(&self) -> Amount {
+        // Never negative and never out of range: the database checks posted - held >= 0 with held >= 0.
+        self.posted.checked_sub(self.held).unwrap_or(Amount::ZERO)
+    }
+}
+
+/// The balance of `tenant`; `None` when it has no account.
+///
+/// # Errors
+/// [`DbError`].
+pub fn balance(connection: &mut Connection, tenant: TenantId) -> Result<Option<Balance>, DbError> {
+    use crate::db::schema::accounts::dsl;
+    let row: Option<(i64, i64)> = dsl::accounts
+        .filter(dsl::id.eq(tenant.0).and(dsl::kind.eq("customer")))
+        .select((dsl::posted, dsl::held))
+        .first(connection)
+        .optional()?;
+    Ok(row.map(|(posted, held)| Balance { posted: Amount::from_nanos(posted), held: Amount::from_nanos(held) }))
+}
+
+/// What a customer ever paid and used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    /// All top-ups.
+    pub granted: Amount,
+    /// What was charged and not given back: granted less posted.
+    pub used: Amount,
+    /// The balance now.
+    pub balance: Balance,
+}
+
+/// The totals of `tenant`; `None` when it has no account.
+///
+/// # Errors
+/// [`DbError`].
+pub fn totals(connection: &mut Connection, tenant: TenantId) -> Result<Option<Totals>, DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        granted: i64,
+    }
+    let Some(balance) = balance(connection, tenant)? else { return Ok(None) };
+    let row: Row = Statement::new(
+        "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS granted FROM transfers WHERE credit = ? AND reference IS NOT NULL",
+        &[Value::Int(tenant.0)],
+    )
+    .get_result(connection)?;
+    let granted = Amount::from_nanos(row.granted);
+    let used = granted.checked_sub(balance.posted).ok_or_else(|| DbError::Corrupt("totals out of range".to_owned()))?;
+    Ok(Some(Totals { granted, used, balance }))
+}
+
+/// One entry of a statement: a line, with the arithmetic of its charge where there is one.
+#[derive(Debug, Clone)]
+pub struct StatementEntry {
+    /// The line's number, from 1.
+    pub seq: i64,
+    /// The transfer.
+    pub transfer: RequestId,
+    /// `top_up`, `capture` or `reversal`.
+    pub kind: String,
+    /// By how much the balance changed.
+    pub delta: Amount,
+    /// The balance afterwards.
+    pub balance: Amount,
+    /// The request that it is for.
+    pub request_id: Option<RequestId>,
+    /// The payment's own name.
+    pub reference: Option<String>,
+    /// Words for people.
+    pub note: Option<String>,
+    /// When.
+    pub created_at: Timestamp,
+    /// How a capture was computed.
+    pub charge: Option<ChargeDetail>,
+}
+
+/// The arithmetic of a charge, as it was kept.
+#[derive(Debug, Clone, QueryableByName)]
+pub struct ChargeDetail {
+    #[diesel(sql_type = Text)]
+    pub key_id: String,
+    #[diesel(sql_type = Text)]
+    pub endpoint: String,
+    #[diesel(sql_type = Text)]
+    pub model: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub end_user: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    pub price_version: i64,
+    #[diesel(sql_type = Text)]
+    pub basis: String,
+    #[diesel(sql_type = BigInt)]
+    pub prompt_hanzi: i64,
+    #[diesel(sql_type = BigInt)]
+    pub prompt_words: i64,
+    #[diesel(sql_type = BigInt)]
+    pub prompt_tokens: i64,
+    #[diesel(sql_type = BigInt)]
+    pub completion_hanzi: i64,
+    #[diesel(sql_type = BigInt)]
+    pub completion_words: i64,
+    #[diesel(sql_type = BigInt)]
+    pub completion_tokens: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub upstream_prompt: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub upstream_completion: Option<i64>,
+    #[diesel(sql_type = BigInt)]
+    pub images: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub image_size: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    pub prompt_price: i64,
+    #[diesel(sql_type = BigInt)]
+    pub completion_price: i64,
+    #[diesel(sql_type = BigInt)]
+    pub image_price: i64,
+    #[diesel(sql_type = BigInt)]
+    pub prompt_cost: i64,
+    #[diesel(sql_type = BigInt)]
+    pub completion_cost: i64,
+    #[diesel(sql_type = BigInt)]
+    pub image_cost: i64,
+    #[diesel(sql_type = BigInt)]
+    pub written_off: i64,
+    #[diesel(sql_type = Bool)]
+    pub finished_early: bool,
+}
+
+/// A page of a statement, newest first.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The entries.
+    pub entries: Vec<StatementEntry>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<i64>,
+}
+
+/// The lines of `tenant` below number `before` (all, with `None`), newest first; with `key` only what that key's calls moved.
+///
+/// # Errors
+/// [`DbError`].
+pub fn statement(connection: &mut Connection, tenant: TenantId, key: Option<KeyId>, before: Option<i64>, limit: i64) -> Result<Page, DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        seq: i64,
+        #[diesel(sql_type = BigInt)]
+        delta: i64,
+        #[diesel(sql_type = BigInt)]
+        balance: i64,
+        #[diesel(sql_type = Binary)]
+        id: Vec<u8>,
+        #[diesel(sql_type = Text)]
+        kind: String,
+        #[diesel(sql_type = Nullable<Binary>)]
+        request_id: Option<Vec<u8>>,
+        #[diesel(sql_type = Nullable<Text>)]
+        reference: Option<String>,
+        #[diesel(sql_type = Nullable<Text>)]
+        note: Option<String>,
+        #[diesel(sql_type = BigInt)]
+        created_at: i64,
+    }
+    let key = key.map(|key| key.to_string());
+    let rows: Vec<Row> = Statement::new(
+        "SELECT l.seq, l.delta, l.balance, t.id, t.kind, t.request_id, t.reference, t.note, t.created_at \
+         FROM lines l JOIN transfers t ON t.id = l.transfer \
+         LEFT JOIN charges c ON c.account = l.account AND c.request_id = t.request_id \
+         WHERE l.account = ? AND l.seq > 0 AND l.seq < ? AND (? OR c.key_id = ?) ORDER BY l.seq DESC LIMIT ?",
+        &[
+            Value::Int(tenant.0),
+            Value::Int(before.unwrap_or(i64::MAX)),
+            Value::Flag(key.is_none()),
+            Value::MaybeText(key.as_deref()),
+            Value::Int(limit + 1),
+        ],
+    )
+    .load(connection)?;
+    let more = rows.len() as i64 > limit;
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in rows.into_iter().take(usize::try_from(limit).unwrap_or(0)) {
+        let request_id = row.request_id.as_deref().and_then(RequestId::from_slice);
+        let charge = match request_id {
+            Some(request_id) => charge(connection, tenant, request_id)?,
+            None => None,
+        };
+        entries.push(StatementEntry {
+            seq: row.seq,
+            transfer: RequestId::from_slice(&row.id).ok_or_else(|| DbError::Corrupt("a transfer's id".to_owned()))?,
+            kind: row.kind,
+            delta: Amount::from_nanos(row.delta),
+            balance: Amount::from_nanos(row.balance),
+            request_id,
+            reference: row.reference,
+            note: row.note,
+            created_at: Timestamp(row.created_at),
+            charge,
+        });
+    }
+    let next = if more { entries.last().map(|entry| entry.seq) } else { None };
+    Ok(Page { entries, next })
+}
+
+fn charge(connection: &mut Connection, tenant: TenantId, request_id: RequestId) -> Result<Option<ChargeDetail>, DbError> {
+    let values = [Value::Int(tenant.0), Value::Blob(request_id.as_bytes())];
+    let row = Statement::new("SELECT * FROM charges WHERE account = ? AND request_id = ?", &values);
+    Ok(row.get_result(connection).optional()?)
+}
+
+/// What usage is summed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grouping {
+    /// The calendar day in the service's time zone.
+    Day(chrono_tz::Tz),
+    /// The model's public name.
+    Model,
+    /// The key.
+    Key,
+    /// The caller's own name for the end user.
+    User,
+}
+
+/// One group of usage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageRow {
+    /// The group: a day (`2026-01-31`), a model, a key id or an end user (empty when none was given).
+    pub group: String,
+    /// Charged calls.
+    pub requests: i64,
+    /// Billed prompt tokens.
+    pub prompt_tokens: i64,
+    /// Billed completion tokens.
+    pub completion_tokens: i64,
+    /// Images.
+    pub images: i64,
+    /// What they cost.
+    pub amount: Amount,
+}
+
+/// A period: `from` inclusive, `to` exclusive.
+pub type Period = (Timestamp, Timestamp);
+
+/// What `tenant` (with `key`: that key) was charged for in `period`, in groups, ordered by group. Captures that were given back do not count.
+///
+/// # Errors
+/// [`DbError`].
+pub fn usage(connection: &mut Connection, tenant: TenantId, key: Option<KeyId>, period: Period, grouping: Grouping) -> Result<Vec<UsageRow>, DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        grouped: String,
+        #[diesel(sql_type = BigInt)]
+        requests: i64,
+        #[diesel(sql_type = BigInt)]
+        prompt_tokens: i64,
+        #[diesel(sql_type = BigInt)]
+        completion_tokens: i64,
+        #[diesel(sql_type = BigInt)]
+        images: i64,
+        #[diesel(sql_type = BigInt)]
+        amount: i64,
+    }
+    let (from, to) = period;
+    let (first, last) = (RequestId::floor(from.plus_ms(-LATEST_CHARGE_MS)), RequestId::floor(to.plus_ms(1)));
+    let key = key.map(|key| key.to_string());
+    let by = match grouping {
+        Grouping::Day(_) => "slot",
+        Grouping::Model => "model",
+        Grouping::Key => "key",
+        Grouping::User => "user",
+    };
+    let rows: Vec<Row> = Statement::new(
+        "SELECT CASE ? WHEN 'slot' THEN CAST(c.charged_at / ? AS TEXT) WHEN 'model' THEN c.model WHEN 'key' THEN c.key_id \
+         ELSE COALESCE(c.end_user, '') END AS grouped, CAST(COUNT(*) AS BIGINT) AS requests, \
+         CAST(SUM(CASE c.basis WHEN 'upstream' THEN c.upstream_prompt ELSE c.prompt_tokens END) AS BIGINT) AS prompt_tokens, \
+         CAST(SUM(CASE c.basis WHEN 'upstream' THEN c.upstream_completion ELSE c.completion_tokens END) AS BIGINT) AS completion_tokens, \
+         CAST(SUM(c.images) AS BIGINT) AS images, \
+         CAST(SUM(c.prompt_cost + c.completion_cost + c.image_cost - c.written_off) AS BIGINT) AS amount \
+         FROM charges c WHERE c.account = ? AND c.request_id >= ? AND c.request_id < ? \
+         AND c.charged_at >= ? AND c.charged_at < ? AND (? OR c.key_id = ?) \
+         AND NOT EXISTS (SELECT 1 FROM transfers r WHERE r.reverses = c.request_id) GROUP BY 1 ORDER BY 1",
+        &[
+            Value::Text(by),
+            Value::Int(SLOT_MS),
+            Value::Int(tenant.0),
+            Value::Blob(first.as_bytes()),
+            Value::Blob(last.as_bytes()),
+            Value::Int(from.0),
+            Value::Int(to.0),
+            Value::Flag(key.is_none()),
+            Value::MaybeText(key.as_deref()),
+        ],
+    )
+    .load(connection)?;
+    let rows = rows.into_iter().map(|row| UsageRow {
+        group: row.grouped,
+        requests: row.requests,
+        prompt_tokens: row.prompt_tokens,
+        completion_tokens: row.completion_tokens,
+        images: row.images,
+        amount: Amount::from_nanos(row.amount),
+    });
+    match grouping {
+        Grouping::Day(zone) => into_days(rows, zone),
+        _ => Ok(rows.collect()),
+    }
+}
+
+fn into_days(slots: impl Iterator<Item = UsageRow>, zone: chrono_tz::Tz) -> Result<Vec<UsageRow>, DbError> {
+    let out_of_range = || DbError::Corrupt("usage out of range".to_owned());
+    let mut days: BTreeMap<String, UsageRow> = BTreeMap::new();
+    for slot in slots {
+        let start = slot.group.parse::<i64>().ok().and_then(|slot| slot.checked_mul(SLOT_MS)).ok_or_else(out_of_range)?;
+        let day = chrono::DateTime::from_timestamp_millis(start).ok_or_else(out_of_range)?.with_timezone(&zone).date_naive().to_string();
+        match days.get_mut(&day) {
+            None => {
+                days.insert(day.clone(), UsageRow { group: day, ..slot });
+            }
+            Some(sum) => {
+                sum.requests += slot.requests;
+                sum.prompt_tokens += slot.prompt_tokens;
+                sum.completion_tokens += slot.completion_tokens;
+                sum.images += slot.images;
+                sum.amount = sum.amount.checked_add(slot.amount).ok_or_else(out_of_range)?;
+            }
+        }
+    }
+    Ok(days.into_values().collect())
+}
+
+/// What `tenant` (with `key`: that key) was charged in `period`.
+///
+/// # Errors
+/// [`DbError`].
+pub fn charged_between(connection: &mut Connection, tenant: TenantId, key: Option<KeyId>, period: Period) -> Result<Amount, DbError> {
+    let models = usage(connection, tenant, key, period, Grouping::Model)?;
+    let sum = models.iter().try_fold(Amount::ZERO, |sum, row| sum.checked_add(row.amount));
+    sum.ok_or_else(|| DbError::Corrupt("usage out of range".to_owned()))
+}

@@ -1,0 +1,339 @@
+//! Reading what a batch's decisions need, and writing what they gave, on SQLite: cached statements of one row each,
+//! which is the fastest shape there (there is no round trip to save).
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+
+use super::decide::{AccountRow, CaptureRow, ChargeRow, Effects, HoldRow, State, Transfer, decide};
+use super::operation::{Operation, Outcome, Settlement, SettlementOutcome};
+use super::LedgerError;
+use crate::clock::Timestamp;
+use crate::db::{Connection, DbError, Statement, Value};
+use crate::id::{RequestId, TenantId, TransferId};
+use crate::money::Amount;
+
+/// Decides and writes `operations` in the order given, inside the caller's transaction; one answer each.
+/// An operation that is refused (its answer is an error) leaves the others alone.
+///
+/// # Errors
+/// The database failed: roll back, none of them was carried out.
+pub(super) fn run_batch(
+    connection: &mut Connection,
+    operations: Vec<Operation>,
+    now: Timestamp,
+) -> Result<Vec<Result<Outcome, LedgerError>>, DbError> {
+    let mut state = State::default();
+    for operation in &operations {
+        load(connection, &mut state, operation)?;
+    }
+    let mut effects = Effects::default();
+    let outcomes = operations.into_iter().map(|operation| decide(&mut state, &mut effects, operation)).collect();
+    if !effects.is_empty() {
+        write(connection, &state, &effects, now)?;
+    }
+    Ok(outcomes)
+}
+
+/// Decides and writes one operation inside the caller's transaction, for whoever is not the writer (a command).
+///
+/// # Errors
+/// [`LedgerError`]; roll back then.
+pub fn apply_one(connection: &mut Connection, operation: Operation, now: Timestamp) -> Result<Outcome, LedgerError> {
+    run_batch(connection, vec![operation], now)?.pop().unwrap_or(Err(LedgerError::Stopped))
+}
+
+/// Opens a customer's account: an empty balance and line 0, which every later line leads back to.
+///
+/// # Errors
+/// [`DbError::Query`] when the account exists.
+pub fn open_account(connection: &mut Connection, tenant: TenantId, now: Timestamp) -> Result<(), DbError> {
+    let opening = TransferId::new();
+    let account = Value::Int(tenant.0);
+    Statement::new("INSERT INTO accounts (id, kind) VALUES (?, 'customer')", &[account]).touch_one(connection)?;
+    Statement::new(
+        "INSERT INTO transfers (id, kind, debit, credit, amount, created_at) VALUES (?, 'opening', ?, ?, 0, ?)",
+        &[Value::Blob(opening.as_bytes()), account, account, Value::Int(now.0)],
+    )
+    .touch_one(connection)?;
+    Statement::new(
+        "INSERT INTO lines (account, seq, transfer, delta, prev_seq, prev_balance, balance) VALUES (?, 0, ?, 0, 0, 0, 0)",
+        &[account, Value::Blob(opening.as_bytes())],
+    )
+    .touch_one(connection)?;
+    Ok(())
+}
+
+fn load(connection: &mut Connection, state: &mut State, operation: &Operation) -> Result<(), DbError> {
+    match operation {
+        Operation::Hold(hold) => {
+            load_hold(connection, state, hold.request_id)?;
+            load_account(connection, state, hold.account)
+        }
+        Operation::Capture(capture) => load_hold(connection, state, capture.request_id),
+        Operation::End(request_id, _) => load_hold(connection, state, *request_id),
+        Operation::TopUp(top_up) => {
+            load_account(connection, state, top_up.account)?;
+            load_top_up(connection, state, top_up.account, &top_up.reference)
+        }
+        Operation::ReverseCapture(request_id) => load_capture(connection, state, *request_id),
+    }
+}
+
+fn load_account(connection: &mut Connection, state: &mut State, tenant: TenantId) -> Result<(), DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        posted: i64,
+        #[diesel(sql_type = BigInt)]
+        held: i64,
+        #[diesel(sql_type = BigInt)]
+        seq: i64,
+    }
+    if state.accounts.contains_key(&tenant) {
+        return Ok(());
+    }
+    let row: Option<Row> =
+        Statement::new("SELECT posted, held, seq FROM accounts WHERE id = ? AND kind = 'customer'", &[Value::Int(tenant.0)])
+            .get_result(connection)
+            .optional()?;
+    let account = row.map(|row| AccountRow {
+        posted: Amount::from_nanos(row.posted),
+        held: Amount::from_nanos(row.held),
+        seq: row.seq,
+        changed: false,
+    });
+    state.accounts.insert(tenant, account);
+    Ok(())
+}
+
+fn load_hold(connection: &mut Connection, state: &mut State, request_id: RequestId) -> Result<(), DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        account: i64,
+        #[diesel(sql_type = BigInt)]
+        amount: i64,
+        #[diesel(sql_type = Nullable<Text>)]
+        outcome: Option<String>,
+        #[diesel(sql_type = Nullable<BigInt>)]
+        settled: Option<i64>,
+    }
+    if state.holds.contains_key(&request_id) {
+        return Ok(());
+    }
+    let row: Option<Row> = Statement::new(
+        "SELECT h.account, h.amount, s.outcome, s.amount AS settled FROM holds h \
+         LEFT JOIN settlements s ON s.request_id = h.request_id WHERE h.request_id = ?",
+        &[Value::Blob(request_id.as_bytes())],
+    )
+    .get_result(connection)
+    .optional()?;
+    let hold = match row {
+        None => None,
+        Some(row) => {
+            let settlement = match (row.outcome, row.settled) {
+                (Some(word), Some(amount)) => Some(Settlement {
+                    outcome: SettlementOutcome::from_word(&word).ok_or_else(|| DbError::Corrupt(format!("settlement outcome {word}")))?,
+                    amount: Amount::from_nanos(amount),
+                }),
+                _ => None,
+            };
+            let account = TenantId(row.account);
+            load_account(connection, state, account)?;
+            Some(HoldRow { account, amount: Amount::from_nanos(row.amount), settlement })
+        }
+    };
+    state.holds.insert(request_id, hold);
+    Ok(())
+}
+
+fn load_top_up(connection: &mut Connection, state: &mut State, tenant: TenantId, reference: &str) -> Result<(), DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Binary)]
+        id: Vec<u8>,
+        #[diesel(sql_type = BigInt)]
+        amount: i64,
+    }
+    let key = (tenant, reference.to_owned());
+    if state.top_ups.contains_key(&key) {
+        return Ok(());
+    }
+    let row: Option<Row> = Statement::new(
+        "SELECT id, amount FROM transfers WHERE credit = ? AND reference = ? AND reference IS NOT NULL",
+        &[Value::Int(tenant.0), Value::Text(reference)],
+    )
+    .get_result(connection)
+    .optional()?;
+    let found = row.map(|row| Ok::<_, DbError>((transfer_id(&row.id)?, Amount::from_nanos(row.amount)))).transpose()?;
+    state.top_ups.insert(key, found);
+    Ok(())
+}
+
+fn load_capture(connection: &mut Connection, state: &mut State, request_id: RequestId) -> Result<(), DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        account: i64,
+        #[diesel(sql_type = BigInt)]
+        paid: i64,
+        #[diesel(sql_type = Nullable<Binary>)]
+        write_off: Option<Vec<u8>>,
+        #[diesel(sql_type = Nullable<BigInt>)]
+        written_off: Option<i64>,
+        #[diesel(sql_type = BigInt)]
+        reversals: i64,
+    }
+    let row: Option<Row> = Statement::new(
+        "SELECT t.debit AS account, t.amount AS paid, w.id AS write_off, w.amount AS written_off, \
+         (SELECT count(*) FROM transfers r WHERE r.reverses = t.id) AS reversals FROM transfers t \
+         LEFT JOIN transfers w ON w.kind = 'write_off' AND w.request_id = t.id WHERE t.id = ? AND t.kind = 'capture'",
+        &[Value::Blob(request_id.as_bytes())],
+    )
+    .get_result(connection)
+    .optional()?;
+    let capture = match row {
+        None => None,
+        Some(row) => {
+            let account = TenantId(row.account);
+            load_account(connection, state, account)?;
+            let written_off = match (row.write_off, row.written_off) {
+                (Some(id), Some(amount)) => Some((transfer_id(&id)?, Amount::from_nanos(amount))),
+                _ => None,
+            };
+            Some(CaptureRow { account, paid: Amount::from_nanos(row.paid), written_off, reversed: row.reversals > 0 })
+        }
+    };
+    state.captures.insert(request_id, capture);
+    Ok(())
+}
+
+fn transfer_id(bytes: &[u8]) -> Result<TransferId, DbError> {
+    TransferId::from_slice(bytes).ok_or_else(|| DbError::Corrupt(format!("a transfer id of {} bytes", bytes.len())))
+}
+
+/// Parents before children, because SQLite checks a foreign key at once; accounts last, because their check needs the newest lines.
+fn write(connection: &mut Connection, state: &State, effects: &Effects, now: Timestamp) -> Result<(), DbError> {
+    let now = Value::Int(now.0);
+    for hold in &effects.holds {
+        Statement::new(
+            "INSERT INTO holds (request_id, account, amount, owner, expires_at, price_version) VALUES (?, ?, ?, ?, ?, ?)",
+            &[
+                Value::Blob(hold.request_id.as_bytes()),
+                Value::Int(hold.account.0),
+                Value::Int(hold.amount.nanos()),
+                Value::Blob(hold.owner.as_bytes()),
+                Value::Int(hold.expires_at.0),
+                Value::Int(hold.price_version.0),
+            ],
+        )
+        .touch_one(connection)?;
+    }
+    for (request_id, settlement) in &effects.settlements {
+        Statement::new(
+            "INSERT INTO settlements (request_id, outcome, amount, settled_at) VALUES (?, ?, ?, ?)",
+            &[
+                Value::Blob(request_id.as_bytes()),
+                Value::Text(settlement.outcome.as_str()),
+                Value::Int(settlement.amount.nanos()),
+                now,
+            ],
+        )
+        .touch_one(connection)?;
+    }
+    for transfer in &effects.transfers {
+        write_transfer(connection, transfer, now)?;
+    }
+    for line in &effects.lines {
+        Statement::new(
+            "INSERT INTO lines (account, seq, transfer, delta, prev_seq, prev_balance, balance) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            &[
+                Value::Int(line.account.0),
+                Value::Int(line.seq),
+                Value::Blob(line.transfer.as_bytes()),
+                Value::Int(line.delta),
+                Value::Int(line.seq - 1),
+                Value::Int(line.prev_balance.nanos()),
+                Value::Int(line.balance.nanos()),
+            ],
+        )
+        .touch_one(connection)?;
+    }
+    for charge in &effects.charges {
+        write_charge(connection, charge, now)?;
+    }
+    for (tenant, account) in &state.accounts {
+        if let Some(account) = account.as_ref().filter(|account| account.changed) {
+            Statement::new(
+                "UPDATE accounts SET posted = ?, held = ?, seq = ? WHERE id = ?",
+                &[Value::Int(account.posted.nanos()), Value::Int(account.held.nanos()), Value::Int(account.seq), Value::Int(tenant.0)],
+            )
+            .touch_one(connection)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_transfer(connection: &mut Connection, transfer: &Transfer, now: Value<'_>) -> Result<(), DbError> {
+    Statement::new(
+        "INSERT INTO transfers (id, kind, debit, credit, amount, request_id, reverses, reference, note, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        &[
+            Value::Blob(transfer.id.as_bytes()),
+            Value::Text(transfer.kind.as_str()),
+            Value::Int(transfer.debit),
+            Value::Int(transfer.credit),
+            Value::Int(transfer.amount.nanos()),
+            Value::MaybeBlob(transfer.request_id.as_ref().map(|id| id.as_bytes().as_slice())),
+            Value::MaybeBlob(transfer.reverses.as_ref().map(|id| id.as_bytes().as_slice())),
+            Value::MaybeText(transfer.reference.as_deref()),
+            Value::MaybeText(transfer.note.as_deref()),
+            now,
+        ],
+    )
+    .touch_one(connection)?;
+    Ok(())
+}
+
+fn write_charge(connection: &mut Connection, row: &ChargeRow, now: Value<'_>) -> Result<(), DbError> {
+    let charge = &row.charge;
+    let key = charge.key.to_string();
+    Statement::new(
+        "INSERT INTO charges (account, request_id, key_id, endpoint, model, end_user, price_version, basis, \
+         prompt_hanzi, prompt_words, prompt_tokens, completion_hanzi, completion_words, completion_tokens, \
+         upstream_prompt, upstream_completion, images, image_size, prompt_price, completion_price, image_price, \
+         prompt_cost, completion_cost, image_cost, written_off, finished_early, charged_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        &[
+            Value::Int(row.account.0),
+            Value::Blob(row.request_id.as_bytes()),
+            Value::Text(&key),
+            Value::Text(charge.endpoint.name()),
+            Value::Text(&charge.model),
+            Value::MaybeText(charge.end_user.as_deref()),
+            Value::Int(charge.price_version.0),
+            Value::Text(charge.basis.as_str()),
+            Value::Int(charge.prompt.hanzi),
+            Value::Int(charge.prompt.words),
+            Value::Int(charge.prompt.tokens),
+            Value::Int(charge.completion.hanzi),
+            Value::Int(charge.completion.words),
+            Value::Int(charge.completion.tokens),
+            Value::MaybeInt(charge.upstream.map(|(prompt, _)| prompt)),
+            Value::MaybeInt(charge.upstream.map(|(_, completion)| completion)),
+            Value::Int(charge.images),
+            Value::MaybeText(charge.image_size.as_deref()),
+            Value::Int(charge.prompt_price.nanos()),
+            Value::Int(charge.completion_price.nanos()),
+            Value::Int(charge.image_price.nanos()),
+            Value::Int(charge.prompt_cost.nanos()),
+            Value::Int(charge.completion_cost.nanos()),
+            Value::Int(charge.image_cost.nanos()),
+            Value::Int(row.written_off.nanos()),
+            Value::Flag(charge.finished_early),
+            now,
+        ],
+    )
+    .touch_one(connection)?;
+    Ok(())
+}

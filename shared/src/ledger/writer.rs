@@ -1,0 +1,248 @@
+//! Group commit: one thread with its own connection takes whatever arrived while the last commit ran, commits once, then answers each.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::LedgerError;
+use super::operation::{Capture, Captured, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, TopUp, TopUpDecision};
+use super::store::run_batch;
+use crate::clock::Clock;
+use crate::db::{Connection, Database, DbError, RunTask, Task, begin_immediate};
+use crate::id::RequestId;
+
+/// After this long without a pause the writer leaves the lock free for [`PAUSE`], so that commands beside the server get their turn.
+const BACK_TO_BACK: Duration = Duration::from_millis(50);
+/// Longer than the interval at which a waiting command asks for the lock.
+const PAUSE: Duration = Duration::from_millis(3);
+
+/// The bounds of the writer.
+#[derive(Debug, Clone, Copy)]
+pub struct WriterSettings {
+    /// The most operations that share a commit.
+    pub batch: usize,
+    /// The most operations that may wait.
+    pub queue: usize,
+    /// How long a caller waits for an answer, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+impl Default for WriterSettings {
+    fn default() -> Self {
+        Self { batch: 256, queue: 4096, timeout_ms: 10_000 }
+    }
+}
+
+enum Work {
+    Operation(Operation, oneshot::Sender<Result<Outcome, LedgerError>>),
+    Task(Task),
+}
+
+/// The ledger of a process that serves. Cheap to clone; the thread ends when the last one is dropped.
+#[derive(Clone)]
+pub struct Ledger {
+    work: mpsc::Sender<Work>,
+    timeout: Duration,
+    failing: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Ledger").finish_non_exhaustive()
+    }
+}
+
+impl RunTask for Ledger {
+    fn run(&self, task: Task) -> Result<(), DbError> {
+        self.work.try_send(Work::Task(task)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => DbError::Busy("the writer's line is full".to_owned()),
+            mpsc::error::TrySendError::Closed(_) => DbError::WriterStopped,
+        })
+    }
+}
+
+impl Ledger {
+    /// Starts the writer's thread. From now on every write of this process's `database` goes through it.
+    ///
+    /// # Errors
+    /// [`DbError::Open`] when the connection or the thread cannot be made.
+    pub fn start(database: &Database, clock: Clock, settings: WriterSettings) -> Result<Self, DbError> {
+        let connection = database.own_connection()?;
+        let (work, waiting) = mpsc::channel(settings.queue);
+        let failing = Arc::new(AtomicBool::new(false));
+        let writer = Writer { connection, waiting, clock, batch: settings.batch, failing: Arc::clone(&failing) };
+        std::thread::Builder::new()
+            .name("ledger-writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|error| DbError::Open { path: database.path().to_path_buf(), message: error.to_string() })?;
+        let ledger = Self { work, timeout: Duration::from_millis(settings.timeout_ms), failing };
+        database.write_through(Arc::new(ledger.clone()));
+        Ok(ledger)
+    }
+
+    /// Whether the last commit failed.
+    pub fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
+    /// Sets money aside.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; after [`LedgerError::TimedOut`] the hold may be there.
+    pub async fn hold(&self, hold: Hold) -> Result<HoldDecision, LedgerError> {
+        match self.run(Operation::Hold(hold)).await? {
+            Outcome::Hold(decision) => Ok(decision),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Charges a request. `Err(settlement)` inside: it was settled before; `None`: it has no hold.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; after [`LedgerError::TimedOut`] the charge may be there.
+    pub async fn capture(&self, capture: Capture) -> Result<Result<Captured, Option<Settlement>>, LedgerError> {
+        match self.run(Operation::Capture(Box::new(capture))).await? {
+            Outcome::Captured(captured) => Ok(Ok(captured)),
+            Outcome::AlreadySettled(settlement) => Ok(Err(Some(settlement))),
+            Outcome::NoSuchHold => Ok(Err(None)),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Releases a hold without a charge. `Err(settlement)` inside: it was settled before; `None`: it has no hold.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; after [`LedgerError::TimedOut`] the hold may be released.
+    pub async fn end(&self, request_id: RequestId, ended: Ended) -> Result<Result<(), Option<Settlement>>, LedgerError> {
+        match self.run(Operation::End(request_id, ended)).await? {
+            Outcome::Ended => Ok(Ok(())),
+            Outcome::AlreadySettled(settlement) => Ok(Err(Some(settlement))),
+            Outcome::NoSuchHold => Ok(Err(None)),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Books a payment.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; after [`LedgerError::TimedOut`] it may be booked: ask again under the same reference.
+    pub async fn top_up(&self, top_up: TopUp) -> Result<TopUpDecision, LedgerError> {
+        match self.run(Operation::TopUp(top_up)).await? {
+            Outcome::TopUp(decision) => Ok(decision),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Gives back what a request was charged.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; after [`LedgerError::TimedOut`] it may be given back.
+    pub async fn reverse_capture(&self, request_id: RequestId) -> Result<Reversal, LedgerError> {
+        match self.run(Operation::ReverseCapture(request_id)).await? {
+            Outcome::Reversal(reversal) => Ok(reversal),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Queues one operation for the next batch and waits for its commit.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn run(&self, operation: Operation) -> Result<Outcome, LedgerError> {
+        let (answer, answered) = oneshot::channel();
+        let asked = async {
+            self.work.send(Work::Operation(operation, answer)).await.map_err(|_| LedgerError::Stopped)?;
+            answered.await.map_err(|_| LedgerError::Stopped)?
+        };
+        tokio::time::timeout(self.timeout, asked).await.unwrap_or(Err(LedgerError::TimedOut))
+    }
+}
+
+fn unexpected(outcome: Outcome) -> LedgerError {
+    LedgerError::Database(DbError::Corrupt(format!("the ledger answered another operation: {outcome:?}")))
+}
+
+struct Writer {
+    connection: Connection,
+    waiting: mpsc::Receiver<Work>,
+    clock: Clock,
+    batch: usize,
+    failing: Arc<AtomicBool>,
+}
+
+impl Writer {
+    fn run(mut self) {
+        let mut busy_since = Instant::now();
+        loop {
+            let first = match self.waiting.try_recv() {
+                Ok(work) => work,
+                Err(mpsc::error::TryRecvError::Disconnected) => return,
+                Err(mpsc::error::TryRecvError::Empty) => {
+                    let Some(work) = self.waiting.blocking_recv() else { return };
+                    busy_since = Instant::now();
+                    work
+                }
+            };
+            if busy_since.elapsed() > BACK_TO_BACK {
+                std::thread::sleep(PAUSE);
+                busy_since = Instant::now();
+            }
+            let (operations, answers, task) = self.gather(first);
+            self.commit(operations, answers);
+            if let Some(task) = task {
+                task(&mut self.connection);
+            }
+        }
+    }
+
+    /// What has arrived by now, up to the batch's bound or the first task, which runs in a transaction of its own.
+    fn gather(&mut self, first: Work) -> (Vec<Operation>, Vec<oneshot::Sender<Result<Outcome, LedgerError>>>, Option<Task>) {
+        let mut operations = Vec::with_capacity(self.batch);
+        let mut answers = Vec::with_capacity(self.batch);
+        let mut next = Some(first);
+        while let Some(work) = next {
+            match work {
+                Work::Operation(operation, answer) => {
+                    operations.push(operation);
+                    answers.push(answer);
+                }
+                Work::Task(task) => return (operations, answers, Some(task)),
+            }
+            next = if operations.len() < self.batch { self.waiting.try_recv().ok() } else { None };
+        }
+        (operations, answers, None)
+    }
+
+    fn commit(&mut self, operations: Vec<Operation>, answers: Vec<oneshot::Sender<Result<Outcome, LedgerError>>>) {
+        if operations.is_empty() {
+            return;
+        }
+        metrics::histogram!("xiaoyi_ledger_batch_operations").record(u32::try_from(operations.len()).unwrap_or(u32::MAX));
+        let now = self.clock.now();
+        // Kept for the case that the batch fails: then each is tried alone, so that one bad operation cannot fail the others.
+        let again = operations.clone();
+        match begin_immediate(&mut self.connection, |connection| run_batch(connection, operations, now)) {
+            Ok(outcomes) => {
+                self.failing.store(false, Ordering::Relaxed);
+                for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                    // Whoever asked may have gone; the commit stands all the same.
+                    let _ = answer.send(outcome);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, operations = again.len(), "a ledger batch failed; trying its operations one by one");
+                for (operation, answer) in again.into_iter().zip(answers) {
+                    let alone = begin_immediate(&mut self.connection, |connection| run_batch(connection, vec![operation], now));
+                    self.failing.store(alone.is_err(), Ordering::Relaxed);
+                    let outcome = match alone {
+                        Ok(mut outcomes) => outcomes.pop().unwrap_or(Err(LedgerError::Stopped)),
+                        Err(error) => Err(LedgerError::Database(error)),
+                    };
+                    let _ = answer.send(outcome);
+                }
+            }
+        }
+    }
+}

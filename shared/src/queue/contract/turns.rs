@@ -1,0 +1,109 @@
+//! Who may go next, and how many: capacity, shares, turns and slots.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use super::{A, B, LIMITS, job_of, looked, nothing_to_take, submitted, taken, within};
+use crate::id::TenantId;
+use crate::queue::{Cancellation, End, Queue, QueueLimits, SubmitError};
+
+pub(crate) async fn a_full_queue_refuses_until_one_is_taken(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+    let queue = make(QueueLimits { capacity: 2, ..LIMITS }).await;
+    let _waiting = (submitted(&queue, A).await, submitted(&queue, B).await);
+    assert_eq!(queue.submit(job_of(TenantId(1003))).await.unwrap_err(), SubmitError::Full);
+    assert_eq!(queue.depth().await.waiting, 2);
+    let _delivery = taken(&queue).await;
+    queue.submit(job_of(TenantId(1003))).await.unwrap();
+}
+
+pub(crate) async fn a_full_share_refuses_only_its_tenant_until_one_is_taken(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+    let queue = make(QueueLimits { tenant_share: 2, ..LIMITS }).await;
+    let _waiting = (submitted(&queue, A).await, submitted(&queue, A).await);
+    assert_eq!(queue.submit(job_of(A)).await.unwrap_err(), SubmitError::TenantShareFull { share: 2 });
+    let _delivery = taken(&queue).await;
+    let _other = submitted(&queue, B).await;
+    queue.submit(job_of(A)).await.unwrap();
+}
+
+pub(crate) async fn tenants_take_turns(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+    let queue = make(LIMITS).await;
+    let mut waiting = Vec::new();
+    for tenant in std::iter::repeat_n(A, 90).chain([B, B, TenantId(1003)]) {
+        waiting.push(submitted(&queue, tenant).await);
+    }
+    let mut order = Vec::new();
+    for _ in 0..6 {
+        let delivery = taken(&queue).await;
+        order.push(delivery.job.tenant.0 - 1000);
+        queue.finish(delivery, End::Lost).await.unwrap();
+    }
+    assert!(order[..2].contains(&2), "B's turn is the second at the latest: {order:?}");
+    assert!(order[..3].contains(&3), "each comes once before one comes twice: {order:?}");
+    assert_eq!(order.iter().filter(|&&tenant| tenant == 2).count(), 2, "{order:?}");
+}
+
+pub(crate) async fn a_tenant_alone_may_use_all_slots(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+    let queue = make(LIMITS).await;
+    let _waiting = [submitted(&queue, A).await, submitted(&queue, A).await, submitted(&queue, A).await, submitted(&queue, A).await];
+    let _running = [taken(&queue).await, taken(&queue).await, taken(&queue).await, taken(&queue).await];
+    assert_eq!(queue.depth().await.running, 4);
+}
+
+pub(crate) async fn a_tenant_gets_half_of_the_slots_while_others_wait(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+    let queue = make(QueueLimits { slots: 5, ..LIMITS }).await;
+    let mut waiting = Vec::new();
+    for tenant in [A, A, A, A] {
+        waiting.push(submitted(&queue, tenant).await);
+    }
+    let mut running = vec![taken(&queue).await, taken(&queue).await];
+    for tenant in [B, B, B] {
+        waiting.push(submitted(&queue, tenant).await);
+    }
+    // A's turn comes first, but half of 5 slots is 2, and A has them.
+    for _ in 0..2 {
+        let delivery = taken(&queue).await;
+        assert_eq!(delivery.job.tenant, B);
+        running.push(delivery);
+    }
+    // Both have their half and both wait: the fifth slot is for somebody else.
+    nothing_to_take(&queue).await;
+    waiting.push(submitted(&queue, TenantId(1003)).await);
+    let delivery = taken(&queue).await;
+    assert_eq!(delivery.job.tenant, TenantId(1003));
+}
+
+pub(crate) async fn a_cancellation_that_leaves_one_tenant_waiting_lets_it_go_on(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+    let queue = make(QueueLimits { slots: 3, ..LIMITS }).await;
+    let waiting = [submitted(&queue, A).await, submitted(&queue, A).await, submitted(&queue, B).await, submitted(&queue, B).await];
+    let _running = [taken(&queue).await, taken(&queue).await];
+    let mut taker = pin!(queue.take());
+    assert!(looked(taker.as_mut()).await.is_none());
+    assert_eq!(queue.cancel(waiting[3].0).await, Cancellation::Removed);
+    assert_eq!(within(taker).await.unwrap().job.request_id, waiting[1].0);
+}
+
+pub(crate) async fn slots_bound_what_runs(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+    let queue = make(QueueLimits { slots: 2, ..LIMITS }).await;
+    let _waiting = [submitted(&queue, A).await, submitted(&queue, B).await, submitted(&queue, A).await];
+    let (first, _second) = (taken(&queue).await, taken(&queue).await);
+    nothing_to_take(&queue).await;
+    let mut taker = pin!(queue.take());
+    assert!(looked(taker.as_mut()).await.is_none());
+    queue.finish(first, End::Lost).await.unwrap();
+    assert!(within(taker).await.is_some());
+}
+
+pub(crate) async fn depth_counts_what_waits_and_what_runs(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+    let queue = make(LIMITS).await;
+    let depth = async || (queue.depth().await.waiting, queue.depth().await.running);
+    let _waiting = [submitted(&queue, A).await, submitted(&queue, B).await, submitted(&queue, A).await];
+    assert_eq!(depth().await, (3, 0));
+    let (one, other) = (taken(&queue).await, taken(&queue).await);
+    assert_eq!(depth().await, (1, 2));
+    queue.hand_back(one).await;
+    assert_eq!(depth().await, (2, 1));
+    queue.finish(other, End::Lost).await.unwrap();
+    assert_eq!(depth().await, (2, 0));
+    queue.cancel(taken(&queue).await.job.request_id).await;
+    assert_eq!(depth().await, (1, 0), "the delivery above was dropped at once");
+}

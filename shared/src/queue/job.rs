@@ -1,0 +1,102 @@
+//! What travels from admission to a worker.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::id::{RequestId, TenantId};
+use crate::money::Amount;
+use crate::price::Price;
+use crate::secret_key::KeyId;
+use crate::tokens::Tally;
+
+/// Which of OpenAI's endpoints a call is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Endpoint {
+    /// `chat/completions`
+    Chat,
+    /// `completions`
+    Completions,
+    /// `images/generations`
+    Images,
+}
+
+impl Endpoint {
+    /// The word that the ledger keeps.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Completions => "completions",
+            Self::Images => "images",
+        }
+    }
+
+    /// The path below a provider's base URL.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "chat/completions",
+            Self::Completions => "completions",
+            Self::Images => "images/generations",
+        }
+    }
+}
+
+/// The images that a call asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageOrder {
+    /// How many.
+    pub count: i64,
+    /// Their size, such as `1024x1024`; it decides the price.
+    pub size: String,
+}
+
+/// When a call must have got how far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deadlines {
+    /// The first text must have come by then (time in the queue included).
+    pub first_text: Timestamp,
+    /// The longest silence between two chunks, in milliseconds.
+    pub between_chunks_ms: i64,
+    /// The whole answer must have come by then.
+    pub end: Timestamp,
+}
+
+/// One call, admitted and with its cost held. All that a worker needs, so that any worker process can do it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Job {
+    /// The call.
+    pub request_id: RequestId,
+    /// Who pays.
+    pub tenant: TenantId,
+    /// The key that called.
+    pub key: KeyId,
+    /// The endpoint.
+    pub endpoint: Endpoint,
+    /// The public name of the model that was asked for; it stands in the reply.
+    pub model: String,
+    /// The members of the request object for the provider, without braces, `model`, `stream`, `stream_options`
+    /// and the Secret Key: `"messages":[...],"temperature":0.5`. Never empty. Numbers and unknown fields are as the caller wrote them.
+    pub fields: String,
+    /// Whether the answer is streamed.
+    pub stream: bool,
+    /// Whether the caller asked for the usage in the stream.
+    pub include_usage: bool,
+    /// How many answers the reply should hold (`n` times prompts).
+    pub choices: i64,
+    /// What the prompt counts.
+    pub prompt: Tally,
+    /// With `echo`: the prompts, which come back in front of each answer and are not charged again.
+    pub echoed_prompts: Vec<String>,
+    /// What was held.
+    pub hold: Amount,
+    /// The price that the hold was computed with; the charge uses it too.
+    pub price: Price,
+    /// For images: what was ordered.
+    pub images: Option<ImageOrder>,
+    /// The caller's own name for the end user.
+    pub end_user: Option<String>,
+    /// When the call was admitted.
+    pub accepted_at: Timestamp,
+    /// Until when.
+    pub deadlines: Deadlines,
+}

@@ -1,0 +1,164 @@
+//! The hand-over between those who admit calls and the workers who answer them.
+//!
+//! One trait, and one contract test that every form of it is held to (`contract`). The queue holds work in motion only:
+//! losing it costs no money, because the hold is in the database and ends there.
+
+#[cfg(test)]
+pub(crate) mod contract;
+mod job;
+mod memory;
+mod reply;
+
+use std::any::Any;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+pub use job::{Deadlines, Endpoint, ImageOrder, Job};
+pub use memory::MemoryQueue;
+pub use reply::{Chunk, End, Frame};
+
+use crate::id::RequestId;
+
+/// How long a worker waits for a client that reads too slowly before it treats the client as gone, in milliseconds.
+pub const SLOW_CLIENT_MS: u64 = 10_000;
+
+/// The bounds of a queue. Every one of them is enforced when a job is submitted or taken.
+#[derive(Debug, Clone, Copy)]
+pub struct QueueLimits {
+    /// Jobs that may wait, all tenants together.
+    pub capacity: usize,
+    /// Jobs of one tenant that may wait.
+    pub tenant_share: usize,
+    /// Frames that are buffered for one client.
+    pub frames: usize,
+    /// Jobs that run at once. While others wait, one tenant gets at most half of them (at least one).
+    pub slots: usize,
+}
+
+/// Why a job was not accepted. The caller of `submit` still owns the hold and voids it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// Too many jobs wait, all tenants together.
+    #[error("the queue is full")]
+    Full,
+    /// Too many jobs of this tenant wait.
+    #[error("the tenant's share of the queue, {share} jobs, is full")]
+    TenantShareFull {
+        /// How many may wait.
+        share: usize,
+    },
+    /// The queue is shutting down or cannot be reached.
+    #[error("the queue cannot be reached")]
+    Unavailable,
+}
+
+/// What a cancellation met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancellation {
+    /// The job was still waiting and is gone now; no worker will see it, so its hold is the canceller's to void.
+    Removed,
+    /// A worker has it and was told; the worker settles.
+    Told,
+    /// Neither: it has ended, or it was never here.
+    NotFound,
+}
+
+/// Why a worker should stop working on a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interruption {
+    /// Nobody waits for the answer any more: stop the provider's call and charge what was generated.
+    ClientLeft,
+    /// The lease is lost: another worker may have the job. Send nothing more and settle nothing.
+    LeaseLost,
+}
+
+/// Nobody reads the frames any more, or much too slowly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the client has left")]
+pub struct ClientGone;
+
+/// The waiting side of a submitted job. Dropping it tells the worker that the client has left.
+#[derive(Debug)]
+pub struct Frames {
+    receiver: mpsc::Receiver<Frame>,
+}
+
+impl Frames {
+    /// The next frame. `None`: the worker died without an end.
+    pub async fn next(&mut self) -> Option<Frame> {
+        self.receiver.recv().await
+    }
+}
+
+/// A job in a worker's hands.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The work.
+    pub job: Job,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+    frames: mpsc::Sender<Frame>,
+    /// Gives the slot back when it is dropped, so also when a worker panics. Below `frames`, so that those end first.
+    lease: Box<dyn Any + Send + Sync>,
+}
+
+impl Delivery {
+    /// Sends a part of the answer.
+    ///
+    /// # Errors
+    /// [`ClientGone`] when the waiting side was dropped, or its buffer stayed full for [`SLOW_CLIENT_MS`].
+    pub async fn send(&self, chunk: Chunk) -> Result<(), ClientGone> {
+        let limit = std::time::Duration::from_millis(SLOW_CLIENT_MS);
+        match tokio::time::timeout(limit, self.frames.send(Frame::Chunk(chunk))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(ClientGone),
+        }
+    }
+}
+
+/// How full a queue is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Depth {
+    /// Jobs that wait.
+    pub waiting: usize,
+    /// Jobs that workers have.
+    pub running: usize,
+    /// How long the oldest waiting job has waited, in milliseconds.
+    pub oldest_ms: i64,
+}
+
+/// A queue of jobs. Cheap to share behind an `Arc`.
+#[async_trait]
+pub trait Queue: Send + Sync + 'static {
+    /// Hands a job over and gives the frames of its answer.
+    ///
+    /// # Errors
+    /// [`SubmitError`]; nothing was queued then.
+    async fn submit(&self, job: Job) -> Result<Frames, SubmitError>;
+
+    /// Calls a job off.
+    async fn cancel(&self, request_id: RequestId) -> Cancellation;
+
+    /// Waits for the next job, one tenant in turn, and takes it. `None` once the queue is closed: take no more.
+    /// A job whose client has left or whose first-text deadline has passed is still delivered (its worker settles it), so no hold is forgotten.
+    async fn take(&self) -> Option<Delivery>;
+
+    /// Keeps the delivery's lease while it is polled, and resolves when the worker should stop.
+    async fn watch(&self, delivery: &Delivery) -> Interruption;
+
+    /// Sends the end of the answer and gives the slot back.
+    ///
+    /// # Errors
+    /// [`ClientGone`] when nobody received the end: what it left open is the worker's to settle.
+    async fn finish(&self, delivery: Delivery, end: End) -> Result<(), ClientGone>;
+
+    /// Puts a job back at the head of its tenant's line, for another worker; its next delivery counts one attempt more.
+    async fn hand_back(&self, delivery: Delivery);
+
+    /// Stops deliveries (`take` gives `None`) and new submissions; jobs in workers' hands go on.
+    fn close(&self);
+
+    /// How full it is.
+    async fn depth(&self) -> Depth;
+}
