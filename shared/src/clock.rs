@@ -74,3 +74,8 @@ impl Clock {
         }
     }
 }
+
+/// Serialises an optional moment as RFC 3339.
+pub(crate) fn as_rfc3339<S: serde::Serializer>(moment: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    moment.map(Timestamp::to_rfc3339).serialize(serializer)
+}

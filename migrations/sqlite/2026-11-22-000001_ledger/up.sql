@@ -1,56 +1,63 @@
 -- The ledger: append-only double entry. Amounts are 1e-9 of the currency, times are milliseconds since 1970 (UTC).
 -- What a constraint can refuse, a constraint refuses; triggers do the rest, so that no program and no hand can break it
--- by accident. `accounts` is the only table here whose rows change.
+-- by accident. `accounts` is the only table here whose rows change. STRICT keeps texts and fractions out of the numbers
+-- (an INTEGER has 64 bits), WITHOUT ROWID leaves no hidden key by which a row could be replaced.
 
 -- House accounts (below 1000) are names only: their balance is the sum of their transfers. A customer's account is its tenant's.
 CREATE TABLE accounts (
-    id     BIGINT NOT NULL PRIMARY KEY,
-    kind   TEXT   NOT NULL CHECK (kind IN ('customer', 'cash', 'revenue', 'write_off', 'promotion', 'adjustment')),
-    posted BIGINT NOT NULL DEFAULT 0,
-    held   BIGINT NOT NULL DEFAULT 0 CHECK (held >= 0),
-    seq    BIGINT NOT NULL DEFAULT 0 CHECK (seq >= 0),
+    id     INTEGER NOT NULL PRIMARY KEY,
+    kind   TEXT    NOT NULL CHECK (kind IN ('customer', 'cash', 'revenue', 'write_off', 'promotion', 'adjustment')),
+    posted INTEGER NOT NULL DEFAULT 0,
+    held   INTEGER NOT NULL DEFAULT 0 CHECK (held >= 0),
+    seq    INTEGER NOT NULL DEFAULT 0 CHECK (seq >= 0),
     CHECK (posted - held >= 0),
     CHECK ((kind = 'customer') = (id > 1000)),
     CHECK (kind = 'customer' OR (posted = 0 AND held = 0 AND seq = 0))
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 -- Money set aside for one request before anything is asked of a provider.
 CREATE TABLE holds (
-    request_id    BLOB   NOT NULL PRIMARY KEY CHECK (length(request_id) = 16),
-    account       BIGINT NOT NULL REFERENCES accounts (id) CHECK (account > 1000),
-    amount        BIGINT NOT NULL CHECK (amount >= 0),
-    owner         BLOB   NOT NULL CHECK (length(owner) = 16),
-    expires_at    BIGINT NOT NULL,
-    price_version BIGINT NOT NULL
-) WITHOUT ROWID;
+    request_id    BLOB    NOT NULL PRIMARY KEY CHECK (length(request_id) = 16),
+    account       INTEGER NOT NULL REFERENCES accounts (id) CHECK (account > 1000),
+    amount        INTEGER NOT NULL CHECK (amount >= 0),
+    owner         BLOB    NOT NULL CHECK (length(owner) = 16),
+    expires_at    INTEGER NOT NULL,
+    price_version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- How a hold ended. The primary key allows one end.
 CREATE TABLE settlements (
-    request_id BLOB   NOT NULL PRIMARY KEY REFERENCES holds (request_id),
-    outcome    TEXT   NOT NULL CHECK (outcome IN ('captured', 'voided', 'expired')),
-    amount     BIGINT NOT NULL CHECK (amount >= 0),
-    settled_at BIGINT NOT NULL,
+    request_id BLOB    NOT NULL PRIMARY KEY REFERENCES holds (request_id),
+    outcome    TEXT    NOT NULL CHECK (outcome IN ('captured', 'voided', 'expired')),
+    amount     INTEGER NOT NULL CHECK (amount >= 0),
+    settled_at INTEGER NOT NULL,
     CHECK (outcome = 'captured' OR amount = 0)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 -- Double entry: `amount` moves from `debit` to `credit`. A capture's id is its request's, so there is one a request.
 CREATE TABLE transfers (
-    id         BLOB   NOT NULL PRIMARY KEY CHECK (length(id) = 16),
-    kind       TEXT   NOT NULL CHECK (kind IN ('opening', 'top_up', 'capture', 'write_off', 'reversal')),
-    debit      BIGINT NOT NULL REFERENCES accounts (id),
-    credit     BIGINT NOT NULL REFERENCES accounts (id),
-    amount     BIGINT NOT NULL,
-    request_id BLOB   REFERENCES settlements (request_id),
-    reverses   BLOB   REFERENCES transfers (id),
+    id         BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    kind       TEXT    NOT NULL CHECK (kind IN ('opening', 'top_up', 'capture', 'write_off', 'reversal')),
+    debit      INTEGER NOT NULL REFERENCES accounts (id),
+    credit     INTEGER NOT NULL REFERENCES accounts (id),
+    amount     INTEGER NOT NULL,
+    request_id BLOB    REFERENCES settlements (request_id),
+    reverses   BLOB    REFERENCES transfers (id),
     reference  TEXT,
     note       TEXT,
-    created_at BIGINT NOT NULL,
+    created_at INTEGER NOT NULL,
     CHECK ((kind = 'opening' AND amount = 0 AND debit = credit) OR (kind <> 'opening' AND amount > 0 AND debit <> credit)),
+    CHECK (CASE kind
+           WHEN 'opening'   THEN debit > 1000
+           WHEN 'top_up'    THEN debit = 1 AND credit > 1000
+           WHEN 'capture'   THEN debit > 1000 AND credit = 2
+           WHEN 'write_off' THEN debit = 3 AND credit = 2
+           WHEN 'reversal'  THEN debit = 2 AND (credit > 1000 OR credit = 3) END),
     CHECK (kind <> 'capture' OR (request_id IS NOT NULL AND id = request_id)),
     CHECK (kind <> 'write_off' OR request_id IS NOT NULL),
     CHECK ((kind = 'reversal') = (reverses IS NOT NULL)),
     CHECK ((kind = 'top_up') = (reference IS NOT NULL))
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX transfers_reverses ON transfers (reverses) WHERE reverses IS NOT NULL;
 CREATE UNIQUE INDEX transfers_reference ON transfers (credit, reference) WHERE reference IS NOT NULL;
 CREATE UNIQUE INDEX transfers_write_off ON transfers (request_id) WHERE kind = 'write_off';
@@ -58,52 +65,52 @@ CREATE UNIQUE INDEX transfers_write_off ON transfers (request_id) WHERE kind = '
 -- A customer's side of a transfer. Each line names the line before it by account, number and balance, so a balance cannot be
 -- altered without altering every line after it, which nothing can. Line 0 (all zero) names itself.
 CREATE TABLE lines (
-    account      BIGINT NOT NULL REFERENCES accounts (id),
-    seq          BIGINT NOT NULL,
-    transfer     BLOB   NOT NULL REFERENCES transfers (id),
-    delta        BIGINT NOT NULL,
-    prev_seq     BIGINT NOT NULL,
-    prev_balance BIGINT NOT NULL,
-    balance      BIGINT NOT NULL CHECK (balance >= 0),
+    account      INTEGER NOT NULL REFERENCES accounts (id) CHECK (account > 1000),
+    seq          INTEGER NOT NULL,
+    transfer     BLOB    NOT NULL REFERENCES transfers (id),
+    delta        INTEGER NOT NULL,
+    prev_seq     INTEGER NOT NULL,
+    prev_balance INTEGER NOT NULL,
+    balance      INTEGER NOT NULL CHECK (balance >= 0),
     PRIMARY KEY (account, seq),
     UNIQUE (account, seq, balance),
     UNIQUE (transfer),
     FOREIGN KEY (account, prev_seq, prev_balance) REFERENCES lines (account, seq, balance),
     CHECK (balance = prev_balance + delta),
     CHECK ((seq = 0 AND prev_seq = 0 AND prev_balance = 0 AND delta = 0) OR (seq > 0 AND seq = prev_seq + 1 AND delta <> 0))
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 -- The arithmetic of a captured request, so that every charge can be recomputed by hand.
 CREATE TABLE charges (
-    account               BIGINT NOT NULL REFERENCES accounts (id),
-    request_id            BLOB   NOT NULL REFERENCES settlements (request_id),
-    key_id                TEXT   NOT NULL,
-    endpoint              TEXT   NOT NULL,
-    model                 TEXT   NOT NULL,
+    account               INTEGER NOT NULL REFERENCES accounts (id),
+    request_id            BLOB    NOT NULL REFERENCES settlements (request_id),
+    key_id                TEXT    NOT NULL,
+    endpoint              TEXT    NOT NULL,
+    model                 TEXT    NOT NULL,
     end_user              TEXT,
-    price_version         BIGINT NOT NULL,
-    basis                 TEXT   NOT NULL CHECK (basis IN ('estimate', 'upstream')),
-    prompt_hanzi          BIGINT NOT NULL,
-    prompt_words          BIGINT NOT NULL,
-    prompt_tokens         BIGINT NOT NULL,
-    completion_hanzi      BIGINT NOT NULL,
-    completion_words      BIGINT NOT NULL,
-    completion_tokens     BIGINT NOT NULL,
-    upstream_prompt       BIGINT,
-    upstream_completion   BIGINT,
-    images                BIGINT NOT NULL,
+    price_version         INTEGER NOT NULL,
+    basis                 TEXT    NOT NULL CHECK (basis IN ('estimate', 'upstream')),
+    prompt_hanzi          INTEGER NOT NULL,
+    prompt_words          INTEGER NOT NULL,
+    prompt_tokens         INTEGER NOT NULL,
+    completion_hanzi      INTEGER NOT NULL,
+    completion_words      INTEGER NOT NULL,
+    completion_tokens     INTEGER NOT NULL,
+    upstream_prompt       INTEGER,
+    upstream_completion   INTEGER,
+    images                INTEGER NOT NULL,
     image_size            TEXT,
-    prompt_price          BIGINT NOT NULL,
-    completion_price      BIGINT NOT NULL,
-    image_price           BIGINT NOT NULL,
-    prompt_cost           BIGINT NOT NULL CHECK (prompt_cost >= 0),
-    completion_cost       BIGINT NOT NULL CHECK (completion_cost >= 0),
-    image_cost            BIGINT NOT NULL CHECK (image_cost >= 0),
-    written_off           BIGINT NOT NULL CHECK (written_off >= 0),
-    finished_early        BOOLEAN NOT NULL,
-    charged_at            BIGINT NOT NULL,
+    prompt_price          INTEGER NOT NULL,
+    completion_price      INTEGER NOT NULL,
+    image_price           INTEGER NOT NULL,
+    prompt_cost           INTEGER NOT NULL CHECK (prompt_cost >= 0),
+    completion_cost       INTEGER NOT NULL CHECK (completion_cost >= 0),
+    image_cost            INTEGER NOT NULL CHECK (image_cost >= 0),
+    written_off           INTEGER NOT NULL CHECK (written_off >= 0),
+    finished_early        INTEGER NOT NULL CHECK (finished_early IN (0, 1)),
+    charged_at            INTEGER NOT NULL,
     PRIMARY KEY (account, request_id)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 INSERT INTO accounts (id, kind) VALUES (1, 'cash'), (2, 'revenue'), (3, 'write_off'), (4, 'promotion'), (5, 'adjustment');
 
@@ -135,6 +142,10 @@ CREATE TRIGGER transfers_no_replace BEFORE INSERT ON transfers
 CREATE TRIGGER charges_no_replace BEFORE INSERT ON charges
     WHEN EXISTS (SELECT 1 FROM charges WHERE account = NEW.account AND request_id = NEW.request_id)
     BEGIN SELECT RAISE(ABORT, 'this charge exists'); END;
+-- The audit comes from the hold, so a charge on another account would be seen by nobody but the one who reads its usage.
+CREATE TRIGGER charges_are_the_holders BEFORE INSERT ON charges
+    WHEN NOT EXISTS (SELECT 1 FROM holds WHERE request_id = NEW.request_id AND account = NEW.account)
+    BEGIN SELECT RAISE(ABORT, 'the hold of this request is not on this account'); END;
 -- The chain once more, for a connection that forgot PRAGMA foreign_keys.
 CREATE TRIGGER lines_chain BEFORE INSERT ON lines
     WHEN EXISTS (SELECT 1 FROM lines WHERE account = NEW.account AND seq = NEW.seq)

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use diesel::connection::{Connection as _, SimpleConnection};
+use diesel::connection::{AnsiTransactionManager, Connection as _, SimpleConnection, TransactionManager, TransactionManagerStatus};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 
@@ -31,18 +31,18 @@ pub(super) fn establish(path: &Path) -> Result<Connection, DbError> {
     Ok(connection)
 }
 
+/// Opens a connection for [`begin_immediate`], which does the waiting for the lock itself.
+pub(super) fn establish_for_writing(path: &Path) -> Result<Connection, DbError> {
+    let mut connection = establish(path)?;
+    connection.batch_execute("PRAGMA busy_timeout = 0")?;
+    Ok(connection)
+}
+
 /// What every connection needs: foreign keys (off by default in SQLite), a write-ahead log, and a commit that is on the disk.
 pub(super) fn prepare(connection: &mut Connection) -> QueryResult<()> {
     connection.batch_execute(
         "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
     )
-}
-
-fn is_busy(error: &Error) -> bool {
-    match error {
-        Error::DatabaseError(DatabaseErrorKind::Unknown, information) => information.message().contains("locked"),
-        _ => false,
-    }
 }
 
 /// Runs `work` in a transaction that holds the write lock from its start, so that it never has to be tried again.
@@ -54,42 +54,68 @@ where
     E: From<DbError> + From<Error>,
     F: FnOnce(&mut Connection) -> Result<T, E>,
 {
-    use diesel::connection::{AnsiTransactionManager, TransactionManager};
-
     lock(connection)?;
-    match work(connection) {
-        Ok(value) => {
-            AnsiTransactionManager::commit_transaction(connection)?;
-            Ok(value)
-        }
-        Err(error) => {
-            AnsiTransactionManager::rollback_transaction(connection)?;
-            Err(error)
+    let mut transaction = Transaction { connection, committed: false };
+    let value = work(transaction.connection)?;
+    transaction.commit()?;
+    Ok(value)
+}
+
+/// An open transaction. Dropped without a commit (an error, a panic) it is rolled back.
+struct Transaction<'a> {
+    connection: &'a mut Connection,
+    committed: bool,
+}
+
+impl Transaction<'_> {
+    fn commit(&mut self) -> QueryResult<()> {
+        AnsiTransactionManager::commit_transaction(self.connection)?;
+        self.committed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if !self.committed {
+            roll_back(self.connection);
         }
     }
 }
 
-/// Begins a transaction with the write lock.
-pub(crate) fn lock(connection: &mut Connection) -> Result<(), DbError> {
-    use diesel::connection::AnsiTransactionManager;
-
-    match AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE") {
-        Err(error) if is_busy(&error) => {}
-        other => return other.map_err(DbError::from),
-    }
-    connection.batch_execute("PRAGMA busy_timeout = 0")?;
+fn lock(connection: &mut Connection) -> Result<(), DbError> {
     let started = Instant::now();
-    let locked = loop {
+    loop {
         match AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE") {
+            Ok(()) => return Ok(()),
             Err(error) if is_busy(&error) && started.elapsed() < LOCK_WAIT => std::thread::sleep(LOCK_POLL),
             Err(error) if is_busy(&error) => {
-                break Err(DbError::Busy(format!("another writer kept the lock for {} s", LOCK_WAIT.as_secs())));
+                return Err(DbError::Busy(format!("another writer kept the lock for {} s", LOCK_WAIT.as_secs())));
             }
-            other => break other.map_err(DbError::from),
+            Err(error) => {
+                if matches!(error, Error::DatabaseError(..) | Error::BrokenTransactionManager) {
+                    // Whatever an earlier failure left open is in the way of every transaction after it.
+                    roll_back(connection);
+                }
+                return Err(error.into());
+            }
         }
-    };
-    if locked.is_err() {
-        connection.batch_execute("PRAGMA busy_timeout = 10000")?;
     }
-    locked
+}
+
+/// Leaves the connection without a transaction and usable. SQLite ends a transaction by itself on some errors (a full disk),
+/// for which diesel would give the connection up.
+fn roll_back(connection: &mut Connection) {
+    if AnsiTransactionManager::rollback_transaction(connection).is_err() {
+        // Fails where nothing is open, which is what is wanted.
+        let _ = connection.batch_execute("ROLLBACK");
+        *AnsiTransactionManager::transaction_manager_status_mut(connection) = TransactionManagerStatus::default();
+    }
+}
+
+fn is_busy(error: &Error) -> bool {
+    match error {
+        Error::DatabaseError(DatabaseErrorKind::Unknown, information) => information.message().contains("locked"),
+        _ => false,
+    }
 }

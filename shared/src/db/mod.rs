@@ -56,7 +56,7 @@ pub enum DbError {
     Corrupt(String),
 }
 
-/// A write, to be run inside a transaction of its own.
+/// A write, which makes its own transaction.
 pub type Task = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// Whoever writes for this process.
@@ -104,6 +104,7 @@ impl Database {
             return Err(DbError::Missing { path });
         }
         let database = Self::connect(path)?;
+        migrations::refuse_newer(&mut *database.reader()?)?;
         let pending = migrations::pending(&mut *database.reader()?)?;
         if pending > 0 {
             return Err(DbError::Migration(format!("{pending} migrations are pending: run `xiaoyi migrate`")));
@@ -122,6 +123,7 @@ impl Database {
             std::fs::create_dir_all(folder).map_err(|error| DbError::Open { path: path.clone(), message: error.to_string() })?;
         }
         let mut connection = connection::establish(&path)?;
+        migrations::refuse_newer(&mut connection)?;
         let run = migrations::run(&mut connection)?;
         Ok((Self::connect(path)?, run))
     }
@@ -143,9 +145,12 @@ impl Database {
         &self.inner.path
     }
 
-    /// A new connection of one's own, for the writer.
-    pub(crate) fn own_connection(&self) -> Result<Connection, DbError> {
-        connection::establish(&self.inner.path)
+    /// A new connection of one's own, to write on with [`begin_immediate`].
+    ///
+    /// # Errors
+    /// [`DbError::Open`].
+    pub fn own_connection(&self) -> Result<Connection, DbError> {
+        connection::establish_for_writing(&self.inner.path)
     }
 
     /// From now on, writes of this process go to `writer`. Only the first call counts.

@@ -38,10 +38,10 @@ pub(super) struct CaptureRow {
 
 /// What the decisions of a batch need to know. A key with `None` was looked for and is not there.
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct State<'a> {
     pub(super) accounts: BTreeMap<TenantId, Option<AccountRow>>,
     pub(super) holds: HashMap<RequestId, Option<HoldRow>>,
-    pub(super) top_ups: HashMap<(TenantId, String), Option<(TransferId, Amount)>>,
+    pub(super) top_ups: HashMap<(TenantId, &'a str), Option<(TransferId, Amount)>>,
     pub(super) captures: HashMap<RequestId, Option<CaptureRow>>,
 }
 
@@ -65,7 +65,7 @@ impl TransferKind {
 }
 
 #[derive(Debug)]
-pub(super) struct Transfer {
+pub(super) struct Transfer<'a> {
     pub(super) id: TransferId,
     pub(super) kind: TransferKind,
     pub(super) debit: i64,
@@ -73,8 +73,8 @@ pub(super) struct Transfer {
     pub(super) amount: Amount,
     pub(super) request_id: Option<RequestId>,
     pub(super) reverses: Option<TransferId>,
-    pub(super) reference: Option<String>,
-    pub(super) note: Option<String>,
+    pub(super) reference: Option<&'a str>,
+    pub(super) note: Option<&'a str>,
 }
 
 #[derive(Debug)]
@@ -88,41 +88,42 @@ pub(super) struct Line {
 }
 
 #[derive(Debug)]
-pub(super) struct ChargeRow {
+pub(super) struct ChargeRow<'a> {
     pub(super) account: TenantId,
     pub(super) request_id: RequestId,
-    pub(super) charge: Charge,
+    pub(super) charge: &'a Charge,
     pub(super) written_off: Amount,
 }
 
 /// The rows that a batch writes; changed accounts are marked in the [`State`].
 #[derive(Debug, Default)]
-pub(super) struct Effects {
-    pub(super) holds: Vec<Hold>,
+pub(super) struct Effects<'a> {
+    pub(super) holds: Vec<&'a Hold>,
     pub(super) settlements: Vec<(RequestId, Settlement)>,
-    pub(super) transfers: Vec<Transfer>,
+    pub(super) transfers: Vec<Transfer<'a>>,
     pub(super) lines: Vec<Line>,
-    pub(super) charges: Vec<ChargeRow>,
+    pub(super) charges: Vec<ChargeRow<'a>>,
 }
 
-impl Effects {
+impl Effects<'_> {
     pub(super) fn is_empty(&self) -> bool {
         self.holds.is_empty() && self.settlements.is_empty() && self.transfers.is_empty()
     }
 }
 
 /// Decides one operation. On an error neither `state` nor `effects` has changed.
-pub(super) fn decide(state: &mut State, effects: &mut Effects, operation: Operation) -> Result<Outcome, LedgerError> {
+pub(super) fn decide<'a>(state: &mut State<'a>, effects: &mut Effects<'a>, operation: &'a Operation) -> Result<Outcome, LedgerError> {
     match operation {
         Operation::Hold(hold) => decide_hold(state, effects, hold).map(Outcome::Hold),
-        Operation::Capture(capture) => decide_capture(state, effects, *capture),
-        Operation::End(request_id, ended) => decide_end(state, effects, request_id, ended),
+        Operation::Capture(capture) => decide_capture(state, effects, capture),
+        Operation::End(request_id, ended) => decide_end(state, effects, *request_id, *ended),
         Operation::TopUp(top_up) => decide_top_up(state, effects, top_up).map(Outcome::TopUp),
-        Operation::ReverseCapture(request_id) => decide_reversal(state, effects, request_id).map(Outcome::Reversal),
+        Operation::ReverseCapture(request_id) => decide_reversal(state, effects, *request_id).map(Outcome::Reversal),
     }
 }
 
-fn decide_hold(state: &mut State, effects: &mut Effects, hold: Hold) -> Result<HoldDecision, LedgerError> {
+fn decide_hold<'a>(state: &mut State<'a>, effects: &mut Effects<'a>, hold: &'a Hold) -> Result<HoldDecision, LedgerError> {
+    not_negative(hold.amount)?;
     let account = state.account(hold.account)?;
     if state.hold(hold.request_id).is_some() {
         return Ok(HoldDecision::Replayed);
@@ -138,13 +139,17 @@ fn decide_hold(state: &mut State, effects: &mut Effects, hold: Hold) -> Result<H
     Ok(HoldDecision::Held)
 }
 
-fn decide_capture(state: &mut State, effects: &mut Effects, capture: Capture) -> Result<Outcome, LedgerError> {
+fn decide_capture<'a>(state: &mut State<'a>, effects: &mut Effects<'a>, capture: &'a Capture) -> Result<Outcome, LedgerError> {
     let Capture { request_id, charge } = capture;
+    let request_id = *request_id;
     let hold = match state.open_hold(request_id) {
         Ok(hold) => hold,
         Err(outcome) => return Ok(outcome),
     };
     let account = state.account(hold.account)?;
+    for component in [charge.prompt_cost, charge.completion_cost, charge.image_cost] {
+        not_negative(component)?;
+    }
     let total = charge.total().ok_or(LedgerError::TooLarge)?;
     let released = AccountRow { held: subtract(account.held, hold.amount)?, ..account };
     // A whole answer above its hold takes the free balance down to zero; the house bears the rest.
@@ -191,7 +196,7 @@ fn decide_capture(state: &mut State, effects: &mut Effects, capture: Capture) ->
     Ok(Outcome::Captured(Captured { paid, written_off }))
 }
 
-fn decide_end(state: &mut State, effects: &mut Effects, request_id: RequestId, ended: Ended) -> Result<Outcome, LedgerError> {
+fn decide_end(state: &mut State<'_>, effects: &mut Effects<'_>, request_id: RequestId, ended: Ended) -> Result<Outcome, LedgerError> {
     let hold = match state.open_hold(request_id) {
         Ok(hold) => hold,
         Err(outcome) => return Ok(outcome),
@@ -203,9 +208,12 @@ fn decide_end(state: &mut State, effects: &mut Effects, request_id: RequestId, e
     Ok(Outcome::Ended)
 }
 
-fn decide_top_up(state: &mut State, effects: &mut Effects, top_up: TopUp) -> Result<TopUpDecision, LedgerError> {
+fn decide_top_up<'a>(state: &mut State<'a>, effects: &mut Effects<'a>, top_up: &'a TopUp) -> Result<TopUpDecision, LedgerError> {
     let account = state.account(top_up.account)?;
-    let key = (top_up.account, top_up.reference.clone());
+    if top_up.amount <= Amount::ZERO {
+        return Err(LedgerError::TooLarge);
+    }
+    let key = (top_up.account, top_up.reference.as_str());
     if let Some(Some((id, amount))) = state.top_ups.get(&key).copied() {
         return Ok(if amount == top_up.amount {
             TopUpDecision::Posted { id, posted: account.posted, replayed: true }
@@ -221,15 +229,15 @@ fn decide_top_up(state: &mut State, effects: &mut Effects, top_up: TopUp) -> Res
         amount: top_up.amount,
         request_id: None,
         reverses: None,
-        reference: Some(top_up.reference),
-        note: top_up.note,
+        reference: Some(&top_up.reference),
+        note: top_up.note.as_deref(),
     };
     let posted = post(state, effects, top_up.account, top_up.amount.nanos(), transfer)?;
     state.top_ups.insert(key, Some((top_up.id, top_up.amount)));
     Ok(TopUpDecision::Posted { id: top_up.id, posted, replayed: false })
 }
 
-fn decide_reversal(state: &mut State, effects: &mut Effects, request_id: RequestId) -> Result<Reversal, LedgerError> {
+fn decide_reversal(state: &mut State<'_>, effects: &mut Effects<'_>, request_id: RequestId) -> Result<Reversal, LedgerError> {
     let Some(capture) = state.captures.get(&request_id).copied().flatten() else {
         return Ok(Reversal::NothingCaptured);
     };
@@ -245,7 +253,7 @@ fn decide_reversal(state: &mut State, effects: &mut Effects, request_id: Request
         request_id: Some(request_id),
         reverses: Some(reverses),
         reference: None,
-        note: Some("the answer was not delivered".to_owned()),
+        note: Some("the answer was not delivered"),
     };
     let back = reversal(REVENUE, capture.account.0, capture.paid, request_id);
     post(state, effects, capture.account, capture.paid.nanos(), back)?;
@@ -257,7 +265,13 @@ fn decide_reversal(state: &mut State, effects: &mut Effects, request_id: Request
 }
 
 /// Appends the customer's side of `transfer` and gives the new balance.
-fn post(state: &mut State, effects: &mut Effects, tenant: TenantId, delta: i64, transfer: Transfer) -> Result<Amount, LedgerError> {
+fn post<'a>(
+    state: &mut State<'_>,
+    effects: &mut Effects<'a>,
+    tenant: TenantId,
+    delta: i64,
+    transfer: Transfer<'a>,
+) -> Result<Amount, LedgerError> {
     let account = state.account(tenant)?;
     let balance = add(account.posted, Amount::from_nanos(delta))?;
     let seq = account.seq + 1;
@@ -273,7 +287,7 @@ impl AccountRow {
     }
 }
 
-impl State {
+impl State<'_> {
     fn account(&self, tenant: TenantId) -> Result<AccountRow, LedgerError> {
         self.accounts.get(&tenant).copied().flatten().ok_or(LedgerError::NoSuchAccount(tenant))
     }
@@ -295,10 +309,15 @@ impl State {
         self.accounts.insert(tenant, Some(account));
     }
 
-    fn settle(&mut self, request_id: RequestId, hold: HoldRow, settlement: Settlement, effects: &mut Effects) {
+    fn settle(&mut self, request_id: RequestId, hold: HoldRow, settlement: Settlement, effects: &mut Effects<'_>) {
         self.holds.insert(request_id, Some(HoldRow { settlement: Some(settlement), ..hold }));
         effects.settlements.push((request_id, settlement));
     }
+}
+
+/// No caller gives such an amount; the database would refuse it, and the whole batch with it.
+fn not_negative(amount: Amount) -> Result<(), LedgerError> {
+    if amount < Amount::ZERO { Err(LedgerError::TooLarge) } else { Ok(()) }
 }
 
 fn add(left: Amount, right: Amount) -> Result<Amount, LedgerError> {

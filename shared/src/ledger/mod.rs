@@ -40,8 +40,8 @@ pub enum LedgerError {
     /// No account belongs to this tenant.
     #[error("tenant {0} has no account")]
     NoSuchAccount(TenantId),
-    /// The amounts leave the range of 64 bits.
-    #[error("the amounts are too large for the ledger")]
+    /// An amount is below zero (a payment: not above it), or one leaves the range of 64 bits.
+    #[error("an amount is below zero or too large for the ledger")]
     TooLarge,
     /// The database failed; the operation was not carried out.
     #[error(transparent)]

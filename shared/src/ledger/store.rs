@@ -19,15 +19,15 @@ use crate::money::Amount;
 /// The database failed: roll back, none of them was carried out.
 pub(super) fn run_batch(
     connection: &mut Connection,
-    operations: Vec<Operation>,
+    operations: &[Operation],
     now: Timestamp,
 ) -> Result<Vec<Result<Outcome, LedgerError>>, DbError> {
     let mut state = State::default();
-    for operation in &operations {
+    for operation in operations {
         load(connection, &mut state, operation)?;
     }
     let mut effects = Effects::default();
-    let outcomes = operations.into_iter().map(|operation| decide(&mut state, &mut effects, operation)).collect();
+    let outcomes = operations.iter().map(|operation| decide(&mut state, &mut effects, operation)).collect();
     if !effects.is_empty() {
         write(connection, &state, &effects, now)?;
     }
@@ -39,7 +39,7 @@ pub(super) fn run_batch(
 /// # Errors
 /// [`LedgerError`]; roll back then.
 pub fn apply_one(connection: &mut Connection, operation: Operation, now: Timestamp) -> Result<Outcome, LedgerError> {
-    run_batch(connection, vec![operation], now)?.pop().unwrap_or(Err(LedgerError::Stopped))
+    run_batch(connection, &[operation], now)?.pop().unwrap_or(Err(LedgerError::Stopped))
 }
 
 /// Opens a customer's account: an empty balance and line 0, which every later line leads back to.
@@ -63,7 +63,7 @@ pub fn open_account(connection: &mut Connection, tenant: TenantId, now: Timestam
     Ok(())
 }
 
-fn load(connection: &mut Connection, state: &mut State, operation: &Operation) -> Result<(), DbError> {
+fn load<'a>(connection: &mut Connection, state: &mut State<'a>, operation: &'a Operation) -> Result<(), DbError> {
     match operation {
         Operation::Hold(hold) => {
             load_hold(connection, state, hold.request_id)?;
@@ -79,7 +79,7 @@ fn load(connection: &mut Connection, state: &mut State, operation: &Operation) -
     }
 }
 
-fn load_account(connection: &mut Connection, state: &mut State, tenant: TenantId) -> Result<(), DbError> {
+fn load_account(connection: &mut Connection, state: &mut State<'_>, tenant: TenantId) -> Result<(), DbError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = BigInt)]
@@ -106,7 +106,7 @@ fn load_account(connection: &mut Connection, state: &mut State, tenant: TenantId
     Ok(())
 }
 
-fn load_hold(connection: &mut Connection, state: &mut State, request_id: RequestId) -> Result<(), DbError> {
+fn load_hold(connection: &mut Connection, state: &mut State<'_>, request_id: RequestId) -> Result<(), DbError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = BigInt)]
@@ -147,7 +147,7 @@ fn load_hold(connection: &mut Connection, state: &mut State, request_id: Request
     Ok(())
 }
 
-fn load_top_up(connection: &mut Connection, state: &mut State, tenant: TenantId, reference: &str) -> Result<(), DbError> {
+fn load_top_up<'a>(connection: &mut Connection, state: &mut State<'a>, tenant: TenantId, reference: &'a str) -> Result<(), DbError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = Binary)]
@@ -155,7 +155,7 @@ fn load_top_up(connection: &mut Connection, state: &mut State, tenant: TenantId,
         #[diesel(sql_type = BigInt)]
         amount: i64,
     }
-    let key = (tenant, reference.to_owned());
+    let key = (tenant, reference);
     if state.top_ups.contains_key(&key) {
         return Ok(());
     }
@@ -170,7 +170,7 @@ fn load_top_up(connection: &mut Connection, state: &mut State, tenant: TenantId,
     Ok(())
 }
 
-fn load_capture(connection: &mut Connection, state: &mut State, request_id: RequestId) -> Result<(), DbError> {
+fn load_capture(connection: &mut Connection, state: &mut State<'_>, request_id: RequestId) -> Result<(), DbError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = BigInt)]
@@ -213,7 +213,7 @@ fn transfer_id(bytes: &[u8]) -> Result<TransferId, DbError> {
 }
 
 /// Parents before children, because SQLite checks a foreign key at once; accounts last, because their check needs the newest lines.
-fn write(connection: &mut Connection, state: &State, effects: &Effects, now: Timestamp) -> Result<(), DbError> {
+fn write(connection: &mut Connection, state: &State<'_>, effects: &Effects<'_>, now: Timestamp) -> Result<(), DbError> {
     let now = Value::Int(now.0);
     for hold in &effects.holds {
         Statement::new(
@@ -274,7 +274,7 @@ fn write(connection: &mut Connection, state: &State, effects: &Effects, now: Tim
     Ok(())
 }
 
-fn write_transfer(connection: &mut Connection, transfer: &Transfer, now: Value<'_>) -> Result<(), DbError> {
+fn write_transfer(connection: &mut Connection, transfer: &Transfer<'_>, now: Value<'_>) -> Result<(), DbError> {
     Statement::new(
         "INSERT INTO transfers (id, kind, debit, credit, amount, request_id, reverses, reference, note, created_at) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -295,9 +295,8 @@ fn write_transfer(connection: &mut Connection, transfer: &Transfer, now: Value<'
     Ok(())
 }
 
-fn write_charge(connection: &mut Connection, row: &ChargeRow, now: Value<'_>) -> Result<(), DbError> {
-    let charge = &row.charge;
-    let key = charge.key.to_string();
+fn write_charge(connection: &mut Connection, row: &ChargeRow<'_>, now: Value<'_>) -> Result<(), DbError> {
+    let charge = row.charge;
     Statement::new(
         "INSERT INTO charges (account, request_id, key_id, endpoint, model, end_user, price_version, basis, \
          prompt_hanzi, prompt_words, prompt_tokens, completion_hanzi, completion_words, completion_tokens, \
@@ -307,7 +306,7 @@ fn write_charge(connection: &mut Connection, row: &ChargeRow, now: Value<'_>) ->
         &[
             Value::Int(row.account.0),
             Value::Blob(row.request_id.as_bytes()),
-            Value::Text(&key),
+            Value::Text(charge.key.as_str()),
             Value::Text(charge.endpoint.name()),
             Value::Text(&charge.model),
             Value::MaybeText(charge.end_user.as_deref()),

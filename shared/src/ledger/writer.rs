@@ -15,8 +15,8 @@ use crate::id::RequestId;
 
 /// After this long without a pause the writer leaves the lock free for [`PAUSE`], so that commands beside the server get their turn.
 const BACK_TO_BACK: Duration = Duration::from_millis(50);
-/// Longer than the interval at which a waiting command asks for the lock.
-const PAUSE: Duration = Duration::from_millis(3);
+/// Longer than the interval at which a waiting command asks for the lock. Shorter gaps are no pause: they are too easily missed.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// The bounds of the writer.
 #[derive(Debug, Clone, Copy)]
@@ -35,8 +35,10 @@ impl Default for WriterSettings {
     }
 }
 
+type Answer = oneshot::Sender<Result<Outcome, LedgerError>>;
+
 enum Work {
-    Operation(Operation, oneshot::Sender<Result<Outcome, LedgerError>>),
+    Operation(Operation, Answer),
     Task(Task),
 }
 
@@ -176,34 +178,31 @@ impl Writer {
     fn run(mut self) {
         let mut busy_since = Instant::now();
         loop {
-            let first = match self.waiting.try_recv() {
-                Ok(work) => work,
-                Err(mpsc::error::TryRecvError::Disconnected) => return,
-                Err(mpsc::error::TryRecvError::Empty) => {
-                    let Some(work) = self.waiting.blocking_recv() else { return };
-                    busy_since = Instant::now();
-                    work
-                }
-            };
-            if busy_since.elapsed() > BACK_TO_BACK {
+            let idle_since = Instant::now();
+            let Some(first) = self.waiting.blocking_recv() else { return };
+            if idle_since.elapsed() >= PAUSE {
+                busy_since = Instant::now();
+            } else if busy_since.elapsed() > BACK_TO_BACK {
                 std::thread::sleep(PAUSE);
                 busy_since = Instant::now();
             }
             let (operations, answers, task) = self.gather(first);
-            self.commit(operations, answers);
+            self.commit(&operations, answers);
             if let Some(task) = task {
-                task(&mut self.connection);
+                self.run_task(task);
             }
         }
     }
 
     /// What has arrived by now, up to the batch's bound or the first task, which runs in a transaction of its own.
-    fn gather(&mut self, first: Work) -> (Vec<Operation>, Vec<oneshot::Sender<Result<Outcome, LedgerError>>>, Option<Task>) {
+    fn gather(&mut self, first: Work) -> (Vec<Operation>, Vec<Answer>, Option<Task>) {
         let mut operations = Vec::with_capacity(self.batch);
         let mut answers = Vec::with_capacity(self.batch);
         let mut next = Some(first);
         while let Some(work) = next {
             match work {
+                // Nobody would use this hold; and made so late, the sweeper could miss it.
+                Work::Operation(Operation::Hold(_), answer) if answer.is_closed() => {}
                 Work::Operation(operation, answer) => {
                     operations.push(operation);
                     answers.push(answer);
@@ -215,34 +214,48 @@ impl Writer {
         (operations, answers, None)
     }
 
-    fn commit(&mut self, operations: Vec<Operation>, answers: Vec<oneshot::Sender<Result<Outcome, LedgerError>>>) {
+    fn commit(&mut self, operations: &[Operation], answers: Vec<Answer>) {
         if operations.is_empty() {
             return;
         }
         metrics::histogram!("xiaoyi_ledger_batch_operations").record(u32::try_from(operations.len()).unwrap_or(u32::MAX));
-        let now = self.clock.now();
-        // Kept for the case that the batch fails: then each is tried alone, so that one bad operation cannot fail the others.
-        let again = operations.clone();
-        match begin_immediate(&mut self.connection, |connection| run_batch(connection, operations, now)) {
+        match self.transaction(operations) {
             Ok(outcomes) => {
-                self.failing.store(false, Ordering::Relaxed);
                 for (answer, outcome) in answers.into_iter().zip(outcomes) {
                     // Whoever asked may have gone; the commit stands all the same.
                     let _ = answer.send(outcome);
                 }
             }
+            // Each alone gets the same answer: the lock was not given.
+            Err(DbError::Busy(why)) => {
+                tracing::error!(why, operations = operations.len(), "the ledger could not write");
+                for answer in answers {
+                    let _ = answer.send(Err(LedgerError::Database(DbError::Busy(why.clone()))));
+                }
+            }
             Err(error) => {
-                tracing::error!(%error, operations = again.len(), "a ledger batch failed; trying its operations one by one");
-                for (operation, answer) in again.into_iter().zip(answers) {
-                    let alone = begin_immediate(&mut self.connection, |connection| run_batch(connection, vec![operation], now));
-                    self.failing.store(alone.is_err(), Ordering::Relaxed);
-                    let outcome = match alone {
-                        Ok(mut outcomes) => outcomes.pop().unwrap_or(Err(LedgerError::Stopped)),
-                        Err(error) => Err(LedgerError::Database(error)),
-                    };
+                tracing::error!(%error, operations = operations.len(), "a ledger batch failed; trying its operations one by one");
+                for (operation, answer) in operations.iter().zip(answers) {
+                    let alone = self.transaction(std::slice::from_ref(operation));
+                    let outcome = alone.map_err(LedgerError::Database).and_then(|mut outcomes| outcomes.pop().unwrap_or(Err(LedgerError::Stopped)));
                     let _ = answer.send(outcome);
                 }
             }
+        }
+    }
+
+    fn transaction(&mut self, operations: &[Operation]) -> Result<Vec<Result<Outcome, LedgerError>>, DbError> {
+        let now = self.clock.now();
+        let outcomes = begin_immediate(&mut self.connection, |connection| run_batch(connection, operations, now));
+        self.failing.store(outcomes.is_err(), Ordering::Relaxed);
+        outcomes
+    }
+
+    fn run_task(&mut self, task: Task) {
+        // A write that panics is rolled back and its caller gets no answer; the ledger goes on.
+        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| task(&mut self.connection)));
+        if run.is_err() {
+            tracing::error!("a write panicked and was rolled back");
         }
     }
 }

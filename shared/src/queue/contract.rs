@@ -36,6 +36,7 @@ macro_rules! queue_contract {
             a_tenant_alone_may_use_all_slots,
             a_tenant_gets_half_of_the_slots_while_others_wait,
             a_cancellation_that_leaves_one_tenant_waiting_lets_it_go_on,
+            an_end_that_lets_two_go_on_wakes_two_workers,
             slots_bound_what_runs,
             a_cancelled_waiting_job_reaches_no_worker,
             a_cancelled_running_job_interrupts_its_worker,
@@ -70,6 +71,11 @@ pub(crate) use queue_contract;
 const LIMITS: QueueLimits = QueueLimits { capacity: 100, tenant_share: 100, frames: 16, slots: 4 };
 const A: TenantId = TenantId(1001);
 const B: TenantId = TenantId(1002);
+
+/// Makes the empty queue that a property is tried on.
+pub(crate) trait Make: AsyncFn(QueueLimits) -> Arc<dyn Queue> {}
+
+impl<F: AsyncFn(QueueLimits) -> Arc<dyn Queue>> Make for F {}
 
 /// Longer than anything here takes: what has not come by then never comes.
 const NEVER: Duration = Duration::from_secs(20);

@@ -14,8 +14,8 @@ use tokio::sync::{Notify, watch};
 
 use self::state::{State, Waiting};
 use super::{
-    Cancellation, ClientGone, Delivery, Depth, End, Frame, Frames, Interruption, Job, Queue, QueueLimits, SLOW_CLIENT_MS,
-    SubmitError,
+    Cancellation, ClientGone, Delivery, Depth, End, Frame, Frames, Interruption, Job, Queue, QueueLimits,
+    SLOW_CLIENT_MS, SubmitError,
 };
 use crate::clock::Clock;
 use crate::id::RequestId;
@@ -23,6 +23,12 @@ use crate::id::RequestId;
 /// The [`Queue`] of a single process.
 pub struct MemoryQueue {
     shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for MemoryQueue {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("MemoryQueue").finish_non_exhaustive()
+    }
 }
 
 impl MemoryQueue {
@@ -46,6 +52,14 @@ impl Queue for MemoryQueue {
         let frames = self.shared.lock().submit(job, self.shared.clock.now())?;
         self.shared.takeable.notify_one();
         Ok(frames)
+    }
+
+    async fn withdraw(&self, request_id: RequestId) -> bool {
+        let removed = self.shared.lock().withdraw(request_id);
+        if removed.is_some() {
+            self.shared.takeable.notify_one();
+        }
+        removed.is_some()
     }
 
     async fn cancel(&self, request_id: RequestId) -> Cancellation {
@@ -91,7 +105,8 @@ impl Queue for MemoryQueue {
 
     async fn hand_back(&self, delivery: Delivery) {
         let Delivery { job, attempt, frames, lease } = delivery;
-        let waiting = Waiting { job, frames, attempt: attempt.saturating_add(1), told: false, since: self.shared.clock.now() };
+        let waiting =
+            Waiting { job, frames, attempt: attempt.saturating_add(1), told: false, since: self.shared.clock.now() };
         // In one step, so that a cancellation finds the job at every moment; the lease then has nothing left to give back.
         let refused = self.shared.lock().hand_back(waiting);
         drop((refused, lease));
@@ -248,6 +263,20 @@ mod tests {
         assert_eq!(queue.submit(job.clone()).await.unwrap_err(), SubmitError::Unavailable);
         queue.finish(delivery, End::Lost).await.unwrap();
         queue.submit(job).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_lease_of_an_earlier_run_does_not_end_a_later_one() {
+        let queue = MemoryQueue::new(LIMITS, Clock::default());
+        let _frames = queue.submit(job_of(A)).await.unwrap();
+        let Delivery { job, frames, lease, .. } = queue.take().await.unwrap();
+        // As when another worker is quick between the two steps of `hand_back`.
+        let waiting = Waiting { job, frames, attempt: 2, told: false, since: Timestamp(0) };
+        assert!(queue.shared.lock().hand_back(waiting).is_none());
+        let again = queue.take().await.unwrap();
+        drop(lease);
+        assert_eq!(queue.depth().await.running, 1);
+        assert_eq!(queue.cancel(again.job.request_id).await, Cancellation::Told);
     }
 
     #[tokio::test(start_paused = true)]

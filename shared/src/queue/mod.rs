@@ -89,6 +89,18 @@ impl Frames {
     pub async fn next(&mut self) -> Option<Frame> {
         self.receiver.recv().await
     }
+
+    /// Leaves for good. Gives the end if it was sent already; otherwise the worker learns that nobody receives it.
+    pub async fn leave(mut self) -> Option<End> {
+        self.receiver.close();
+        // Whatever was being sent at that moment still arrives, then nothing more can.
+        while let Some(frame) = self.receiver.recv().await {
+            if let Frame::End(end) = frame {
+                return Some(end);
+            }
+        }
+        None
+    }
 }
 
 /// A job in a worker's hands.
@@ -130,14 +142,18 @@ pub struct Depth {
 
 /// A queue of jobs. Cheap to share behind an `Arc`.
 #[async_trait]
-pub trait Queue: Send + Sync + 'static {
+pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
     /// Hands a job over and gives the frames of its answer.
     ///
     /// # Errors
     /// [`SubmitError`]; nothing was queued then.
     async fn submit(&self, job: Job) -> Result<Frames, SubmitError>;
 
-    /// Calls a job off.
+    /// Removes a job that still waits, and gives whether it did: no worker will see it, so its hold is the caller's to void.
+    /// A worker that has it already is not disturbed.
+    async fn withdraw(&self, request_id: RequestId) -> bool;
+
+    /// Calls a job off, also in a worker's hands.
     async fn cancel(&self, request_id: RequestId) -> Cancellation;
 
     /// Waits for the next job, one tenant in turn, and takes it. `None` once the queue is closed: take no more.

@@ -1,5 +1,7 @@
 //! Finds the generated texts in a provider's choices, in the shapes that OpenAI and those who copy its API give them.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -92,7 +94,7 @@ struct ToolCall<'a> {
     index: Option<&'a RawValue>,
     #[serde(borrow, default)]
     function: Option<&'a RawValue>,
-    /// A tool without a schema; its `input` is what `arguments` are to a function.
+    /// A tool without a schema.
     #[serde(borrow, default)]
     custom: Option<&'a RawValue>,
 }
@@ -101,8 +103,11 @@ struct ToolCall<'a> {
 struct Function<'a> {
     #[serde(borrow, default)]
     name: Option<&'a RawValue>,
-    #[serde(borrow, default, alias = "input")]
+    #[serde(borrow, default)]
     arguments: Option<&'a RawValue>,
+    /// What the arguments are called where there is no schema for them.
+    #[serde(borrow, default)]
+    input: Option<&'a RawValue>,
 }
 
 /// One part of a content that is an array.
@@ -157,11 +162,12 @@ impl Texts<'_, '_> {
     fn function(&mut self, function: &RawValue, name: Part, arguments: Part) -> Result<(), Nonsense> {
         let function: Function<'_> = parse(function)?;
         self.text(function.name, name)?;
-        let Some(given) = function.arguments else {
+        let Some(given) = function.arguments.or(function.input) else {
             return Ok(());
         };
         // Some providers send the arguments as an object instead of its text.
-        string(given).map_or_else(|| self.push(arguments, given.get()), |text| self.push(arguments, &text))
+        let text = string(given).unwrap_or(Cow::Borrowed(given.get()));
+        self.push(arguments, &text)
     }
 }
 

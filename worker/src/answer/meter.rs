@@ -134,7 +134,7 @@ impl<'job> Meter<'job> {
 
     /// The prompt that a choice repeats: the choices of the first prompt come first.
     fn prompt_of(&self, choice: i64) -> Option<&'job str> {
-        let number = usize::try_from(choice.checked_div(self.answers_per_prompt)?).ok()?;
+        let number = usize::try_from(choice.checked_div_euclid(self.answers_per_prompt)?).ok()?;
         self.echoed_prompts.get(number).map(String::as_str)
     }
 }

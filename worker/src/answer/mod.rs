@@ -87,7 +87,12 @@ impl Excerpt {
     const LENGTH: usize = 200;
 
     fn of(text: &str) -> Self {
-        Self(text.chars().take(Self::LENGTH).map(|character| if character.is_control() { ' ' } else { character }).collect())
+        Self(
+            text.chars()
+                .take(Self::LENGTH)
+                .map(|character| if character.is_control() { ' ' } else { character })
+                .collect(),
+        )
     }
 }
 
@@ -114,8 +119,14 @@ struct ErrorObject<'a> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
     use rstest::rstest;
+    use shared::queue::Endpoint;
+    use shared::tokens::Tally;
 
+    use super::object::quoted;
+    use super::sample::job;
     use super::*;
 
     #[rstest]
@@ -150,5 +161,85 @@ mod tests {
     #[test]
     fn an_excerpt_ends_after_200_characters() {
         assert_eq!(Excerpt::of(&"你".repeat(300)).to_string(), "你".repeat(200));
+    }
+
+    /// What a choice says, text by text, each in the pieces in which it is streamed.
+    type Pieces = Vec<String>;
+
+    #[derive(Debug, Clone)]
+    struct Said {
+        content: Pieces,
+        refusal: Pieces,
+        reasoning_content: Pieces,
+        legacy_arguments: Pieces,
+        tool_arguments: [Pieces; 2],
+    }
+
+    fn pieces() -> impl Strategy<Value = Pieces> {
+        let piece =
+            prop::collection::vec(prop::sample::select("ab ,\"\\\n你好。é😀\u{301}".chars().collect::<Vec<_>>()), 0..5);
+        prop::collection::vec(piece.prop_map(|characters| characters.into_iter().collect()), 0..5)
+    }
+
+    fn said() -> impl Strategy<Value = Said> {
+        (pieces(), pieces(), pieces(), pieces(), [pieces(), pieces()]).prop_map(
+            |(content, refusal, reasoning_content, legacy_arguments, tool_arguments)| Said {
+                content,
+                refusal,
+                reasoning_content,
+                legacy_arguments,
+                tool_arguments,
+            },
+        )
+    }
+
+    /// The message, or the delta, with the text that `of` takes from each list of pieces.
+    fn message(said: &Said, of: impl Fn(&Pieces) -> String) -> String {
+        let text = |pieces| quoted(&of(pieces));
+        format!(
+            r#"{{"content":{},"refusal":{},"reasoning_content":{},"function_call":{{"arguments":{}}},"tool_calls":[
+            {{"index":1,"function":{{"arguments":{}}}}},{{"index":0,"function":{{"arguments":{}}}}}]}}"#,
+            text(&said.content),
+            text(&said.refusal),
+            text(&said.reasoning_content),
+            text(&said.legacy_arguments),
+            text(&said.tool_arguments[0]),
+            text(&said.tool_arguments[1]),
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_stream_counts_as_the_whole(choices in prop::collection::vec(said(), 1..4)) {
+            let job = job(Endpoint::Chat, 3);
+            let whole: Vec<String> = choices.iter().enumerate().map(|(index, said)| {
+                format!(r#"{{"index":{index},"message":{}}}"#, message(said, |pieces| pieces.concat()))
+            }).collect();
+            let whole = Bytes::from(format!(r#"{{"choices":[{}]}}"#, whole.join(",")));
+            let whole = WholeAnswer::read(&job, &whole).unwrap();
+
+            let mut reader = ChunkReader::new(&job);
+            let mut has_text = false;
+            for number in 0..5 {
+                for (index, said) in choices.iter().enumerate() {
+                    let delta = message(said, |pieces| pieces.get(number).cloned().unwrap_or_default());
+                    let chunk = format!(r#"{{"choices":[{{"index":{index},"delta":{delta}}}]}}"#);
+                    has_text |= reader.read(&Bytes::from(chunk)).unwrap().has_text;
+                }
+            }
+            prop_assert_eq!(reader.tally(), whole.tally);
+            prop_assert_eq!(has_text, whole.has_text);
+
+            let mut by_hand = Tally::default();
+            for said in &choices {
+                let [first, second] = &said.tool_arguments;
+                for pieces in [&said.content, &said.refusal, &said.reasoning_content, &said.legacy_arguments, first, second] {
+                    if !pieces.concat().is_empty() {
+                        by_hand.add_text(&pieces.concat());
+                    }
+                }
+            }
+            prop_assert_eq!(whole.tally, by_hand);
+        }
     }
 }

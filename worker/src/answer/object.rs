@@ -160,6 +160,15 @@ impl ObjectWriter {
         self.0.extend_from_slice(json.as_bytes());
     }
 
+    /// Adds the usage as a reply tells it.
+    pub(super) fn usage(&mut self, prompt_tokens: i64, completion_tokens: i64) {
+        let total = prompt_tokens.saturating_add(completion_tokens);
+        let counts = format!(
+            r#"{{"prompt_tokens":{prompt_tokens},"completion_tokens":{completion_tokens},"total_tokens":{total}}}"#
+        );
+        self.member("usage", &counts);
+    }
+
     /// Adds all members of another object behind those of this one.
     pub(super) fn append(&mut self, other: &Self) {
         if let [_, members @ ..] = other.0.as_slice()
@@ -217,7 +226,10 @@ mod tests {
 
     #[rstest]
     #[case::empty("{}", "{}")]
-    #[case::numbers(r#"{"a":1e400,"b":0.1000,"c":12345678901234567890}"#, r#"{"a":1e400,"b":0.1000,"c":12345678901234567890}"#)]
+    #[case::numbers(
+        r#"{"a":1e400,"b":0.1000,"c":12345678901234567890}"#,
+        r#"{"a":1e400,"b":0.1000,"c":12345678901234567890}"#
+    )]
     #[case::escapes_of_values(r#"{"a":"\u00e9\/\ud83d"}"#, r#"{"a":"\u00e9\/\ud83d"}"#)]
     #[case::names(r#"{"\u00e9\"":1}"#, r#"{"é\"":1}"#)]
     #[case::space_within_values_only(" { \"a\" : [ 1 , {} ] , \"b\" : null } \n", r#"{"a":[ 1 , {} ],"b":null}"#)]

@@ -141,12 +141,21 @@ mod tests {
     }
 
     #[rstest]
-    #[case::relative("/v1", "the base URL cannot be read (relative URL without a base); give one such as https://api.openai.com/v1")]
+    #[case::relative(
+        "/v1",
+        "the base URL cannot be read (relative URL without a base); give one such as https://api.openai.com/v1"
+    )]
     #[case::no_host("http://", "the base URL cannot be read (empty host); give one such as https://api.openai.com/v1")]
     #[case::file("file:///etc/passwd", "the base URL must begin with http:// or https://, not file:")]
     #[case::forgotten_scheme("localhost:8000", "the base URL must begin with http:// or https://, not localhost:")]
-    #[case::password("https://me:secret@example.com", "the base URL must not carry a user name or password; give the key with --api-key-env or --api-key-stdin")]
-    #[case::user("https://me@example.com", "the base URL must not carry a user name or password; give the key with --api-key-env or --api-key-stdin")]
+    #[case::password(
+        "https://me:secret@example.com",
+        "the base URL must not carry a user name or password; give the key with --api-key-env or --api-key-stdin"
+    )]
+    #[case::user(
+        "https://me@example.com",
+        "the base URL must not carry a user name or password; give the key with --api-key-env or --api-key-stdin"
+    )]
     #[case::fragment("https://example.com/#v1", "the base URL must not have a part after #")]
     fn refused(#[case] text: &str, #[case] expected: &str) {
         assert_eq!(check_base_url(text).unwrap_err().to_string(), expected);

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::{A, A_WHILE, LIMITS, chunk, job_of, looked, next_chunk, nothing_to_take, submitted, taken, within};
+use super::{A, A_WHILE, LIMITS, Make, chunk, job_of, looked, next_chunk, nothing_to_take, submitted, taken, within};
 use crate::id::{RequestId, TenantId};
 use crate::money::Amount;
 use crate::queue::{Cancellation, End, Frame, Queue, QueueLimits};
 
-pub(crate) async fn a_job_arrives_whole_and_once(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn a_job_arrives_whole_and_once(make: impl Make) {
     let queue = make(LIMITS).await;
     let job = job_of(A);
     let _frames = queue.submit(job.clone()).await.unwrap();
@@ -23,7 +23,7 @@ pub(crate) async fn a_job_arrives_whole_and_once(make: impl AsyncFn(QueueLimits)
     nothing_to_take(&queue).await;
 }
 
-pub(crate) async fn chunks_and_end_arrive_in_order(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn chunks_and_end_arrive_in_order(make: impl Make) {
     let queue = make(LIMITS).await;
     let mut frames = submitted(&queue, A).await.1;
     let delivery = taken(&queue).await;
@@ -44,7 +44,7 @@ pub(crate) async fn chunks_and_end_arrive_in_order(make: impl AsyncFn(QueueLimit
     assert!(within(frames.next()).await.is_none());
 }
 
-pub(crate) async fn a_job_handed_back_comes_again_with_the_same_frames(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn a_job_handed_back_comes_again_with_the_same_frames(make: impl Make) {
     let queue = make(QueueLimits { slots: 1, ..LIMITS }).await;
     let (request_id, mut frames) = submitted(&queue, A).await;
     let delivery = taken(&queue).await;
@@ -59,14 +59,14 @@ pub(crate) async fn a_job_handed_back_comes_again_with_the_same_frames(make: imp
     assert_eq!((queue.depth().await.waiting, queue.depth().await.running), (0, 0));
 }
 
-pub(crate) async fn a_job_handed_back_comes_before_its_tenants_others(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn a_job_handed_back_comes_before_its_tenants_others(make: impl Make) {
     let queue = make(LIMITS).await;
     let ((first, _frames), _other) = (submitted(&queue, A).await, submitted(&queue, A).await);
     queue.hand_back(taken(&queue).await).await;
     assert_eq!(taken(&queue).await.job.request_id, first);
 }
 
-pub(crate) async fn a_dropped_take_loses_nothing(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn a_dropped_take_loses_nothing(make: impl Make) {
     let queue = make(LIMITS).await;
     for _ in 0..20 {
         let (mut leaving, mut staying) = (Box::pin(queue.take()), Box::pin(queue.take()));
@@ -88,7 +88,7 @@ pub(crate) async fn a_dropped_take_loses_nothing(make: impl AsyncFn(QueueLimits)
     }
 }
 
-pub(crate) async fn a_client_that_pauses_gets_everything(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn a_client_that_pauses_gets_everything(make: impl Make) {
     let queue = make(QueueLimits { frames: 2, ..LIMITS }).await;
     let (_, mut frames) = submitted(&queue, A).await;
     let delivery = taken(&queue).await;
@@ -106,13 +106,15 @@ pub(crate) async fn a_client_that_pauses_gets_everything(make: impl AsyncFn(Queu
     within(async { tokio::join!(sending, reading) }).await;
 }
 
-pub(crate) async fn many_jobs_are_delivered_once_each(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn many_jobs_are_delivered_once_each(make: impl Make) {
     const TENANTS: i64 = 20;
     const JOBS_EACH: usize = 50;
     let queue = make(QueueLimits { capacity: 1000, tenant_share: JOBS_EACH, frames: 1, slots: 6 }).await;
     let running = Arc::new(AtomicUsize::new(0));
-    let workers: Vec<_> = (0..8).map(|_| tokio::spawn(work_until_closed(Arc::clone(&queue), Arc::clone(&running)))).collect();
-    let clients: Vec<_> = (1..=TENANTS).map(|tenant| tokio::spawn(ask(Arc::clone(&queue), TenantId(1000 + tenant), JOBS_EACH))).collect();
+    let workers: Vec<_> =
+        (0..8).map(|_| tokio::spawn(work_until_closed(Arc::clone(&queue), Arc::clone(&running)))).collect();
+    let clients: Vec<_> =
+        (1..=TENANTS).map(|tenant| tokio::spawn(ask(Arc::clone(&queue), TenantId(1000 + tenant), JOBS_EACH))).collect();
     let mut asked = HashSet::new();
     for client in clients {
         asked.extend(within(client).await.unwrap());

@@ -1,15 +1,14 @@
 //! What happens when somebody leaves: the client, the worker or the whole queue.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::{A, A_WHILE, LIMITS, chunk, job_of, looked, next_chunk, nothing_to_take, submitted, taken, within};
-use crate::queue::{Cancellation, ClientGone, End, Frame, Interruption, Queue, QueueLimits, SLOW_CLIENT_MS, SubmitError};
+use super::{A, A_WHILE, LIMITS, Make, chunk, job_of, looked, next_chunk, nothing_to_take, submitted, taken, within};
+use crate::queue::{Cancellation, ClientGone, End, Frame, Interruption, QueueLimits, SLOW_CLIENT_MS, SubmitError};
 
-pub(crate) async fn a_cancelled_waiting_job_reaches_no_worker(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn a_cancelled_waiting_job_reaches_no_worker(make: impl Make) {
     let queue = make(LIMITS).await;
     let first = submitted(&queue, A).await;
     let (cancelled, mut frames) = submitted(&queue, A).await;
@@ -22,7 +21,7 @@ pub(crate) async fn a_cancelled_waiting_job_reaches_no_worker(make: impl AsyncFn
     nothing_to_take(&queue).await;
 }
 
-pub(crate) async fn a_cancelled_running_job_interrupts_its_worker(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn a_cancelled_running_job_interrupts_its_worker(make: impl Make) {
     let queue = make(LIMITS).await;
     let (request_id, mut frames) = submitted(&queue, A).await;
     let _other = submitted(&queue, A).await;
@@ -40,7 +39,7 @@ pub(crate) async fn a_cancelled_running_job_interrupts_its_worker(make: impl Asy
     assert_eq!(queue.cancel(request_id).await, Cancellation::NotFound);
 }
 
-pub(crate) async fn a_cancellation_outlives_a_hand_back(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn a_cancellation_outlives_a_hand_back(make: impl Make) {
     let queue = make(LIMITS).await;
     let (request_id, _frames) = submitted(&queue, A).await;
     let delivery = taken(&queue).await;
@@ -50,7 +49,7 @@ pub(crate) async fn a_cancellation_outlives_a_hand_back(make: impl AsyncFn(Queue
     assert_eq!(within(queue.watch(&again)).await, Interruption::ClientLeft);
 }
 
-pub(crate) async fn a_client_that_leaves_interrupts_its_worker(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn a_client_that_leaves_interrupts_its_worker(make: impl Make) {
     let queue = make(LIMITS).await;
     let (_, frames) = submitted(&queue, A).await;
     let delivery = taken(&queue).await;
@@ -61,7 +60,7 @@ pub(crate) async fn a_client_that_leaves_interrupts_its_worker(make: impl AsyncF
     assert_eq!(within(delivery.send(chunk(0))).await, Err(ClientGone));
 }
 
-pub(crate) async fn a_client_that_leaves_while_waiting_is_still_delivered(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn a_client_that_leaves_while_waiting_is_still_delivered(make: impl Make) {
     let queue = make(LIMITS).await;
     let (request_id, frames) = submitted(&queue, A).await;
     drop(frames);
@@ -70,7 +69,7 @@ pub(crate) async fn a_client_that_leaves_while_waiting_is_still_delivered(make: 
     assert_eq!(within(queue.watch(&delivery)).await, Interruption::ClientLeft);
 }
 
-pub(crate) async fn finishing_for_a_client_that_left_frees_the_slot(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn finishing_for_a_client_that_left_frees_the_slot(make: impl Make) {
     let queue = make(QueueLimits { slots: 1, ..LIMITS }).await;
     let (gone, _other) = (submitted(&queue, A).await, submitted(&queue, A).await);
     let delivery = taken(&queue).await;
@@ -79,7 +78,7 @@ pub(crate) async fn finishing_for_a_client_that_left_frees_the_slot(make: impl A
     taken(&queue).await;
 }
 
-pub(crate) async fn a_client_that_never_reads_is_gone(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn a_client_that_never_reads_is_gone(make: impl Make) {
     let queue = make(QueueLimits { frames: 2, slots: 1, ..LIMITS }).await;
     let (_slow, _other) = (submitted(&queue, A).await, submitted(&queue, A).await);
     let delivery = taken(&queue).await;
@@ -99,7 +98,7 @@ pub(crate) async fn a_client_that_never_reads_is_gone(make: impl AsyncFn(QueueLi
     taken(&queue).await;
 }
 
-pub(crate) async fn a_dropped_delivery_ends_its_frames_and_frees_the_slot(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn a_dropped_delivery_ends_its_frames_and_frees_the_slot(make: impl Make) {
     let queue = make(QueueLimits { slots: 1, ..LIMITS }).await;
     let (request_id, mut frames) = submitted(&queue, A).await;
     let _other = submitted(&queue, A).await;
@@ -118,7 +117,7 @@ pub(crate) async fn a_dropped_delivery_ends_its_frames_and_frees_the_slot(make: 
     assert_eq!(queue.cancel(request_id).await, Cancellation::NotFound);
 }
 
-pub(crate) async fn a_closed_queue_delivers_and_accepts_nothing(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn a_closed_queue_delivers_and_accepts_nothing(make: impl Make) {
     let queue = make(QueueLimits { slots: 0, ..LIMITS }).await;
     let (request_id, _frames) = submitted(&queue, A).await;
     let (mut one, mut other) = (Box::pin(queue.take()), Box::pin(queue.take()));
@@ -132,7 +131,7 @@ pub(crate) async fn a_closed_queue_delivers_and_accepts_nothing(make: impl Async
     assert_eq!(queue.cancel(request_id).await, Cancellation::Removed);
 }
 
-pub(crate) async fn what_runs_when_the_queue_closes_goes_on(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn what_runs_when_the_queue_closes_goes_on(make: impl Make) {
     let queue = make(LIMITS).await;
     let (request_id, mut frames) = submitted(&queue, A).await;
     let delivery = taken(&queue).await;

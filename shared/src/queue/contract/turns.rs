@@ -1,13 +1,13 @@
 //! Who may go next, and how many: capacity, shares, turns and slots.
 
+use std::collections::HashSet;
 use std::pin::pin;
-use std::sync::Arc;
 
-use super::{A, B, LIMITS, job_of, looked, nothing_to_take, submitted, taken, within};
+use super::{A, B, LIMITS, Make, job_of, looked, nothing_to_take, submitted, taken, within};
 use crate::id::TenantId;
-use crate::queue::{Cancellation, End, Queue, QueueLimits, SubmitError};
+use crate::queue::{Cancellation, End, QueueLimits, SubmitError};
 
-pub(crate) async fn a_full_queue_refuses_until_one_is_taken(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn a_full_queue_refuses_until_one_is_taken(make: impl Make) {
     let queue = make(QueueLimits { capacity: 2, ..LIMITS }).await;
     let _waiting = (submitted(&queue, A).await, submitted(&queue, B).await);
     assert_eq!(queue.submit(job_of(TenantId(1003))).await.unwrap_err(), SubmitError::Full);
@@ -16,7 +16,7 @@ pub(crate) async fn a_full_queue_refuses_until_one_is_taken(make: impl AsyncFn(Q
     queue.submit(job_of(TenantId(1003))).await.unwrap();
 }
 
-pub(crate) async fn a_full_share_refuses_only_its_tenant_until_one_is_taken(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn a_full_share_refuses_only_its_tenant_until_one_is_taken(make: impl Make) {
     let queue = make(QueueLimits { tenant_share: 2, ..LIMITS }).await;
     let _waiting = (submitted(&queue, A).await, submitted(&queue, A).await);
     assert_eq!(queue.submit(job_of(A)).await.unwrap_err(), SubmitError::TenantShareFull { share: 2 });
@@ -25,7 +25,7 @@ pub(crate) async fn a_full_share_refuses_only_its_tenant_until_one_is_taken(make
     queue.submit(job_of(A)).await.unwrap();
 }
 
-pub(crate) async fn tenants_take_turns(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn tenants_take_turns(make: impl Make) {
     let queue = make(LIMITS).await;
     let mut waiting = Vec::new();
     for tenant in std::iter::repeat_n(A, 90).chain([B, B, TenantId(1003)]) {
@@ -42,14 +42,19 @@ pub(crate) async fn tenants_take_turns(make: impl AsyncFn(QueueLimits) -> Arc<dy
     assert_eq!(order.iter().filter(|&&tenant| tenant == 2).count(), 2, "{order:?}");
 }
 
-pub(crate) async fn a_tenant_alone_may_use_all_slots(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn a_tenant_alone_may_use_all_slots(make: impl Make) {
     let queue = make(LIMITS).await;
-    let _waiting = [submitted(&queue, A).await, submitted(&queue, A).await, submitted(&queue, A).await, submitted(&queue, A).await];
-    let _running = [taken(&queue).await, taken(&queue).await, taken(&queue).await, taken(&queue).await];
+    let (mut waiting, mut running) = (Vec::new(), Vec::new());
+    for _ in 0..4 {
+        waiting.push(submitted(&queue, A).await);
+    }
+    for _ in 0..4 {
+        running.push(taken(&queue).await);
+    }
     assert_eq!(queue.depth().await.running, 4);
 }
 
-pub(crate) async fn a_tenant_gets_half_of_the_slots_while_others_wait(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn a_tenant_gets_half_of_the_slots_while_others_wait(make: impl Make) {
     let queue = make(QueueLimits { slots: 5, ..LIMITS }).await;
     let mut waiting = Vec::new();
     for tenant in [A, A, A, A] {
@@ -72,17 +77,33 @@ pub(crate) async fn a_tenant_gets_half_of_the_slots_while_others_wait(make: impl
     assert_eq!(delivery.job.tenant, TenantId(1003));
 }
 
-pub(crate) async fn a_cancellation_that_leaves_one_tenant_waiting_lets_it_go_on(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn a_cancellation_that_leaves_one_tenant_waiting_lets_it_go_on(make: impl Make) {
     let queue = make(QueueLimits { slots: 3, ..LIMITS }).await;
-    let waiting = [submitted(&queue, A).await, submitted(&queue, A).await, submitted(&queue, B).await, submitted(&queue, B).await];
+    let of_a = [submitted(&queue, A).await, submitted(&queue, A).await];
+    let of_b = [submitted(&queue, B).await, submitted(&queue, B).await];
     let _running = [taken(&queue).await, taken(&queue).await];
     let mut taker = pin!(queue.take());
     assert!(looked(taker.as_mut()).await.is_none());
-    assert_eq!(queue.cancel(waiting[3].0).await, Cancellation::Removed);
-    assert_eq!(within(taker).await.unwrap().job.request_id, waiting[1].0);
+    assert_eq!(queue.cancel(of_b[1].0).await, Cancellation::Removed);
+    assert_eq!(within(taker).await.unwrap().job.request_id, of_a[1].0);
 }
 
-pub(crate) async fn slots_bound_what_runs(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn an_end_that_lets_two_go_on_wakes_two_workers(make: impl Make) {
+    let queue = make(QueueLimits { slots: 3, ..LIMITS }).await;
+    let of_a = [submitted(&queue, A).await, submitted(&queue, A).await];
+    let of_b = [submitted(&queue, B).await, submitted(&queue, B).await];
+    let (first, _second) = (taken(&queue).await, taken(&queue).await);
+    let (mut one, mut other) = (pin!(queue.take()), pin!(queue.take()));
+    assert!(looked(one.as_mut()).await.is_none());
+    assert!(looked(other.as_mut()).await.is_none());
+    // A is below its half again; once its last job is taken, B waits alone.
+    queue.finish(first, End::Lost).await.unwrap();
+    let (one, other) = within(async { tokio::join!(one, other) }).await;
+    let (one, other) = (one.unwrap().job.request_id, other.unwrap().job.request_id);
+    assert_eq!(HashSet::from([one, other]), HashSet::from([of_a[1].0, of_b[1].0]));
+}
+
+pub(crate) async fn slots_bound_what_runs(make: impl Make) {
     let queue = make(QueueLimits { slots: 2, ..LIMITS }).await;
     let _waiting = [submitted(&queue, A).await, submitted(&queue, B).await, submitted(&queue, A).await];
     let (first, _second) = (taken(&queue).await, taken(&queue).await);
@@ -93,7 +114,7 @@ pub(crate) async fn slots_bound_what_runs(make: impl AsyncFn(QueueLimits) -> Arc
     assert!(within(taker).await.is_some());
 }
 
-pub(crate) async fn depth_counts_what_waits_and_what_runs(make: impl AsyncFn(QueueLimits) -> Arc<dyn Queue>) {
+pub(crate) async fn depth_counts_what_waits_and_what_runs(make: impl Make) {
     let queue = make(LIMITS).await;
     let depth = async || (queue.depth().await.waiting, queue.depth().await.running);
     let _waiting = [submitted(&queue, A).await, submitted(&queue, B).await, submitted(&queue, A).await];

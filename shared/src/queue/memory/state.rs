@@ -102,11 +102,14 @@ impl State {
                 told.send_replace(true);
                 (Cancellation::Told, None)
             }
-            Some(&Place::Waiting(tenant)) => {
-                self.places.remove(&request_id);
-                (Cancellation::Removed, self.lines.remove(tenant, |waiting| waiting.job.request_id == request_id))
-            }
+            Some(Place::Waiting(_)) => (Cancellation::Removed, self.withdraw(request_id)),
         }
+    }
+
+    pub(super) fn withdraw(&mut self, request_id: RequestId) -> Option<Waiting> {
+        let Some(&Place::Waiting(tenant)) = self.places.get(&request_id) else { return None };
+        self.places.remove(&request_id);
+        self.lines.remove(tenant, |waiting| waiting.job.request_id == request_id)
     }
 
     pub(super) fn told(&self, request_id: RequestId) -> Option<watch::Receiver<bool>> {

@@ -1,0 +1,226 @@
+//! One admitted call, from its hold to its end. Here, and only here, is decided what an uncertain outcome means: nobody is told that
+//! nothing was charged before that is committed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::billing::{self, Produced};
+use crate::clock::{Clock, Timestamp};
+use crate::id::RequestId;
+use crate::ledger::{Capture, Ended, Ledger, LedgerError, Reversal, Settlement, SettlementOutcome};
+use crate::money::Amount;
+use crate::queue::{Cancellation, End, Frame, Frames, Job, Queue};
+use crate::refusal::{Reason, Refusal};
+use crate::tokens::Tally;
+
+/// How long after a deadline a worker's own end is waited for, in milliseconds.
+const GRACE_MS: i64 = 15_000;
+
+/// What comes next.
+#[derive(Debug)]
+pub enum Step {
+    /// A part of a stream, for the client.
+    Chunk(Bytes),
+    /// The end, charged: the rest of a stream, or the one whole reply.
+    Answered {
+        /// What may be sent now.
+        held_back: Vec<Bytes>,
+        /// What the call cost.
+        charged: Amount,
+    },
+    /// The end, without an answer.
+    Failed(Failure),
+}
+
+/// Why a call ended without its answer, and what that cost.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// What the caller is told.
+    pub refusal: Refusal,
+    /// What was charged for text that had reached the caller already. `None`: nothing, and the hold is released.
+    pub charged: Option<Amount>,
+}
+
+/// An admitted call. Dropping it before its end calls it off: what was generated until then is charged.
+#[derive(Debug)]
+pub struct Call {
+    parts: Option<Parts>,
+    job: Job,
+    forwarded: Tally,
+    is_first: bool,
+}
+
+struct Parts {
+    ledger: Ledger,
+    queue: Arc<dyn Queue>,
+    clock: Clock,
+    frames: Frames,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Parts").finish_non_exhaustive()
+    }
+}
+
+impl Call {
+    pub(super) fn new(ledger: Ledger, queue: Arc<dyn Queue>, clock: Clock, job: Job, frames: Frames) -> Self {
+        Self { parts: Some(Parts { ledger, queue, clock, frames }), job, forwarded: Tally::default(), is_first: true }
+    }
+
+    /// The call's id.
+    pub fn request_id(&self) -> RequestId {
+        self.job.request_id
+    }
+
+    /// What comes next. `None` after the end.
+    pub async fn next(&mut self) -> Option<Step> {
+        let parts = self.parts.as_mut()?;
+        let step = match parts.next_frame(&self.job, self.is_first).await {
+            // From the first frame on it is a worker that ends the call in time.
+            Some(Frame::Chunk(chunk)) => {
+                self.is_first = false;
+                self.forwarded = chunk.generated;
+                return Some(Step::Chunk(chunk.json));
+            }
+            Some(Frame::End(End::Answered { held_back, charged })) => Step::Answered { held_back, charged },
+            Some(Frame::End(End::Failed { refusal, charged: Some(charged) })) => Step::Failed(Failure { refusal, charged: Some(charged) }),
+            Some(Frame::End(End::Failed { refusal, charged: None })) => Step::Failed(parts.void(self.job.request_id, refusal).await),
+            Some(Frame::End(End::Lost)) => {
+                let message = "the call took longer than its money was held for; nothing was charged, please try again";
+                Step::Failed(parts.void(self.job.request_id, Refusal::new(Reason::Timeout, message)).await)
+            }
+            Some(Frame::End(End::Unknown)) => Step::Failed(outcome_unknown(self.job.request_id)),
+            None => Step::Failed(parts.worker_died(&self.job, self.forwarded).await),
+        };
+        self.parts = None;
+        Some(step)
+    }
+}
+
+impl Parts {
+    async fn next_frame(&mut self, job: &Job, is_first: bool) -> Option<Frame> {
+        let late = || Refusal::new(Reason::Timeout, "no answer came in time; nothing was charged, please try again");
+        if is_first {
+            // A worker ends its calls in time by itself; this bounds the wait for a job that no worker takes.
+            if let Ok(frame) = tokio::time::timeout(self.until(job.deadlines.first_text), self.frames.next()).await {
+                return frame;
+            }
+            if self.queue.withdraw(job.request_id).await {
+                return Some(Frame::End(End::Failed { refusal: late(), charged: None }));
+            }
+        }
+        let patience = self.until(job.deadlines.end.plus_ms(GRACE_MS));
+        if let Ok(frame) = tokio::time::timeout(patience, self.frames.next()).await {
+            return frame;
+        }
+        tracing::error!(request_id = %job.request_id, "a worker did not end a call in time");
+        self.queue.cancel(job.request_id).await;
+        Some(Frame::End(End::Failed { refusal: late(), charged: None }))
+    }
+
+    fn until(&self, moment: Timestamp) -> Duration {
+        Duration::from_millis(u64::try_from(moment.since(self.clock.now())).unwrap_or(0))
+    }
+
+    /// Makes it true that nothing is charged, then says so.
+    async fn void(&self, request_id: RequestId, refusal: Refusal) -> Failure {
+        match self.ledger.end(request_id, Ended::Voided).await {
+            Ok(Ok(())) => Failure { refusal, charged: None },
+            // The worker's capture came first, and its answer did not reach the caller.
+            Ok(Err(Some(Settlement { outcome: SettlementOutcome::Captured, amount }))) if amount > Amount::ZERO => {
+                self.reverse(request_id, refusal).await
+            }
+            Ok(Err(_)) => Failure { refusal, charged: None },
+            Err(error) => unknown_after(&error, request_id),
+        }
+    }
+
+    async fn reverse(&self, request_id: RequestId, refusal: Refusal) -> Failure {
+        match self.ledger.reverse_capture(request_id).await {
+            Ok(Reversal::Reversed(_) | Reversal::Already | Reversal::NothingCaptured) => Failure { refusal, charged: None },
+            Err(error) => unknown_after(&error, request_id),
+        }
+    }
+
+    /// The worker is gone without an end. What it generated and we passed on is charged, from the count that came with it.
+    async fn worker_died(&self, job: &Job, forwarded: Tally) -> Failure {
+        let request_id = job.request_id;
+        tracing::error!(%request_id, "a worker died before the end of a call");
+        if forwarded.tokens == 0 {
+            return self.void(request_id, Refusal::internal()).await;
+        }
+        let refusal = Refusal::new(Reason::InternalError, "the answer was interrupted by a fault of ours");
+        let produced = Produced { completion: forwarded, finished_early: true, ..Produced::default() };
+        let Some(charge) = billing::charge(job, produced) else {
+            return self.void(request_id, refusal).await;
+        };
+        match self.ledger.capture(Capture { request_id, charge }).await {
+            Ok(Ok(captured)) => Failure { refusal, charged: Some(captured.paid) },
+            // If the worker's capture came first, that stands.
+            Ok(Err(Some(Settlement { outcome: SettlementOutcome::Captured, amount }))) => Failure { refusal, charged: Some(amount) },
+            Ok(Err(_)) => Failure { refusal, charged: None },
+            Err(error) => unknown_after(&error, request_id),
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let Some(Parts { ledger, queue, frames, .. }) = self.parts.take() else { return };
+        let request_id = self.job.request_id;
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            // A worker that has the call learns that nobody receives its frames, stops the provider and settles.
+            // What it had sent before is read here, so that a hold which it left to the receiver is not forgotten.
+            let was_removed = queue.cancel(request_id).await == Cancellation::Removed;
+            let end = frames.leave().await;
+            if was_removed || matches!(end, Some(End::Failed { charged: None, .. } | End::Lost)) {
+                void_quietly(&ledger, request_id).await;
+            }
+        });
+    }
+}
+
+/// A hold that is committed, of a call that the queue does not have yet. If its maker is dropped in between, the hold is voided.
+pub(super) struct Unsubmitted {
+    open: Option<(Ledger, RequestId)>,
+}
+
+impl Unsubmitted {
+    pub(super) fn new(ledger: Ledger, request_id: RequestId) -> Self {
+        Self { open: Some((ledger, request_id)) }
+    }
+
+    pub(super) fn submitted(mut self) {
+        self.open = None;
+    }
+}
+
+impl Drop for Unsubmitted {
+    fn drop(&mut self) {
+        let Some((ledger, request_id)) = self.open.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move { void_quietly(&ledger, request_id).await });
+    }
+}
+
+async fn void_quietly(ledger: &Ledger, request_id: RequestId) {
+    if let Err(error) = ledger.end(request_id, Ended::Voided).await {
+        tracing::error!(%request_id, %error, "the hold of a call whose client left could not be voided; the sweeper will expire it");
+    }
+}
+
+fn unknown_after(error: &LedgerError, request_id: RequestId) -> Failure {
+    tracing::error!(%request_id, %error, "the database could not be asked whether a call was charged");
+    outcome_unknown(request_id)
+}
+
+fn outcome_unknown(request_id: RequestId) -> Failure {
+    let message = format!(
+        "it could not be found out whether this call was charged; do not repeat it blindly: GET /v1/ledger shows request {request_id} if it was"
+    );
+    Failure { refusal: Refusal::new(Reason::OutcomeUnknown, message), charged: None }
+}

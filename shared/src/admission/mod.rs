@@ -1,0 +1,208 @@
+//! Letting a call in: rules, estimate, hold, submission; and waiting for its end. Whatever makes a call (the API, a playground) makes it
+//! here, so that there is one way for money to be set aside and one place that decides about an uncertain outcome.
+
+mod call;
+pub mod request;
+
+use std::sync::Arc;
+
+pub use call::{Call, Failure, Step};
+pub use request::CallRequest;
+
+use crate::billing;
+use crate::catalogue::Catalogue;
+use crate::clock::Clock;
+use crate::config::{ModelLimits, Settings};
+use crate::id::{ProcessId, RequestId};
+use crate::keyring::Caller;
+use crate::ledger::{Ended, Hold, HoldDecision, Ledger};
+use crate::queue::{Deadlines, Job, Queue, SubmitError};
+use crate::refusal::{Reason, Refusal};
+
+/// A hold outlives its call's deadline by this, in milliseconds, so that the call's own end comes first.
+const HOLD_GRACE_MS: i64 = 30_000;
+/// What a caller is told to wait when no channel serves the model just now, in seconds.
+const NO_CHANNEL_RETRY_S: u32 = 30;
+
+/// Lets calls in. Cheap to clone.
+#[derive(Clone)]
+pub struct Admission {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    ledger: Ledger,
+    queue: Arc<dyn Queue>,
+    catalogue: Catalogue,
+    settings: Arc<Settings>,
+    clock: Clock,
+    process: ProcessId,
+}
+
+impl std::fmt::Debug for Admission {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Admission").field("process", &self.inner.process).finish_non_exhaustive()
+    }
+}
+
+impl Admission {
+    /// What admission needs.
+    pub fn new(
+        ledger: Ledger,
+        queue: Arc<dyn Queue>,
+        catalogue: Catalogue,
+        settings: Arc<Settings>,
+        clock: Clock,
+        process: ProcessId,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { ledger, queue, catalogue, settings, clock, process }) }
+    }
+
+    /// What holds for the model that a call names, once it is known to exist and the caller may use it.
+    ///
+    /// # Errors
+    /// [`Reason::ModelNotAllowed`], [`Reason::ModelNotFound`].
+    pub fn model(&self, caller: &Caller, model: &str) -> Result<ModelLimits, Refusal> {
+        if !caller.may_use(model) {
+            let message = format!("this Secret Key may not use the model \"{}\"; GET /v1/models lists those that it may", shown(model));
+            return Err(Refusal::of_field(Reason::ModelNotAllowed, "model", message));
+        }
+        if !self.is_known(model) {
+            let message = format!("the model \"{}\" does not exist; GET /v1/models lists those that do", shown(model));
+            return Err(Refusal::of_field(Reason::ModelNotFound, "model", message));
+        }
+        Ok(self.inner.settings.model_limits(model))
+    }
+
+    /// The models that `caller` may use, in order.
+    pub fn models(&self, caller: &Caller) -> Vec<String> {
+        let snapshot = self.inner.catalogue.now();
+        let mut names: Vec<String> = snapshot.model_names().map(str::to_owned).collect();
+        names.extend(self.inner.settings.models.known.iter().cloned());
+        names.sort();
+        names.dedup();
+        names.retain(|name| caller.may_use(name));
+        names
+    }
+
+    fn is_known(&self, model: &str) -> bool {
+        self.inner.catalogue.now().model(model).is_some() || self.inner.settings.models.known.iter().any(|known| known == model)
+    }
+
+    /// Holds the call's cost and hands it to the workers.
+    ///
+    /// # Errors
+    /// [`Refusal`]; nothing is held then.
+    pub async fn admit(&self, caller: &Caller, request_id: RequestId, request: CallRequest) -> Result<Call, Refusal> {
+        let inner = &self.inner;
+        let job = self.job(caller, request_id, request)?;
+        let hold = Hold {
+            request_id,
+            account: job.tenant,
+            amount: job.hold,
+            owner: inner.process,
+            expires_at: job.deadlines.end.plus_ms(HOLD_GRACE_MS),
+            price_version: job.price.version,
+        };
+        match inner.ledger.hold(hold).await {
+            Ok(HoldDecision::Held) => {}
+            Ok(HoldDecision::Insufficient { needed, available }) => {
+                let currency = &inner.settings.currency;
+                let message = format!(
+                    "the balance is too low for this call: it needs {needed} {currency}, {available} {currency} are available; \
+                     top up, or lower max_tokens, n or the length of the prompt"
+                );
+                return Err(Refusal::new(Reason::InsufficientQuota, message));
+            }
+            Ok(HoldDecision::Replayed) => {
+                tracing::error!(%request_id, "a new request id had a hold already");
+                return Err(Refusal::internal());
+            }
+            Err(error) => {
+                tracing::error!(%request_id, %error, "a hold could not be made");
+                // If it was made after all, the sweeper ends it; nothing is ever charged for it.
+                return Err(Refusal::unavailable());
+            }
+        }
+        // From here on the hold is somebody's: this guard's until a worker or `Call` settles it.
+        let waiting = call::Unsubmitted::new(inner.ledger.clone(), request_id);
+        match inner.queue.submit(job.clone()).await {
+            Ok(frames) => {
+                waiting.submitted();
+                Ok(Call::new(inner.ledger.clone(), Arc::clone(&inner.queue), inner.clock.clone(), job, frames))
+            }
+            Err(error) => {
+                waiting.submitted();
+                match inner.ledger.end(request_id, Ended::Voided).await {
+                    Ok(_) => Err(refused_by_queue(&error)),
+                    Err(failure) => {
+                        tracing::error!(%request_id, error = %failure, "the hold of a call that the queue refused could not be voided");
+                        Err(refused_by_queue(&error))
+                    }
+                }
+            }
+        }
+    }
+
+    fn job(&self, caller: &Caller, request_id: RequestId, request: CallRequest) -> Result<Job, Refusal> {
+        let settings = &self.inner.settings;
+        let snapshot = self.inner.catalogue.now();
+        let Some(served) = snapshot.model(&request.model) else {
+            let message = format!("no channel serves the model \"{}\" at the moment; nothing was charged", request.model);
+            return Err(Refusal::new(Reason::NoChannel, message).retry_after(NO_CHANNEL_RETRY_S));
+        };
+        let limits = settings.model_limits(&request.model);
+        let price = snapshot.price(&request.model);
+        // A provider's tokens are not ours, so more is held than our estimate says; echo obeys our own count.
+        let factor = if served.is_echo() { 1 } else { limits.hold_factor };
+        let each = request.max_output.unwrap_or(limits.max_output).min(limits.max_output);
+        let too_much = || Refusal::new(Reason::InvalidParameter, "this call could cost more than any balance can hold; ask for less");
+        let completion = each.checked_mul(factor).and_then(|tokens| tokens.checked_mul(request.candidates)).ok_or_else(too_much)?;
+        let hold = billing::hold_amount(&price, request.prompt, completion, request.images.as_ref()).ok_or_else(too_much)?;
+        let now = self.inner.clock.now();
+        let after = |seconds: u64| now.plus_ms(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000));
+        let deadline = &settings.deadline;
+        Ok(Job {
+            request_id,
+            tenant: caller.tenant,
+            key: caller.key,
+            endpoint: request.endpoint,
+            model: request.model,
+            fields: request.fields,
+            stream: request.stream,
+            include_usage: request.include_usage,
+            choices: request.choices,
+            prompt: request.prompt,
+            echoed_prompts: request.echoed_prompts,
+            hold,
+            price,
+            images: request.images,
+            end_user: request.end_user,
+            accepted_at: now,
+            deadlines: Deadlines {
+                first_text: after(deadline.first_text_s.min(deadline.total_s)),
+                between_chunks_ms: i64::try_from(deadline.between_chunks_s).unwrap_or(i64::MAX).saturating_mul(1000),
+                end: after(deadline.total_s),
+            },
+        })
+    }
+}
+
+fn refused_by_queue(error: &SubmitError) -> Refusal {
+    match error {
+        SubmitError::TenantShareFull { share } => {
+            let message = format!("too many of this account's calls are waiting (at most {share}); nothing was charged, try again shortly");
+            Refusal::new(Reason::RateLimitExceeded, message).retry_after(1)
+        }
+        SubmitError::Full => {
+            let message = "the service is at its limit and takes no further calls just now; nothing was charged, try again shortly";
+            Refusal::new(Reason::QueueFull, message).retry_after(2)
+        }
+        SubmitError::Unavailable => Refusal::unavailable(),
+    }
+}
+
+/// A name of a caller's, short enough for a message.
+fn shown(name: &str) -> String {
+    name.chars().filter(|character| !character.is_control()).take(100).collect()
+}

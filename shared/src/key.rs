@@ -1,0 +1,262 @@
+//! Secret Keys as they are kept: policy, state, and the hash of the secret.
+
+use std::fmt;
+use std::str::FromStr;
+
+use diesel::prelude::*;
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::db::schema::{keys, tenants};
+use crate::db::{Connection, DbError};
+use crate::epoch;
+use crate::id::TenantId;
+use crate::secret_key::{HashedSecretKey, KeyId};
+
+/// What a key's holder may see in the records and in the console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Console {
+    /// The key's own calls and the tenant's balance.
+    #[default]
+    Key,
+    /// All of the tenant's.
+    Tenant,
+    /// The key's own calls through the API, and no console.
+    None,
+}
+
+impl Console {
+    const ALL: [Self; 3] = [Self::Key, Self::Tenant, Self::None];
+
+    /// The word that the database keeps.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Tenant => "tenant",
+            Self::None => "none",
+        }
+    }
+}
+
+impl fmt::Display for Console {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Console {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|console| console.as_str() == text).ok_or_else(|| "must be key, tenant or none".to_owned())
+    }
+}
+
+/// What a key may do. It never changes: a rotated key takes over the policy of the one before.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeyPolicy {
+    /// A name for people.
+    pub name: String,
+    /// The models that it may use; `None`: all.
+    pub models: Option<Vec<String>>,
+    /// What its holder may see.
+    pub console: Console,
+    /// From when on it is refused.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A key as it is kept, without its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Its id, which is also part of the secret.
+    pub id: KeyId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// What it may do.
+    pub policy: KeyPolicy,
+    /// The secret's last four characters, to tell keys apart.
+    pub last_four: String,
+    /// Since when it is revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was issued.
+    pub created_at: Timestamp,
+}
+
+/// A key with what is needed to let a call in.
+#[derive(Debug, Clone)]
+pub struct KeyWithHash {
+    /// The key.
+    pub key: Key,
+    /// The hash of its secret.
+    pub hash: HashedSecretKey,
+    /// Its tenant's name.
+    pub tenant_name: String,
+    /// Since when its tenant is suspended.
+    pub tenant_suspended_at: Option<Timestamp>,
+}
+
+/// Why a key could not be issued or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// There is no such key.
+    #[error("there is no key {0}: see `xiaoyi key list --tenant NAME`")]
+    Unknown(String),
+    /// A revoked or expired key cannot be rotated.
+    #[error("key {0} is revoked or expired: issue a new one instead")]
+    Ended(KeyId),
+    /// The name is too long or holds control characters.
+    #[error("a key's name has at most 200 characters and no control characters")]
+    BadName,
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+impl From<diesel::result::Error> for KeyError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// The parts of a new secret that are kept.
+#[derive(Debug, Clone)]
+pub struct NewSecret {
+    /// The id inside it.
+    pub id: KeyId,
+    /// Its hash.
+    pub hash: HashedSecretKey,
+    /// Its last four characters.
+    pub last_four: String,
+}
+
+/// Keeps a new key. Call it in a write transaction.
+///
+/// # Errors
+/// [`KeyError::BadName`] or the database's.
+pub fn issue(connection: &mut Connection, tenant: TenantId, policy: KeyPolicy, secret: &NewSecret, now: Timestamp) -> Result<Key, KeyError> {
+    if policy.name.chars().count() > 200 || policy.name.chars().any(char::is_control) {
+        return Err(KeyError::BadName);
+    }
+    let models = policy.models.as_ref().map(|models| serde_json::Value::from(models.clone()).to_string());
+    diesel::insert_into(keys::table)
+        .values((
+            keys::id.eq(secret.id.as_str()),
+            keys::tenant.eq(tenant.0),
+            keys::name.eq(&policy.name),
+            keys::hash.eq(secret.hash.as_str()),
+            keys::last_four.eq(&secret.last_four),
+            keys::models.eq(models),
+            keys::console.eq(policy.console.as_str()),
+            keys::expires_at.eq(policy.expires_at.map(|moment| moment.0)),
+            keys::created_at.eq(now.0),
+        ))
+        .execute(connection)?;
+    epoch::advance(connection)?;
+    Ok(Key { id: secret.id, tenant, policy, last_four: secret.last_four.clone(), revoked_at: None, created_at: now })
+}
+
+/// All keys of a tenant, oldest first.
+///
+/// # Errors
+/// [`DbError`].
+pub fn list(connection: &mut Connection, tenant: TenantId) -> Result<Vec<Key>, DbError> {
+    let rows: Vec<Row> =
+        keys::table.filter(keys::tenant.eq(tenant.0)).order((keys::created_at, keys::id)).select(Row::as_select()).load(connection)?;
+    rows.into_iter().map(Row::into_key).collect()
+}
+
+/// The key of this id, with its hash and its tenant's state.
+///
+/// # Errors
+/// [`DbError`].
+pub fn find(connection: &mut Connection, id: KeyId) -> Result<Option<KeyWithHash>, DbError> {
+    let row: Option<(Row, String, String, Option<i64>)> = keys::table
+        .inner_join(tenants::table)
+        .filter(keys::id.eq(id.as_str()))
+        .select((Row::as_select(), keys::hash, tenants::name, tenants::suspended_at))
+        .first(connection)
+        .optional()?;
+    row.map(|(row, hash, tenant_name, suspended_at)| {
+        Ok(KeyWithHash {
+            key: row.into_key()?,
+            hash: HashedSecretKey::from_stored(hash),
+            tenant_name,
+            tenant_suspended_at: suspended_at.map(Timestamp),
+        })
+    })
+    .transpose()
+}
+
+/// Revokes a key; one that is revoked stays revoked since then. Call it in a write transaction.
+///
+/// # Errors
+/// [`KeyError::Unknown`] or the database's.
+pub fn revoke(connection: &mut Connection, id: &str, now: Timestamp) -> Result<Key, KeyError> {
+    let key = known(connection, id)?;
+    let revoked_at = key.revoked_at.unwrap_or(now);
+    diesel::update(keys::table.find(id)).set(keys::revoked_at.eq(revoked_at.0)).execute(connection)?;
+    epoch::advance(connection)?;
+    Ok(Key { revoked_at: Some(revoked_at), ..key })
+}
+
+/// Issues a new key with the policy of `id`, which itself expires at `old_expires_at` (or when it would have anyway, if that is sooner).
+/// Gives the new key and when the old one expires. Call it in a write transaction.
+///
+/// # Errors
+/// [`KeyError::Unknown`], [`KeyError::Ended`] or the database's.
+pub fn rotate(
+    connection: &mut Connection,
+    id: &str,
+    old_expires_at: Timestamp,
+    secret: &NewSecret,
+    now: Timestamp,
+) -> Result<(Key, Timestamp), KeyError> {
+    let old = known(connection, id)?;
+    if old.revoked_at.is_some() || old.policy.expires_at.is_some_and(|expires_at| expires_at <= now) {
+        return Err(KeyError::Ended(old.id));
+    }
+    let old_expires_at = old.policy.expires_at.map_or(old_expires_at, |expires_at| expires_at.min(old_expires_at));
+    diesel::update(keys::table.find(id)).set(keys::expires_at.eq(old_expires_at.0)).execute(connection)?;
+    let new = issue(connection, old.tenant, old.policy, secret, now)?;
+    Ok((new, old_expires_at))
+}
+
+fn known(connection: &mut Connection, id: &str) -> Result<Key, KeyError> {
+    let row: Option<Row> = keys::table.find(id).select(Row::as_select()).first(connection).optional()?;
+    Ok(row.ok_or_else(|| KeyError::Unknown(id.to_owned()))?.into_key()?)
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = keys)]
+struct Row {
+    id: String,
+    tenant: i64,
+    name: String,
+    last_four: String,
+    models: Option<String>,
+    console: String,
+    expires_at: Option<i64>,
+    revoked_at: Option<i64>,
+    created_at: i64,
+}
+
+impl Row {
+    fn into_key(self) -> Result<Key, DbError> {
+        let corrupt = |what: &str| DbError::Corrupt(format!("{what} of key {}", self.id));
+        let models = self.models.as_deref().map(serde_json::from_str).transpose().map_err(|_| corrupt("models"))?;
+        Ok(Key {
+            id: self.id.parse().map_err(|_| corrupt("id"))?,
+            tenant: TenantId(self.tenant),
+            last_four: self.last_four.clone(),
+            policy: KeyPolicy {
+                name: self.name.clone(),
+                models,
+                console: self.console.parse().map_err(|_| corrupt("console"))?,
+                expires_at: self.expires_at.map(Timestamp),
+            },
+            revoked_at: self.revoked_at.map(Timestamp),
+            created_at: Timestamp(self.created_at),
+        })
+    }
+}

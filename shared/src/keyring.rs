@@ -1,0 +1,185 @@
+//! Who calls: a presented Secret Key becomes a [`Caller`], or a refusal.
+//!
+//! A made-up key fails at its tag and costs nothing. A key that was seen in the last 30 s costs a look into the cache; any other one
+//! row and one Argon2id hash, one flight a key. An entry counts only while the epoch that was read before its row is the current one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+use tokio::sync::Semaphore;
+
+use crate::clock::{Clock, Timestamp};
+use crate::db::{Database, DbError};
+use crate::epoch::EpochWatch;
+use crate::id::TenantId;
+use crate::key::{self, Console, KeyWithHash};
+use crate::refusal::{Reason, Refusal};
+use crate::secret_key::{CacheDigest, DigestKey, InvalidKey, KeyId, PresentedKey, TagKey, verify};
+
+/// A verified caller.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The key that called.
+    pub key: KeyId,
+    /// Who pays.
+    pub tenant: TenantId,
+    /// The models that it may use; `None`: all.
+    pub models: Option<Arc<[String]>>,
+    /// What it may see.
+    pub console: Console,
+}
+
+impl Caller {
+    /// Whether the key's policy allows `model`.
+    pub fn may_use(&self, model: &str) -> bool {
+        self.models.as_ref().is_none_or(|models| models.iter().any(|each| each == model))
+    }
+
+    /// The key that its view of the records is limited to; `None`: it sees all of the tenant's.
+    pub fn sees_only(&self) -> Option<KeyId> {
+        (self.console != Console::Tenant).then_some(self.key)
+    }
+}
+
+/// The bounds of a keyring.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyringSettings {
+    /// How long a verified key is remembered.
+    pub remember: Duration,
+    /// How many are remembered.
+    pub entries: u64,
+    /// How many hashes are computed at the same time.
+    pub hashes: usize,
+}
+
+/// Verifies Secret Keys.
+pub struct Keyring {
+    database: Database,
+    epoch: EpochWatch,
+    clock: Clock,
+    tag_key: Arc<TagKey>,
+    digest_key: DigestKey,
+    cache: Cache<CacheDigest, Arc<Entry>>,
+    hashing: Arc<Semaphore>,
+}
+
+struct Entry {
+    epoch: i64,
+    verified: Option<Verified>,
+}
+
+struct Verified {
+    caller: Caller,
+    expires_at: Option<Timestamp>,
+    revoked: bool,
+    suspended: bool,
+}
+
+impl std::fmt::Debug for Keyring {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Keyring").field("cached", &self.cache.entry_count()).finish_non_exhaustive()
+    }
+}
+
+impl Keyring {
+    /// A keyring with nothing in its cache.
+    ///
+    /// # Errors
+    /// When the operating system gives no random bytes for the cache's digest key.
+    pub fn new(database: Database, epoch: EpochWatch, clock: Clock, tag_key: TagKey, settings: KeyringSettings) -> Result<Self, getrandom::Error> {
+        let cache = Cache::builder().max_capacity(settings.entries).time_to_live(settings.remember).build();
+        let hashing = Arc::new(Semaphore::new(settings.hashes));
+        Ok(Self { database, epoch, clock, tag_key: Arc::new(tag_key), digest_key: DigestKey::generate()?, cache, hashing })
+    }
+
+    /// Who presents this key.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidApiKey`], [`Reason::TenantSuspended`], or [`Reason::Unavailable`] when the database cannot be asked.
+    pub async fn authenticate(&self, presented: &str) -> Result<Caller, Refusal> {
+        let presented = PresentedKey::parse(presented, &self.tag_key).map_err(|error| malformed(&error))?;
+        let digest = self.digest_key.digest(&presented);
+        loop {
+            let Some(current) = self.epoch.current() else {
+                tracing::error!("the database has not answered for 5 s; calls are refused until it does");
+                return Err(Refusal::unavailable());
+            };
+            let entry = match self.cache.get(&digest).await {
+                Some(entry) => entry,
+                None => self.look_up(digest, presented).await?,
+            };
+            // An entry may be newer than the last look at the epoch, never older.
+            if entry.epoch >= current {
+                return self.admit(&entry);
+            }
+            self.cache.invalidate(&digest).await;
+        }
+    }
+
+    fn admit(&self, entry: &Entry) -> Result<Caller, Refusal> {
+        let refused = |message: &str| Err(Refusal::new(Reason::InvalidApiKey, message));
+        let Some(verified) = &entry.verified else {
+            return refused("this Secret Key is not known; check that it was copied whole");
+        };
+        if verified.revoked {
+            return refused("this Secret Key was revoked; ask for a new one");
+        }
+        if verified.expires_at.is_some_and(|expires_at| expires_at <= self.clock.now()) {
+            return refused("this Secret Key has expired; ask for a new one");
+        }
+        if verified.suspended {
+            let message = "this account is suspended; please ask the operator of the service";
+            return Err(Refusal::new(Reason::TenantSuspended, message));
+        }
+        Ok(verified.caller.clone())
+    }
+
+    async fn look_up(&self, digest: CacheDigest, presented: PresentedKey<'_>) -> Result<Arc<Entry>, Refusal> {
+        let load = self.load(presented);
+        self.cache.try_get_with(digest, load).await.map_err(|error: Arc<DbError>| {
+            tracing::error!(%error, "a Secret Key could not be looked up");
+            Refusal::unavailable()
+        })
+    }
+
+    async fn load(&self, presented: PresentedKey<'_>) -> Result<Arc<Entry>, DbError> {
+        let id = presented.key_id();
+        // The epoch before the row: a change in between leaves an entry that is too old, never one that is too new.
+        let (epoch, row) = self.database.read(move |connection| Ok((crate::epoch::read(connection)?, key::find(connection, id)?))).await?;
+        let Some(row) = row else {
+            return Ok(Arc::new(Entry { epoch, verified: None }));
+        };
+        let busy = |error: String| DbError::Busy(format!("a key's hash could not be computed: {error}"));
+        let _turn = Arc::clone(&self.hashing).acquire_owned().await.map_err(|error| busy(error.to_string()))?;
+        let text = secrecy::SecretString::from(presented.secret_text());
+        let tag_key = Arc::clone(&self.tag_key);
+        let checked = tokio::task::spawn_blocking(move || {
+            use secrecy::ExposeSecret;
+            let is_right = PresentedKey::parse(text.expose_secret(), &tag_key).is_ok_and(|presented| verify(&presented, &row.hash));
+            is_right.then_some(row)
+        });
+        let verified = checked.await.map_err(|error| busy(error.to_string()))?.map(Verified::from);
+        Ok(Arc::new(Entry { epoch, verified }))
+    }
+}
+
+impl From<KeyWithHash> for Verified {
+    fn from(row: KeyWithHash) -> Self {
+        Self {
+            expires_at: row.key.policy.expires_at,
+            revoked: row.key.revoked_at.is_some(),
+            suspended: row.tenant_suspended_at.is_some(),
+            caller: Caller {
+                key: row.key.id,
+                tenant: row.key.tenant,
+                models: row.key.policy.models.map(Arc::from),
+                console: row.key.policy.console,
+            },
+        }
+    }
+}
+
+fn malformed(error: &InvalidKey) -> Refusal {
+    Refusal::new(Reason::InvalidApiKey, format!("this is not a Secret Key of this service: {error}"))
+}
