@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 
 /// No object of OpenAI's API has more members than this.
-const MOST_MEMBERS: usize = 1_000;
+pub const MOST_MEMBERS: usize = 1_000;
 
 /// What to do with a name that comes twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,1 +1,20 @@
-//! placeholder
+//! The workers: they take jobs from the queue, call a model through a channel, meter what comes, and settle.
+//!
+//! A job goes one way: `workers` takes it, `attempt` finds a channel that answers, `relay` passes a stream on, `settle` charges or
+//! leaves the hold to the one who waits. `upstream` has one adapter a provider, `answer` reads and rewrites what they send.
+
+mod answer;
+mod attempt;
+mod channel_test;
+mod channels;
+mod progress;
+mod relay;
+#[cfg(test)]
+mod sample;
+mod settle;
+mod upstream;
+mod workers;
+
+pub use channel_test::{ChannelTest, ChannelTestError, test_channel};
+pub use upstream::{AddressError, EchoOptions, check_base_url};
+pub use workers::Workers;

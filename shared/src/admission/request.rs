@@ -1,7 +1,34 @@
-//! Reading a caller's body: JSON first, then the Secret Key inside it, then the rules of its endpoint.
+//! Reading a caller's body: JSON first, then the Secret Key inside it, then the rules of its endpoint (contract, 1.2 to 1.5).
+
+mod body;
+mod chat;
+mod compact;
+mod completion;
+mod field;
+mod image;
+mod message;
+mod options;
+mod original;
+mod prompt;
+mod provider;
+mod strictness;
+mod syntax;
+#[cfg(test)]
+mod tests;
+
+pub use body::Body;
 
 use crate::queue::{Endpoint, ImageOrder};
 use crate::tokens::Tally;
+
+/// Whose rules a call is held to. The place where its Secret Key was found decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rules {
+    /// The key is in the body: the original service's rules on messages.
+    Original,
+    /// The key is in a header: OpenAI's rules.
+    OpenAi,
+}
 
 /// A call as it was asked for: every rule is met, and everything that admission needs to know was read.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use shared::json_object::parse_list;
 
 use super::Nonsense;
 use super::meter::{Meter, Part};
-use super::object::{parse, parse_list, string};
+use super::object::{parse, string};
 
 /// One entry of `choices`; what is not named here goes to the client unseen.
 #[derive(Debug, Deserialize)]
@@ -178,7 +179,7 @@ fn index(given: Option<&RawValue>, place: usize) -> i64 {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use shared::queue::Endpoint;
+use shared::queue::Endpoint;
 
     use super::super::sample::job;
     use super::*;

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
+use shared::json_object::parse_list;
 use shared::queue::{Endpoint, Job};
 use shared::tokens::Tally;
 
 use super::choice::{Choice, count_message};
 use super::identity::Identity;
 use super::meter::{Meter, most_choices};
-use super::object::{Members, ObjectWriter, parse, parse_list, quoted, string};
+use super::object::{Members, members, ObjectWriter, parse, quoted, string};
 use super::{Nonsense, ProviderUsage, refuse_error};
 
 /// Reads the chunks of one stream in their order, and makes those that the provider does not send.
@@ -48,7 +49,7 @@ impl<'job> ChunkReader<'job> {
     /// # Errors
     /// When it is an error or not a chunk. What was counted before stays counted.
     pub(crate) fn read(&mut self, data: &Bytes) -> Result<SeenChunk, Nonsense> {
-        let members = Members::parse(data)?;
+        let members = members(data)?;
         refuse_error(&members)?;
         let usage = members.get("usage");
         let choices = match members.get("choices") {

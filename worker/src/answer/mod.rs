@@ -153,7 +153,7 @@ mod tests {
     #[case::text(r#"{"error":"down"}"#, Some("\"down\""))]
     #[case::without_message(r#"{"error":{"code":1}}"#, Some(r#"{"code":1}"#))]
     fn errors_in_the_place_of_an_answer(#[case] json: &str, #[case] expected: Option<&str>) {
-        let members = object::Members::parse(json.as_bytes()).unwrap();
+        let members = object::members(json.as_bytes()).unwrap();
         let expected = expected.map_or(Ok(()), |text| Err(Nonsense::ProviderError(Excerpt::of(text))));
         assert_eq!(refuse_error(&members), expected);
     }
@@ -228,7 +228,7 @@ mod tests {
                 }
             }
             prop_assert_eq!(reader.tally(), whole.tally);
-            prop_assert_eq!(has_text, whole.has_text);
+            prop_assert_eq!(has_text, whole.tally.texts > 0);
 
             let mut by_hand = Tally::default();
             for said in &choices {

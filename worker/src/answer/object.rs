@@ -6,75 +6,22 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Visitor};
 use serde_json::value::RawValue;
+pub(super) use shared::json_object::Members;
+use shared::json_object::Duplicates;
 
 use super::{Excerpt, Nonsense};
 
-/// More members than this has no object of OpenAI's API.
-const MOST_MEMBERS: usize = 1_000;
-
-/// The members of an object, in their order. A name that comes twice keeps its first place and its last value, which
-/// is the value that clients see too.
-#[derive(Debug)]
-pub(super) struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'a> Members<'a> {
-    /// Reads an object.
-    ///
-    /// # Errors
-    /// When the bytes are not JSON, not an object, or have too many members.
-    pub(super) fn parse(data: &'a [u8]) -> Result<Self, Nonsense> {
-        // Once for all: what is cut out of a `str` needs no further check.
-        let text = std::str::from_utf8(data).map_err(|error| Nonsense::Malformed(Excerpt::of(&error.to_string())))?;
-        Ok(serde_json::from_str(text)?)
-    }
-
-    /// The value of a member, unless it is `null`.
-    pub(super) fn get(&self, name: &str) -> Option<&'a RawValue> {
-        let (_, value) = self.0.iter().find(|(each, _)| each == name)?;
-        (value.get() != "null").then_some(*value)
-    }
-
-    /// All members, in their order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
-        self.0.iter().map(|(name, value)| (name.as_ref(), *value))
-    }
+/// Reads an object. A name that comes twice keeps its first place and its last value, which is the value that clients see too.
+///
+/// # Errors
+/// When the bytes are not JSON, not an object, or have too many members.
+pub(super) fn members(data: &[u8]) -> Result<Members<'_>, Nonsense> {
+    // Once for all: what is cut out of a `str` needs no further check.
+    let text = std::str::from_utf8(data).map_err(|error| Nonsense::Malformed(Excerpt::of(&error.to_string())))?;
+    Ok(Members::parse(text, Duplicates::KeepLast)?)
 }
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::with_capacity(8);
-                while let Some((Name(name), value)) = map.next_entry()? {
-                    if let Some(earlier) = members.iter_mut().find(|(each, _)| *each == name) {
-                        earlier.1 = value;
-                    } else if members.len() == MOST_MEMBERS {
-                        return Err(A::Error::custom(format_args!("more than {MOST_MEMBERS} members in an object")));
-                    } else {
-                        members.push((name, value));
-                    }
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(Object)
-    }
-}
-
-/// A member's name, borrowed where it has no escapes (`Cow` by itself never borrows).
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Reads a value that must be an object; serde's structs would take an array for one.
 ///
@@ -85,35 +32,6 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Result<T, No
         return Err(Nonsense::Malformed(Excerpt::of(&format!("not an object: {}", value.get()))));
     }
     Ok(serde_json::from_str(value.get())?)
-}
-
-/// The entries of a value that must be an array.
-///
-/// # Errors
-/// When it is something else, or has more than `most` entries.
-pub(super) fn parse_list(value: &RawValue, most: usize) -> Result<Vec<&RawValue>, Nonsense> {
-    struct Entries(usize);
-
-    impl<'de> Visitor<'de> for Entries {
-        type Value = Vec<&'de RawValue>;
-
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("an array")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
-            let mut entries = Vec::new();
-            while let Some(entry) = sequence.next_element()? {
-                if entries.len() == self.0 {
-                    return Err(A::Error::custom(format_args!("more than {} entries in an array", self.0)));
-                }
-                entries.push(entry);
-            }
-            Ok(entries)
-        }
-    }
-
-    Ok(serde_json::Deserializer::from_str(value.get()).deserialize_seq(Entries(most))?)
 }
 
 /// The text of a value, or `None` when it is not a string. Half a surrogate pair, which some providers send when they
@@ -212,11 +130,12 @@ fn push_string(out: &mut Vec<u8>, text: &str) {
 mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
+    use shared::json_object::MOST_MEMBERS;
 
     use super::*;
 
     fn written_again(json: &str) -> String {
-        let members = Members::parse(json.as_bytes()).unwrap();
+        let members = members(json.as_bytes()).unwrap();
         let mut object = ObjectWriter::with_capacity(json.len());
         for (name, value) in members.iter() {
             object.member(name, value.get());
@@ -247,7 +166,7 @@ mod tests {
     #[case::two(b"{}{}")]
     #[case::not_utf8(b"{\"a\":\"\xff\"}")]
     fn what_is_not_an_object_is_refused(#[case] data: &[u8]) {
-        assert!(matches!(Members::parse(data), Err(Nonsense::Malformed(_))));
+        assert!(matches!(members(data), Err(Nonsense::Malformed(_))));
     }
 
     #[test]
@@ -256,13 +175,13 @@ mod tests {
             let members: Vec<String> = (0..members).map(|number| format!("\"m{number}\":0")).collect();
             format!("{{{}}}", members.join(","))
         };
-        assert!(Members::parse(object(MOST_MEMBERS).as_bytes()).is_ok());
-        assert!(Members::parse(object(MOST_MEMBERS + 1).as_bytes()).is_err());
+        assert!(members(object(MOST_MEMBERS).as_bytes()).is_ok());
+        assert!(members(object(MOST_MEMBERS + 1).as_bytes()).is_err());
     }
 
     #[test]
     fn null_is_as_good_as_absent() {
-        let members = Members::parse(br#"{"a":null,"b":0}"#).unwrap();
+        let members = members(br#"{"a":null,"b":0}"#).unwrap();
         assert!(members.get("a").is_none() && members.get("c").is_none());
         assert_eq!(members.get("b").map(RawValue::get), Some("0"));
     }
@@ -279,21 +198,12 @@ mod tests {
         assert_eq!(string(serde_json::from_str(json).unwrap()).as_deref(), expected);
     }
 
-    #[test]
-    fn lists_are_bounded() {
-        let list = |json| parse_list(serde_json::from_str(json).unwrap(), 2).map(|entries| entries.len());
-        assert_eq!(list("[]"), Ok(0));
-        assert_eq!(list("[1, {}]"), Ok(2));
-        assert!(list("[1,2,3]").is_err());
-        assert!(list("{}").is_err());
-    }
-
     proptest! {
         #[test]
         fn names_survive(name in ".*") {
             let json = format!("{{{}:1}}", quoted(&name));
             let again = written_again(&json);
-            let members = Members::parse(again.as_bytes()).unwrap();
+            let members = members(again.as_bytes()).unwrap();
             prop_assert_eq!(members.iter().next().map(|(name, _)| name.to_owned()), Some(name));
         }
     }

@@ -1,11 +1,8 @@
 //! Jobs for the tests of this folder.
 
 use shared::clock::Timestamp;
-use shared::id::{RequestId, TenantId};
-use shared::money::Amount;
-use shared::price::{Basis, Price, PriceVersion};
-use shared::queue::{Deadlines, Endpoint, ImageOrder, Job};
-use shared::tokens::Tally;
+use shared::id::RequestId;
+use shared::queue::{Endpoint, ImageOrder, Job};
 
 /// The id of every job here, as replies show it.
 pub(super) const ID: &str = "00112233445566778899aabbccddeeff";
@@ -17,31 +14,10 @@ pub(super) fn job(endpoint: Endpoint, choices: i64) -> Job {
     let accepted_at = Timestamp(ACCEPTED_AT * 1000 + 500);
     Job {
         request_id: ID.parse::<RequestId>().unwrap(),
-        tenant: TenantId(1001),
-        key: "0123456789AB".parse().unwrap(),
-        endpoint,
         model: "gpt-3.5".to_owned(),
-        fields: "\"messages\":[]".to_owned(),
-        stream: true,
-        include_usage: false,
         choices,
-        prompt: Tally::default(),
-        echoed_prompts: Vec::new(),
-        hold: Amount::ZERO,
-        price: Price {
-            version: PriceVersion(1),
-            model: "gpt-3.5".to_owned(),
-            prompt: Amount::ZERO,
-            completion: Amount::ZERO,
-            images: std::collections::BTreeMap::new(),
-            image: Amount::ZERO,
-            basis: Basis::Estimate,
-            is_default: false,
-        },
-        images: None,
-        end_user: None,
         accepted_at,
-        deadlines: Deadlines { first_text: accepted_at, between_chunks_ms: 0, end: accepted_at },
+        ..crate::sample::job(endpoint, "\"messages\":[]", true)
     }
 }
 

@@ -3,13 +3,14 @@
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use shared::json_object::parse_list;
 use shared::queue::{Endpoint, Job};
 use shared::tokens::Tally;
 
 use super::choice::{Choice, count_message};
 use super::identity::Identity;
 use super::meter::{Meter, most_choices};
-use super::object::{Members, ObjectWriter, parse, parse_list, string};
+use super::object::{Members, members, ObjectWriter, parse, string};
 use super::{Nonsense, ProviderUsage, refuse_error};
 
 /// A provider's whole answer, counted and made ready for the client up to the usage, which is known only once the
@@ -20,8 +21,6 @@ pub(crate) struct WholeAnswer {
     pub(crate) tally: Tally,
     /// What the provider says the call used.
     pub(crate) usage: Option<ProviderUsage>,
-    /// Whether any text was generated.
-    pub(crate) has_text: bool,
     /// How many images were delivered, of those that were ordered.
     pub(crate) images: i64,
     /// The reply's members in front of the usage.
@@ -38,7 +37,7 @@ impl WholeAnswer {
     /// # Errors
     /// When it is an error or not an answer of the job's endpoint.
     pub(crate) fn read(job: &Job, data: &Bytes) -> Result<Self, Nonsense> {
-        let members = Members::parse(data)?;
+        let members = members(data)?;
         refuse_error(&members)?;
         match job.endpoint {
             Endpoint::Chat | Endpoint::Completions => Self::of_texts(job, &members, data.len()),
@@ -63,9 +62,8 @@ impl WholeAnswer {
             return Err(Nonsense::Missing("choices"));
         }
         let mut meter = Meter::new(job);
-        let mut has_text = false;
         for (place, choice) in entries.into_iter().enumerate() {
-            has_text |= count(&mut meter, job.endpoint, place, choice)?;
+            count(&mut meter, job.endpoint, place, choice)?;
         }
 
         let mut before_usage = reply(length);
@@ -74,7 +72,6 @@ impl WholeAnswer {
         Ok(Self {
             tally: meter.tally(),
             usage: members.get("usage").and_then(ProviderUsage::read),
-            has_text,
             images: 0,
             before_usage,
             tells_usage: true,
@@ -103,7 +100,6 @@ impl WholeAnswer {
         Ok(Self {
             tally: Tally::default(),
             usage: None,
-            has_text: false,
             images: i64::try_from(images.len()).unwrap_or(i64::MAX),
             before_usage,
             tells_usage: false,
@@ -187,7 +183,6 @@ mod tests {
         .unwrap();
         assert_eq!(answer.tally, Tally { texts: 1, hanzi: 2, words: 1, tokens: 3 });
         assert_eq!(answer.usage, Some(ProviderUsage { prompt: 9, completion: 8 }));
-        assert!(answer.has_text);
         assert_eq!(
             reply_text(answer),
             r#"{"code":0,"msg":"","id":"chatcmpl-00112233445566778899aabbccddeeff","object":"chat.completion","created":1711111111,"#.to_owned()
@@ -226,16 +221,14 @@ mod tests {
     #[rstest]
     #[case::each_begins_with_its_prompt(
         r#"{"choices":[{"index":0,"text":"a b c"},{"index":1,"text":"d e"}]}"#,
-        2,
-        true
-    )]
-    #[case::without_index(r#"{"choices":[{"text":"a b c"},{"text":"d e"}]}"#, 2, true)]
-    #[case::one_does_not(r#"{"choices":[{"index":0,"text":"c"},{"index":1,"text":"d e"}]}"#, 2, true)]
-    #[case::shorter_than_the_prompt(r#"{"choices":[{"index":0,"text":"a"}]}"#, 1, true)]
-    #[case::nothing_else(r#"{"choices":[{"index":0,"text":"a b"},{"index":1,"text":"d"}]}"#, 0, false)]
-    fn echoed_prompts(#[case] json: &str, #[case] words: i64, #[case] has_text: bool) {
+        2)]
+    #[case::without_index(r#"{"choices":[{"text":"a b c"},{"text":"d e"}]}"#, 2)]
+    #[case::one_does_not(r#"{"choices":[{"index":0,"text":"c"},{"index":1,"text":"d e"}]}"#, 2)]
+    #[case::shorter_than_the_prompt(r#"{"choices":[{"index":0,"text":"a"}]}"#, 1)]
+    #[case::nothing_else(r#"{"choices":[{"index":0,"text":"a b"},{"index":1,"text":"d"}]}"#, 0)]
+    fn echoed_prompts(#[case] json: &str, #[case] words: i64) {
         let answer = read(&echoing_job(&["a b", "d"], 2), json).unwrap();
-        assert_eq!((answer.tally.words, answer.has_text), (words, has_text));
+        assert_eq!(answer.tally.words, words);
     }
 
     #[test]
@@ -246,7 +239,7 @@ mod tests {
             "created":17,"usage":{"input_tokens":5}}"#,
         )
         .unwrap();
-        assert_eq!((answer.images, answer.has_text, answer.tally), (2, false, Tally::default()));
+        assert_eq!((answer.images, answer.tally), (2, Tally::default()));
         assert_eq!(
             reply_text(answer),
             r#"{"code":0,"msg":"","created":17,"data":[{"url":"https://a/1"},{"b64_json":"AA==", "x":0.10}],"background":"opaque"}"#

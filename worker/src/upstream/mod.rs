@@ -8,8 +8,6 @@ mod address;
 mod echo;
 mod openai;
 mod redact;
-#[cfg(test)]
-mod sample;
 mod sse;
 
 use async_trait::async_trait;
@@ -19,7 +17,7 @@ use shared::queue::Job;
 pub use address::{AddressError, check_base_url};
 pub(crate) use echo::Echo;
 pub use echo::EchoOptions;
-pub(crate) use openai::{Limits, OpenAi, SetupError, http_client};
+pub(crate) use openai::{Limits, OpenAi, http_client};
 
 /// One channel's way to its provider, ready to use. It may be kept for as long as the channel stays as it is.
 #[async_trait]
@@ -29,6 +27,12 @@ pub(crate) trait Upstream: Send + Sync {
     /// # Errors
     /// [`UpstreamError`], which says whether another channel may be tried.
     async fn call(&self, job: &Job, upstream_model: &str) -> Result<Answer, UpstreamError>;
+
+    /// A provider's words, fit for the log: without the channel's key and host.
+    fn redact(&self, job: &Job, upstream_model: &str, text: &str) -> String {
+        let _ = (job, upstream_model);
+        text.to_owned()
+    }
 }
 
 /// What a provider gave.

@@ -95,6 +95,15 @@ impl OpenAi {
         Ok(Self { client, base_url, key, authorization, limits })
     }
 
+    fn redaction<'a>(&'a self, job: &'a Job, upstream_model: &'a str) -> Redaction<'a> {
+        Redaction {
+            upstream_model,
+            public_model: &job.model,
+            key: self.key.as_ref().map(ExposeSecret::expose_secret),
+            host: self.base_url.host_str(),
+        }
+    }
+
     fn url(&self, endpoint: Endpoint) -> Url {
         let mut url = self.base_url.clone();
         // An http URL always has a path.
@@ -125,13 +134,7 @@ impl Upstream for OpenAi {
     async fn call(&self, job: &Job, upstream_model: &str) -> Result<Answer, UpstreamError> {
         let response = self.send(job, upstream_model).await?;
         if !response.status().is_success() {
-            let redaction = Redaction {
-                upstream_model,
-                public_model: &job.model,
-                key: self.key.as_ref().map(ExposeSecret::expose_secret),
-                host: self.base_url.host_str(),
-            };
-            return Err(refused::read(response, &redaction).await);
+            return Err(refused::read(response, &self.redaction(job, upstream_model)).await);
         }
         if !job.stream {
             return read_whole(response, self.limits.whole).await.map(Answer::Whole);
@@ -140,6 +143,10 @@ impl Upstream for OpenAi {
             return Err(UpstreamError::failed("the reply to a streamed call is not text/event-stream"));
         }
         Ok(Answer::Stream(Box::new(Stream { response: Some(response), parser: sse::Parser::new(self.limits.line) })))
+    }
+
+    fn redact(&self, job: &Job, upstream_model: &str, text: &str) -> String {
+        self.redaction(job, upstream_model).apply(text)
     }
 }
 

@@ -108,7 +108,7 @@ mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
 
-    use super::super::super::sample::job;
+    use crate::sample::job;
     use super::*;
 
     fn shown(endpoint: Endpoint, fields: &str) -> Vec<(String, &'static str)> {

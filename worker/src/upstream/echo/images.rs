@@ -38,7 +38,6 @@ mod tests {
     use serde_json::Value;
     use shared::queue::{Endpoint, ImageOrder};
 
-    use super::super::super::sample;
     use super::*;
 
     #[rstest]
@@ -49,7 +48,7 @@ mod tests {
     #[case::the_order_counts(r#""n":3"#, Some(2), 2, "url")]
     #[case::bounded(r#""n":1000000000"#, None, 128, "url")]
     fn table(#[case] fields: &str, #[case] ordered: Option<i64>, #[case] count: usize, #[case] member: &str) {
-        let mut job = sample::job(Endpoint::Images, fields, false);
+        let mut job = crate::sample::job(Endpoint::Images, fields, false);
         job.images = ordered.map(|count| ImageOrder { count, size: "256x256".to_owned() });
         let reply: Value = serde_json::from_slice(&reply(&job, 1_700_000_000).unwrap()).unwrap();
         assert_eq!(reply["created"], 1_700_000_000);

@@ -3,7 +3,7 @@
 use rstest::rstest;
 use shared::clock::Timestamp;
 
-use super::super::sample::job;
+use crate::sample::job;
 use super::*;
 
 const CHAT: &str = r#""messages":[{"role":"user","content":"你好 world, GPT-4!"}],"n":2"#;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use self::provider::{Provider, read_request, reply};
-use super::super::sample::job;
+use crate::sample::job;
 use super::*;
 
 const CHAT: &str = r#""messages":[{"role":"user","content":"你好"}],"temperature":0.50,"x":1e2"#;

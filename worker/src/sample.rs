@@ -1,4 +1,4 @@
-//! A job for the tests of the adapters.
+//! A job for the tests.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,8 @@ use shared::price::{Basis, Price, PriceVersion};
 use shared::queue::{Deadlines, Endpoint, Job};
 use shared::tokens::Tally;
 
-pub(super) fn job(endpoint: Endpoint, fields: &str, stream: bool) -> Job {
+/// A job for this endpoint, with these members of the request.
+pub(crate) fn job(endpoint: Endpoint, fields: &str, stream: bool) -> Job {
     Job {
         request_id: RequestId::new(),
         tenant: TenantId(1001),

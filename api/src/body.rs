@@ -1,0 +1,161 @@
+//! Reading a request's body within bounds: header key, content type, size, in this order (contract, 1.2).
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::dev::Payload;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use shared::keyring::Caller;
+use shared::refusal::{Reason, Refusal};
+use tokio::time::timeout;
+
+use crate::auth;
+use crate::reply::Refused;
+use crate::surface::Surface;
+use crate::visit::Visit;
+
+/// How long a whole body may take.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// How long a client may pause within its body.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// What is taken in at once for a body whose length is declared; more comes as it arrives.
+const FIRST_CAPACITY: usize = 64 * 1024;
+/// Up to this much of a refused request's body is read and forgotten, so that its connection can serve the next one.
+const MOST_DISCARDED: usize = 64 * 1024;
+/// How long that may take.
+const LONGEST_DISCARD: Duration = Duration::from_secs(1);
+
+/// A body that has arrived.
+pub(crate) struct Received {
+    /// All of it; empty when there was none.
+    pub(crate) bytes: Bytes,
+    /// Who called, when the key was in a header.
+    pub(crate) caller: Option<Caller>,
+}
+
+/// Reads the body of `request`.
+pub(crate) async fn receive(surface: &Surface, visit: &Visit, request: &HttpRequest, mut payload: Payload) -> Result<Received, Refused> {
+    match read(surface, visit, request.headers(), &mut payload).await {
+        Ok(received) => Ok(received),
+        Err(refusal) => Err(refuse(request.headers(), payload, refusal).await),
+    }
+}
+
+/// Refuses a request whose body was not read to its end. A small rest is read and forgotten; a large one closes the connection.
+pub(crate) async fn refuse(headers: &HeaderMap, mut payload: Payload, refusal: Refusal) -> Refused {
+    let refused = Refused::from(refusal);
+    let is_small = declared_length(headers).is_none_or(|length| length <= MOST_DISCARDED as u64);
+    if is_small && timeout(LONGEST_DISCARD, discard(&mut payload)).await.unwrap_or(false) {
+        return refused;
+    }
+    refused.leaving_unread(payload)
+}
+
+async fn read(surface: &Surface, visit: &Visit, headers: &HeaderMap, payload: &mut Payload) -> Result<Received, Refusal> {
+    let caller = auth::from_headers(surface, visit, headers).await?;
+    if !has_body(headers) {
+        return Ok(Received { bytes: Bytes::new(), caller });
+    }
+    let limits = &surface.deployment.settings.limits;
+    let limit = if caller.is_some() { limits.body_bytes } else { limits.keyed_body_bytes };
+    let unsupported = unsupported(headers);
+    // Without a declared length only the first piece tells whether there is a body at all.
+    let length = declared_length(headers);
+    if let (Some(refusal), Some(_)) = (&unsupported, length) {
+        return Err(refusal.clone());
+    }
+    if length.is_some_and(|length| length > limit as u64) {
+        return Err(too_large(limit, caller.is_some()));
+    }
+    let reading = collect(payload, limit, length, unsupported);
+    let bytes = match timeout(LONGEST_WAIT, reading).await {
+        Ok(collected) => collected.map_err(|failed| match failed {
+            Interrupted::TooLarge => too_large(limit, caller.is_some()),
+            Interrupted::Broken => incomplete("the body did not arrive whole: check its Content-Length or its chunks"),
+            Interrupted::Paused => incomplete("the body stopped arriving"),
+            Interrupted::Refused(refusal) => refusal,
+        })?,
+        Err(_) => return Err(incomplete("the body took too long to arrive")),
+    };
+    Ok(Received { bytes, caller })
+}
+
+enum Interrupted {
+    TooLarge,
+    Broken,
+    Paused,
+    Refused(Refusal),
+}
+
+/// Collects the pieces up to `limit` bytes. With `unsupported`, a body that is not empty is refused.
+async fn collect(payload: &mut Payload, limit: usize, length: Option<u64>, unsupported: Option<Refusal>) -> Result<Bytes, Interrupted> {
+    let mut whole = BytesMut::new();
+    while let Some(piece) = timeout(LONGEST_PAUSE, payload.next()).await.map_err(|_| Interrupted::Paused)? {
+        let piece = piece.map_err(|_| Interrupted::Broken)?;
+        if let Some(refusal) = &unsupported
+            && !piece.is_empty()
+        {
+            return Err(Interrupted::Refused(refusal.clone()));
+        }
+        if piece.len() > limit.saturating_sub(whole.len()) {
+            return Err(Interrupted::TooLarge);
+        }
+        if whole.is_empty() {
+            // Most bodies come in one piece, which needs no copy.
+            if length == Some(piece.len() as u64) {
+                return Ok(piece);
+            }
+            whole.reserve(length.map_or(piece.len(), |length| usize::try_from(length).unwrap_or(FIRST_CAPACITY).min(FIRST_CAPACITY)));
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(whole.freeze())
+}
+
+/// Reads and forgets the rest. Gives whether that was all of it.
+async fn discard(payload: &mut Payload) -> bool {
+    let mut discarded = 0;
+    while let Some(piece) = payload.next().await {
+        let Ok(piece) = piece else { return false };
+        discarded += piece.len();
+        if discarded > MOST_DISCARDED {
+            return false;
+        }
+    }
+    true
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING) || declared_length(headers).is_some_and(|length| length > 0)
+}
+
+/// The declared length. The server has refused what is no number.
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// Why a body of this kind is not read.
+fn unsupported(headers: &HeaderMap) -> Option<Refusal> {
+    let is_plain = headers.get(CONTENT_ENCODING).is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if !is_plain {
+        let message = "the body is compressed, which is not supported: send it plain, without the header \"Content-Encoding\"";
+        return Some(Refusal::new(Reason::UnsupportedMediaType, message));
+    }
+    let essence = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().split(|byte| *byte == b';').next());
+    if essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(b"application/json")) {
+        return None;
+    }
+    let message = "the body must be declared as JSON: send the header \"Content-Type: application/json\"";
+    Some(Refusal::new(Reason::UnsupportedMediaType, message))
+}
+
+fn too_large(limit: usize, has_header_key: bool) -> Refusal {
+    let advice = if has_header_key { "" } else { " (more is allowed when the Secret Key is in a header: \"Authorization: Bearer KEY\")" };
+    Refusal::new(Reason::RequestTooLarge, format!("the body is larger than {limit} bytes{advice}"))
+}
+
+fn incomplete(message: &str) -> Refusal {
+    Refusal::new(Reason::InvalidJson, message)
+}

@@ -1,0 +1,125 @@
+//! The way of a call: body, key, policy, parameters, admission, answer. The three endpoints differ only in their rules.
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{ContentType, HeaderName};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use shared::admission::request::{Body, Rules};
+use shared::admission::{Call, CallRequest, Step};
+use shared::keyring::Caller;
+use shared::queue::Endpoint;
+use shared::refusal::{Reason, Refusal};
+
+use crate::body::{self, Received};
+use crate::reply::Refused;
+use crate::surface::Surface;
+use crate::visit::Visit;
+use crate::{auth, failure, stream};
+
+/// A body above this is read on another thread, so that its parsing does not keep other connections waiting.
+const LARGE_BODY: usize = 256 * 1024;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Answers one call.
+pub(crate) async fn answer(
+    endpoint: Endpoint,
+    surface: web::Data<Surface>,
+    visit: Visit,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Refused> {
+    let Received { bytes, caller } = body::receive(&surface, &visit, &request, payload).await?;
+    let is_idempotent = request.headers().contains_key(IDEMPOTENCY_KEY);
+    let order = Order { endpoint, surface: surface.clone(), is_idempotent };
+    let (caller, wanted) = match caller {
+        Some(caller) if bytes.len() > LARGE_BODY => order.read_elsewhere(bytes, caller).await?,
+        Some(caller) => {
+            let wanted = order.read(&Body::parse(&bytes)?, &caller, Rules::OpenAi)?;
+            (caller, wanted)
+        }
+        None => {
+            let body = Body::parse(&bytes)?;
+            let caller = key_in_body(&surface, &visit, &body).await?;
+            let wanted = order.read(&body, &caller, Rules::Original)?;
+            (caller, wanted)
+        }
+    };
+    let is_stream = wanted.stream;
+    let request_id = visit.new_request_id();
+    let admitted = surface.deployment.admission.admit(&caller, request_id, wanted).await;
+    let call = admitted.map_err(|refusal| with_limits(refusal, &surface))?;
+    let currency = surface.deployment.settings.currency.clone();
+    if is_stream {
+        return Ok(stream::reply(call, visit, currency, surface.silence).await?);
+    }
+    whole(call, &currency).await
+}
+
+/// Who presents the key inside this body.
+pub(crate) async fn key_in_body(surface: &Surface, visit: &Visit, body: &Body<'_>) -> Result<Caller, Refusal> {
+    let key = body.api_secret_key()?.ok_or_else(auth::missing)?;
+    auth::authenticate(surface, visit, &key).await
+}
+
+/// What is needed to read a call out of a body.
+struct Order {
+    endpoint: Endpoint,
+    surface: web::Data<Surface>,
+    is_idempotent: bool,
+}
+
+impl Order {
+    fn read(&self, body: &Body<'_>, caller: &Caller, rules: Rules) -> Result<CallRequest, Refusal> {
+        let deployment = &self.surface.deployment;
+        let model = body.model(self.endpoint, &deployment.settings.models)?;
+        let limits = deployment.admission.model(caller, &model)?;
+        if self.is_idempotent {
+            // Ignoring it would let a client try again that believes it cannot be charged twice.
+            let message = "the header Idempotency-Key is not supported yet; send the request without it";
+            return Err(Refusal::of_field(Reason::InvalidParameter, "Idempotency-Key", message));
+        }
+        body.call(self.endpoint, rules, model, &limits)
+    }
+
+    /// The same on another thread, for a large body; only a key in a header allows one.
+    async fn read_elsewhere(self, bytes: Bytes, caller: Caller) -> Result<(Caller, CallRequest), Refusal> {
+        let reading = web::block(move || {
+            let wanted = self.read(&Body::parse(&bytes)?, &caller, Rules::OpenAi)?;
+            Ok((caller, wanted))
+        });
+        reading.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a large body could not be read on another thread");
+            Err(Refusal::internal())
+        })
+    }
+}
+
+/// Waits for the end and passes the one whole reply on.
+async fn whole(mut call: Call, currency: &str) -> Result<HttpResponse, Refused> {
+    let request_id = call.request_id();
+    while let Some(step) = call.next().await {
+        match step {
+            // Nobody asked for a stream; the end brings all of it.
+            Step::Chunk(_) => {}
+            Step::Answered { mut held_back, .. } => {
+                let reply = if held_back.len() == 1 { held_back.swap_remove(0) } else { Bytes::from(held_back.concat()) };
+                return Ok(HttpResponse::Ok().content_type(ContentType::json()).body(reply));
+            }
+            Step::Failed(failed) => return Err(failure::told(failed, currency).into()),
+        }
+    }
+    tracing::error!(%request_id, "a call ended without an end");
+    Err(failure::without_an_end(request_id).into())
+}
+
+/// A refusal by admission, with the limit that was met.
+fn with_limits(refusal: Refusal, surface: &Surface) -> Refused {
+    let is_limited = refusal.reason == Reason::RateLimitExceeded;
+    let refused = Refused::from(refusal);
+    if !is_limited {
+        return refused;
+    }
+    let share = surface.deployment.settings.queue.tenant_share;
+    refused.with_header("x-ratelimit-limit-requests", share.to_string()).with_header("x-ratelimit-remaining-requests", "0")
+}

@@ -1,0 +1,36 @@
+//! What every handler works with.
+
+use std::time::Duration;
+
+use shared::db::{Connection, DbError};
+use shared::deployment::Deployment;
+use shared::refusal::Refusal;
+
+use crate::visit::Visit;
+
+/// How long a stream is silent before a comment keeps it alive, and how long its status line waits for the first text.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// The deployment, as the handlers see it.
+pub(crate) struct Surface {
+    pub(crate) deployment: Deployment,
+    pub(crate) silence: Duration,
+}
+
+impl Surface {
+    pub(crate) fn new(deployment: Deployment) -> Self {
+        Self { deployment, silence: SILENCE }
+    }
+
+    /// Reads from the database. A failure is logged here, under the request's id, and the caller is told that we are unavailable.
+    pub(crate) async fn read<T, F>(&self, visit: &Visit, work: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, DbError> + Send + 'static,
+    {
+        self.deployment.database.read(work).await.map_err(|error| {
+            tracing::error!(request_id = %visit.request_id(), %error, "the database could not be read for a request");
+            Refusal::unavailable()
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! The log: lines on the standard error output, for people on a terminal and as JSON elsewhere.
+
+use std::io::IsTerminal;
+
+use shared::config::{LogFormat, LogSettings};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::failure::Failure;
+
+/// Said by libraries at each start, about things that our own lines say better. `RUST_LOG=actix_server=info` brings it back.
+const QUIET: &str = "actix_server=warn";
+
+/// Starts logging. Call it once.
+///
+/// # Errors
+/// When the filter cannot be read; it names the setting.
+pub(crate) fn start(settings: &LogSettings) -> Result<(), Failure> {
+    let filter = filter(&settings.filter)?;
+    let is_terminal = std::io::stderr().is_terminal();
+    let pretty = match settings.format {
+        LogFormat::Auto => is_terminal,
+        LogFormat::Pretty => true,
+        LogFormat::Json => false,
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal);
+    let started = if pretty {
+        builder.with_target(false).finish().try_init()
+    } else {
+        builder.json().flatten_event(true).with_current_span(false).finish().try_init()
+    };
+    started.map_err(Failure::internal)
+}
+
+fn filter(text: &str) -> Result<EnvFilter, Failure> {
+    EnvFilter::try_new(format!("{QUIET},{text}")).map_err(|error| {
+        let allowed = "must be error, warn, info, debug, trace or off, also for a part, such as info,shared=debug";
+        Failure::new("bad_setting", format!("RUST_LOG={text} (log.filter): {allowed} ({error})"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("info")]
+    #[case("info,shared=debug")]
+    #[case("actix_server=trace")]
+    fn filters(#[case] text: &str) {
+        assert!(filter(text).is_ok());
+    }
+
+    #[test]
+    fn a_bad_filter_names_the_setting() {
+        let failure = filter("shared=loud").unwrap_err();
+        assert_eq!(failure.code, "bad_setting");
+        assert!(failure.message.starts_with("RUST_LOG=shared=loud"), "{}", failure.message);
+    }
+}

@@ -1,0 +1,175 @@
+//! Finding a channel that answers: each is tried once, in turn, until one gives text. After the first text there is no other try.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use shared::catalogue::ServedModel;
+use shared::clock::{Clock, Timestamp};
+use shared::queue::Delivery;
+use shared::refusal::{Reason, Refusal};
+use shared::tokens::Tally;
+
+use crate::answer::{ChunkReader, ProviderUsage, WholeAnswer};
+use crate::channels::{Channels, in_turn};
+use crate::progress::Progress;
+use crate::relay::{self, Broken, Relayed};
+use crate::upstream::{Answer, Upstream, UpstreamError};
+
+/// What a caller is told to wait when every channel said 429 and none said for how long, in seconds.
+const RATE_LIMITED_RETRY_S: u32 = 10;
+
+/// What became of a call before it is settled.
+pub(crate) enum Attempted<'job> {
+    /// The one whole answer.
+    Whole(WholeAnswer),
+    /// A stream has come to its end; what ends it is held back.
+    Streamed {
+        /// Makes the last chunks.
+        reader: Box<ChunkReader<'job>>,
+        /// The chunks from the last `finish_reason` on.
+        held_back: Vec<Bytes>,
+        /// The provider's own count.
+        usage: Option<ProviderUsage>,
+        /// What was generated.
+        completion: Tally,
+    },
+    /// Nothing more comes.
+    Failed(Refusal),
+}
+
+/// Why one channel gave no answer.
+enum Miss {
+    /// Another one may.
+    Next,
+    /// Another one may, and this one is at its limit.
+    RateLimited(Option<u32>),
+    /// No other channel is tried.
+    Final(Refusal),
+}
+
+/// Tries the channels that serve the job's model.
+pub(crate) async fn attempt<'job>(
+    channels: &Channels,
+    clock: &Clock,
+    served: Option<&ServedModel>,
+    delivery: &'job Delivery,
+    progress: &Progress,
+) -> Attempted<'job> {
+    let job = &delivery.job;
+    let routes = served.map(|served| in_turn(served, job.request_id)).unwrap_or_default();
+    let mut limited = 0;
+    let mut retry_after_s: Option<u32> = None;
+    for route in &routes {
+        let channel = &route.channel;
+        let adapter = match channels.adapter(channel) {
+            Ok(adapter) => adapter,
+            Err(why) => {
+                tracing::error!(request_id = %job.request_id, channel = %channel.name, %why, "a channel cannot be used");
+                continue;
+            }
+        };
+        let started = clock.now();
+        let missed = match try_channel(clock, adapter.as_ref(), delivery, &route.upstream_model, progress).await {
+            Ok(attempted) => {
+                metrics::counter!("xiaoyi_channel_calls_total", "channel" => channel.name.clone(), "outcome" => "answered").increment(1);
+                return attempted;
+            }
+            Err((miss, why)) => {
+                tracing::warn!(
+                    request_id = %job.request_id, channel = %channel.name, %why,
+                    duration_ms = clock.now().since(started), "a channel gave no answer"
+                );
+                metrics::counter!("xiaoyi_channel_calls_total", "channel" => channel.name.clone(), "outcome" => "failed").increment(1);
+                miss
+            }
+        };
+        match missed {
+            Miss::Final(refusal) => return Attempted::Failed(refusal),
+            Miss::Next => {}
+            Miss::RateLimited(seconds) => {
+                limited += 1;
+                retry_after_s = [retry_after_s, seconds].into_iter().flatten().min();
+            }
+        }
+    }
+    Attempted::Failed(if routes.is_empty() {
+        no_channel("no channel serves this model at the moment", 30)
+    } else if limited == routes.len() {
+        no_channel("every provider of this model is at its limit", retry_after_s.unwrap_or(RATE_LIMITED_RETRY_S))
+    } else {
+        upstream_error()
+    })
+}
+
+fn no_channel(why: &str, retry_after_s: u32) -> Refusal {
+    Refusal::new(Reason::NoChannel, format!("{why}; nothing was charged, please try again later")).retry_after(retry_after_s)
+}
+
+fn upstream_error() -> Refusal {
+    Refusal::new(Reason::UpstreamError, "the model's provider gave no usable answer; nothing was charged, please try again")
+}
+
+fn timeout() -> Refusal {
+    Refusal::new(Reason::Timeout, "the model did not answer in time; nothing was charged, please try again")
+}
+
+async fn try_channel<'job>(
+    clock: &Clock,
+    adapter: &dyn Upstream,
+    delivery: &'job Delivery,
+    upstream_model: &str,
+    progress: &Progress,
+) -> Result<Attempted<'job>, (Miss, String)> {
+    let job = &delivery.job;
+    let deadline = if job.stream { job.deadlines.first_text.min(job.deadlines.end) } else { job.deadlines.end };
+    let called = tokio::time::timeout(until(clock, deadline), adapter.call(job, upstream_model)).await;
+    let answer = match called {
+        Err(_) => return Err((Miss::Final(timeout()), "the deadline passed before an answer".to_owned())),
+        Ok(Err(error)) => return Err(miss(error)),
+        Ok(Ok(answer)) => answer,
+    };
+    let redacted = |why: String| adapter.redact(job, upstream_model, &why);
+    match answer {
+        Answer::Whole(data) => match WholeAnswer::read(job, &data) {
+            Err(nonsense) => Err((Miss::Next, redacted(nonsense.to_string()))),
+            Ok(whole) if job.images.is_some() && whole.images == 0 => Err((Miss::Next, "the provider delivered no image".to_owned())),
+            Ok(whole) => Ok(Attempted::Whole(whole)),
+        },
+        Answer::Stream(mut events) => match relay::relay(clock, delivery, events.as_mut(), progress).await {
+            Ok(Relayed { reader, held_back, usage, completion }) => {
+                Ok(Attempted::Streamed { reader: Box::new(reader), held_back, usage, completion })
+            }
+            Err(Broken::BeforeText(UpstreamError::Failed { why })) => Err((Miss::Next, redacted(why))),
+            Err(Broken::BeforeText(error)) => Err(miss(error)),
+            Err(Broken::TooLate) => Err((Miss::Final(timeout()), "the deadline passed before any text".to_owned())),
+            Err(Broken::AfterText(why)) => {
+                let refusal = Refusal::new(Reason::UpstreamError, "the model's provider broke off the answer");
+                Err((Miss::Final(refusal), redacted(why)))
+            }
+            Err(Broken::Silent) => {
+                let refusal = Refusal::new(Reason::Timeout, "the model stopped in the middle of its answer");
+                Err((Miss::Final(refusal), "the deadline passed in the middle of the stream".to_owned()))
+            }
+            // The watch on the client ends the call; until it does there is nothing to send and nobody to tell.
+            Err(Broken::ClientGone) => Err((Miss::Final(upstream_error()), "the client has left".to_owned())),
+        },
+    }
+}
+
+fn miss(error: UpstreamError) -> (Miss, String) {
+    let why = error.to_string();
+    let miss = match error {
+        UpstreamError::Rejected { message, param, .. } => {
+            let message = format!("the model's provider rejected this request: {message}");
+            Miss::Final(Refusal { param, ..Refusal::new(Reason::UpstreamRejected, message) })
+        }
+        UpstreamError::RateLimited { retry_after_s } => Miss::RateLimited(retry_after_s),
+        UpstreamError::Failed { .. } => Miss::Next,
+    };
+    (miss, why)
+}
+
+/// How long until `moment`.
+pub(crate) fn until(clock: &Clock, moment: Timestamp) -> Duration {
+    Duration::from_millis(u64::try_from(moment.since(clock.now())).unwrap_or(0))
+}

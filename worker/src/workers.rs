@@ -1,0 +1,108 @@
+//! The loop that takes jobs, and the way of one job.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::clock::Clock;
+use shared::deployment::Deployment;
+use shared::queue::{Delivery, End, Interruption, Queue};
+use shared::refusal::{Reason, Refusal};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::attempt::attempt;
+use crate::channels::Channels;
+use crate::progress::Progress;
+use crate::settle::{end_early, settle, void};
+
+/// The running workers of this process.
+#[derive(Debug)]
+pub struct Workers {
+    queue: Arc<dyn Queue>,
+    taking: JoinHandle<JoinSet<()>>,
+}
+
+struct Context {
+    deployment: Deployment,
+    channels: Channels,
+}
+
+impl Workers {
+    /// Starts taking jobs from the deployment's queue, which bounds how many run at once.
+    pub fn start(deployment: &Deployment) -> Self {
+        let context = Arc::new(Context {
+            channels: Channels::new(&deployment.settings, deployment.clock.clone()),
+            deployment: deployment.clone(),
+        });
+        let queue = Arc::clone(&deployment.queue);
+        Self { taking: tokio::spawn(take_jobs(context)), queue }
+    }
+
+    /// Takes no further job, and waits at most `within` for those that run. Gives whether all came to their end.
+    pub async fn stop(self, within: Duration) -> bool {
+        self.queue.close();
+        let finished = async {
+            let Ok(mut running) = self.taking.await else { return };
+            while running.join_next().await.is_some() {}
+        };
+        tokio::time::timeout(within, finished).await.is_ok()
+    }
+}
+
+async fn take_jobs(context: Arc<Context>) -> JoinSet<()> {
+    let mut running = JoinSet::new();
+    while let Some(delivery) = context.deployment.queue.take().await {
+        running.spawn(work(Arc::clone(&context), delivery));
+        while let Some(ended) = running.try_join_next() {
+            if let Err(error) = ended {
+                // The delivery went with the task, so whoever waits for its answer knows and settles.
+                tracing::error!(%error, "the work on a job ended in a panic");
+            }
+        }
+    }
+    running
+}
+
+async fn work(context: Arc<Context>, delivery: Delivery) {
+    let Deployment { queue, ledger, clock, catalogue, .. } = &context.deployment;
+    let job = &delivery.job;
+    let waited_ms = clock.now().since(job.accepted_at);
+    metrics::histogram!("xiaoyi_queue_wait_seconds").record(Duration::from_millis(u64::try_from(waited_ms).unwrap_or(0)));
+    let progress = Progress::default();
+    if is_too_late(clock, &delivery) {
+        let late = Refusal::new(Reason::Timeout, "the call waited too long for its turn; nothing was charged, please try again");
+        return finish(&context, delivery, End::Failed { refusal: late, charged: None }).await;
+    }
+    let snapshot = catalogue.now();
+    let served = snapshot.model(&job.model);
+    let attempted = tokio::select! {
+        attempted = attempt(&context.channels, clock, served, &delivery, &progress) => attempted,
+        interruption = queue.watch(&delivery) => match interruption {
+            Interruption::LeaseLost => {
+                tracing::warn!(request_id = %job.request_id, "a job was given to another worker");
+                return;
+            }
+            Interruption::ClientLeft => {
+                let left = Refusal::new(Reason::UpstreamError, "the client has left");
+                let end = end_early(ledger, job, &progress, left).await;
+                return finish(&context, delivery, end).await;
+            }
+        },
+    };
+    let end = settle(ledger, job, attempted, &progress).await;
+    finish(&context, delivery, end).await;
+}
+
+/// Sends the end. If nobody receives one that leaves the hold open, it is voided here.
+async fn finish(context: &Context, delivery: Delivery, end: End) {
+    let leaves_hold_open = matches!(end, End::Failed { charged: None, .. });
+    let job = delivery.job.clone();
+    let received = context.deployment.queue.finish(delivery, end).await;
+    if received.is_err() && leaves_hold_open {
+        void(&context.deployment.ledger, &job).await;
+    }
+}
+
+fn is_too_late(clock: &Clock, delivery: &Delivery) -> bool {
+    let deadlines = &delivery.job.deadlines;
+    clock.now() >= deadlines.first_text.min(deadlines.end)
+}
