@@ -25,32 +25,33 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     match Cli::read(&arguments) {
-        Ok((command, cli)) => output::finish(run(command, &cli), cli.json),
+        Ok((command, flags)) => output::finish(run(command, &flags), flags.json),
         Err(error) => output::refuse(&error, arguments.iter().any(|argument| argument == "--json")),
     }
 }
 
-fn run(command: Command, cli: &Cli) -> Result<Report, Failure> {
-    let settings = cli.settings(&command)?;
+fn run(command: Command, flags: &cli::Flags) -> Result<Report, Failure> {
+    command.refuse_what_is_not_built()?;
+    let settings = flags.settings(&command)?;
     logging::start(&settings.log)?;
-    // An earlier provider would be ours as well: nothing else in this process sets one.
+    // Fails only where one is set already, which then is this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = command.runtime()?;
     let report = runtime.block_on(async {
         match command {
-            Command::Serve(arguments) => serve::run(settings, &arguments).await,
-            Command::Demo(arguments) => demo::run(settings, &arguments).await,
+            Command::Serve(_) => serve::run(settings).await,
+            Command::Demo(arguments) => demo::run(settings, &arguments, flags.json).await,
             Command::Migrate => commands::migrate::run(settings).await,
-            Command::Tenant(command) => commands::tenant::run(settings, command).await,
-            Command::Key(command) => commands::key::run(settings, command).await,
+            Command::Tenant { action } => commands::tenant::run(settings, action).await,
+            Command::Key { action } => commands::key::run(settings, action).await,
             Command::Topup(arguments) => commands::topup::run(settings, arguments).await,
             Command::Balance(arguments) => commands::balance::run(settings, arguments).await,
             Command::Usage(arguments) => commands::usage::run(settings, arguments).await,
-            Command::Channel(command) => commands::channel::run(settings, command).await,
-            Command::Price(command) => commands::price::run(settings, command).await,
-            Command::Staff(_) => Err(Failure::not_built("the commands `staff` are", "the operators' panel comes later")),
-            Command::Secret(command) => commands::secret::run(settings, command).await,
-            Command::Ledger(command) => commands::ledger::run(settings, command).await,
+            Command::Channel { action } => commands::channel::run(settings, action).await,
+            Command::Price { action } => commands::price::run(settings, action).await,
+            Command::Staff(arguments) => Err(arguments.refusal()),
+            Command::Secret { action } => commands::secret::run(settings, action).await,
+            Command::Ledger { action } => commands::ledger::run(settings, action).await,
             Command::Doctor => commands::doctor::run(settings).await,
         }
     });

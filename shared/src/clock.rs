@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +66,11 @@ impl Clock {
             }
             Self::Manual(milliseconds) => Timestamp(milliseconds.load(Ordering::SeqCst)),
         }
+    }
+
+    /// How long it is until `moment`; nothing when it has passed.
+    pub fn until(&self, moment: Timestamp) -> Duration {
+        Duration::from_millis(u64::try_from(moment.since(self.now())).unwrap_or(0))
     }
 
     /// Moves a manual clock by `milliseconds`; the machine's clock stays as it is.

@@ -1,10 +1,8 @@
 //! Finding a channel that answers: each is tried once, in turn, until one gives text. After the first text there is no other try.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use shared::catalogue::ServedModel;
-use shared::clock::{Clock, Timestamp};
+use shared::clock::Clock;
 use shared::queue::Delivery;
 use shared::refusal::{Reason, Refusal};
 use shared::tokens::Tally;
@@ -122,7 +120,7 @@ async fn try_channel<'job>(
 ) -> Result<Attempted<'job>, (Miss, String)> {
     let job = &delivery.job;
     let deadline = if job.stream { job.deadlines.first_text.min(job.deadlines.end) } else { job.deadlines.end };
-    let called = tokio::time::timeout(until(clock, deadline), adapter.call(job, upstream_model)).await;
+    let called = tokio::time::timeout(clock.until(deadline), adapter.call(job, upstream_model)).await;
     let answer = match called {
         Err(_) => return Err((Miss::Final(timeout()), "the deadline passed before an answer".to_owned())),
         Ok(Err(error)) => return Err(miss(error)),
@@ -167,9 +165,4 @@ fn miss(error: UpstreamError) -> (Miss, String) {
         UpstreamError::Failed { .. } => Miss::Next,
     };
     (miss, why)
-}
-
-/// How long until `moment`.
-pub(crate) fn until(clock: &Clock, moment: Timestamp) -> Duration {
-    Duration::from_millis(u64::try_from(moment.since(clock.now())).unwrap_or(0))
 }

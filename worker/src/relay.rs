@@ -7,7 +7,6 @@ use shared::queue::{Chunk, Delivery};
 use shared::tokens::Tally;
 
 use crate::answer::{ChunkReader, ProviderUsage, SeenChunk};
-use crate::attempt::until;
 use crate::progress::Progress;
 use crate::upstream::{Event, Events, UpstreamError};
 
@@ -70,7 +69,7 @@ pub(crate) async fn relay<'job>(
         } else {
             job.deadlines.first_text.min(job.deadlines.end)
         };
-        let event = match tokio::time::timeout(until(clock, deadline), events.next()).await {
+        let event = match tokio::time::timeout(clock.until(deadline), events.next()).await {
             Ok(Ok(event)) => event,
             // What ends the answer is here; the rest is not worth an error.
             Err(_) | Ok(Err(_)) if !stream.held_back.is_empty() => None,

@@ -2,12 +2,12 @@
 //! nothing was charged before that is committed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
 
 use crate::billing::{self, Produced};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::id::RequestId;
 use crate::ledger::{Capture, Ended, Ledger, LedgerError, Reversal, Settlement, SettlementOutcome};
 use crate::money::Amount;
@@ -50,12 +50,30 @@ pub struct Call {
     job: Job,
     forwarded: Tally,
     is_first: bool,
+    /// The end, from when it has come until what it means is committed.
+    ending: Option<Ending>,
+}
+
+#[derive(Debug, Clone)]
+enum Ending {
+    /// As a worker sent it, or as a deadline made it.
+    Told(End),
+    /// The worker is gone without one.
+    WorkerDied,
+}
+
+impl Ending {
+    /// Whether the hold is still open and ours to end.
+    const fn leaves_hold_to_us(&self) -> bool {
+        matches!(self, Self::WorkerDied | Self::Told(End::Failed { charged: None, .. } | End::Lost))
+    }
 }
 
 struct Parts {
     ledger: Ledger,
     queue: Arc<dyn Queue>,
     clock: Clock,
+    runtime: Handle,
     frames: Frames,
 }
 
@@ -66,8 +84,8 @@ impl std::fmt::Debug for Parts {
 }
 
 impl Call {
-    pub(super) fn new(ledger: Ledger, queue: Arc<dyn Queue>, clock: Clock, job: Job, frames: Frames) -> Self {
-        Self { parts: Some(Parts { ledger, queue, clock, frames }), job, forwarded: Tally::default(), is_first: true }
+    pub(super) fn new(ledger: Ledger, queue: Arc<dyn Queue>, clock: Clock, runtime: Handle, job: Job, frames: Frames) -> Self {
+        Self { parts: Some(Parts { ledger, queue, clock, runtime, frames }), job, forwarded: Tally::default(), is_first: true, ending: None }
     }
 
     /// The call's id.
@@ -75,25 +93,36 @@ impl Call {
         self.job.request_id
     }
 
-    /// What comes next. `None` after the end.
+    /// What comes next. `None` after the end. Dropping the future loses nothing: the next call goes on where it was.
     pub async fn next(&mut self) -> Option<Step> {
         let parts = self.parts.as_mut()?;
-        let step = match parts.next_frame(&self.job, self.is_first).await {
-            // From the first frame on it is a worker that ends the call in time.
-            Some(Frame::Chunk(chunk)) => {
-                self.is_first = false;
-                self.forwarded = chunk.generated;
-                return Some(Step::Chunk(chunk.json));
+        let ending = match &self.ending {
+            Some(ending) => ending.clone(),
+            None => {
+                // From the first frame on it is a worker that ends the call in time.
+                let ending = match parts.next_frame(&self.job, self.is_first).await {
+                    Some(Frame::Chunk(chunk)) => {
+                        self.is_first = false;
+                        self.forwarded = chunk.generated;
+                        return Some(Step::Chunk(chunk.json));
+                    }
+                    Some(Frame::End(end)) => Ending::Told(end),
+                    None => Ending::WorkerDied,
+                };
+                self.ending.insert(ending).clone()
             }
-            Some(Frame::End(End::Answered { held_back, charged })) => Step::Answered { held_back, charged },
-            Some(Frame::End(End::Failed { refusal, charged: Some(charged) })) => Step::Failed(Failure { refusal, charged: Some(charged) }),
-            Some(Frame::End(End::Failed { refusal, charged: None })) => Step::Failed(parts.void(self.job.request_id, refusal).await),
-            Some(Frame::End(End::Lost)) => {
+        };
+        let request_id = self.job.request_id;
+        let step = match ending {
+            Ending::Told(End::Answered { held_back, charged }) => Step::Answered { held_back, charged },
+            Ending::Told(End::Failed { refusal, charged: Some(charged) }) => Step::Failed(Failure { refusal, charged: Some(charged) }),
+            Ending::Told(End::Failed { refusal, charged: None }) => Step::Failed(parts.void(request_id, refusal).await),
+            Ending::Told(End::Lost) => {
                 let message = "the call took longer than its money was held for; nothing was charged, please try again";
-                Step::Failed(parts.void(self.job.request_id, Refusal::new(Reason::Timeout, message)).await)
+                Step::Failed(parts.void(request_id, Refusal::new(Reason::Timeout, message)).await)
             }
-            Some(Frame::End(End::Unknown)) => Step::Failed(outcome_unknown(self.job.request_id)),
-            None => Step::Failed(parts.worker_died(&self.job, self.forwarded).await),
+            Ending::Told(End::Unknown) => Step::Failed(outcome_unknown(request_id)),
+            Ending::WorkerDied => Step::Failed(parts.worker_died(&self.job, self.forwarded).await),
         };
         self.parts = None;
         Some(step)
@@ -105,24 +134,20 @@ impl Parts {
         let late = || Refusal::new(Reason::Timeout, "no answer came in time; nothing was charged, please try again");
         if is_first {
             // A worker ends its calls in time by itself; this bounds the wait for a job that no worker takes.
-            if let Ok(frame) = tokio::time::timeout(self.until(job.deadlines.first_text), self.frames.next()).await {
+            if let Ok(frame) = tokio::time::timeout(self.clock.until(job.deadlines.first_text), self.frames.next()).await {
                 return frame;
             }
             if self.queue.withdraw(job.request_id).await {
                 return Some(Frame::End(End::Failed { refusal: late(), charged: None }));
             }
         }
-        let patience = self.until(job.deadlines.end.plus_ms(GRACE_MS));
+        let patience = self.clock.until(job.deadlines.end.plus_ms(GRACE_MS));
         if let Ok(frame) = tokio::time::timeout(patience, self.frames.next()).await {
             return frame;
         }
         tracing::error!(request_id = %job.request_id, "a worker did not end a call in time");
         self.queue.cancel(job.request_id).await;
         Some(Frame::End(End::Failed { refusal: late(), charged: None }))
-    }
-
-    fn until(&self, moment: Timestamp) -> Duration {
-        Duration::from_millis(u64::try_from(moment.since(self.clock.now())).unwrap_or(0))
     }
 
     /// Makes it true that nothing is charged, then says so.
@@ -169,41 +194,43 @@ impl Parts {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let Some(Parts { ledger, queue, frames, .. }) = self.parts.take() else { return };
+        let Some(Parts { ledger, queue, runtime, frames, .. }) = self.parts.take() else { return };
         let request_id = self.job.request_id;
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let is_ours = self.ending.as_ref().is_some_and(Ending::leaves_hold_to_us);
         runtime.spawn(async move {
             // A worker that has the call learns that nobody receives its frames, stops the provider and settles.
             // What it had sent before is read here, so that a hold which it left to the receiver is not forgotten.
             let was_removed = queue.cancel(request_id).await == Cancellation::Removed;
             let end = frames.leave().await;
-            if was_removed || matches!(end, Some(End::Failed { charged: None, .. } | End::Lost)) {
+            let left_to_us = end.is_some_and(|end| Ending::Told(end).leaves_hold_to_us());
+            if was_removed || is_ours || left_to_us {
                 void_quietly(&ledger, request_id).await;
             }
         });
     }
 }
 
-/// A hold that is committed, of a call that the queue does not have yet. If its maker is dropped in between, the hold is voided.
-pub(super) struct Unsubmitted {
-    open: Option<(Ledger, RequestId)>,
+/// Voids a hold if whoever makes it is dropped before the call is someone else's. The void comes behind the hold in the ledger's line,
+/// so it does not matter whether the hold was committed already.
+pub(super) struct HoldGuard {
+    open: Option<(Ledger, RequestId, Handle)>,
 }
 
-impl Unsubmitted {
-    pub(super) fn new(ledger: Ledger, request_id: RequestId) -> Self {
-        Self { open: Some((ledger, request_id)) }
+impl HoldGuard {
+    pub(super) fn new(ledger: Ledger, request_id: RequestId, runtime: Handle) -> Self {
+        Self { open: Some((ledger, request_id, runtime)) }
     }
 
-    pub(super) fn submitted(mut self) {
+    pub(super) fn release(mut self) {
         self.open = None;
     }
 }
 
-impl Drop for Unsubmitted {
+impl Drop for HoldGuard {
     fn drop(&mut self) {
-        let Some((ledger, request_id)) = self.open.take() else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move { void_quietly(&ledger, request_id).await });
+        if let Some((ledger, request_id, runtime)) = self.open.take() {
+            runtime.spawn(async move { void_quietly(&ledger, request_id).await });
+        }
     }
 }
 

@@ -6,6 +6,9 @@ pub mod request;
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
+use self::call::HoldGuard;
 pub use call::{Call, Failure, Step};
 pub use request::CallRequest;
 
@@ -37,6 +40,8 @@ struct Inner {
     settings: Arc<Settings>,
     clock: Clock,
     process: ProcessId,
+    /// Where a call that was left is settled: not on the thread of a connection that is going away.
+    runtime: Handle,
 }
 
 impl std::fmt::Debug for Admission {
@@ -46,7 +51,7 @@ impl std::fmt::Debug for Admission {
 }
 
 impl Admission {
-    /// What admission needs.
+    /// What admission needs. Call it inside the runtime that lives as long as the process.
     pub fn new(
         ledger: Ledger,
         queue: Arc<dyn Queue>,
@@ -55,7 +60,7 @@ impl Admission {
         clock: Clock,
         process: ProcessId,
     ) -> Self {
-        Self { inner: Arc::new(Inner { ledger, queue, catalogue, settings, clock, process }) }
+        Self { inner: Arc::new(Inner { ledger, queue, catalogue, settings, clock, process, runtime: Handle::current() }) }
     }
 
     /// What holds for the model that a call names, once it is known to exist and the caller may use it.
@@ -104,9 +109,12 @@ impl Admission {
             expires_at: job.deadlines.end.plus_ms(HOLD_GRACE_MS),
             price_version: job.price.version,
         };
+        // From here on, whatever happens to this future, the hold is voided unless someone else has taken it over.
+        let guard = HoldGuard::new(inner.ledger.clone(), request_id, inner.runtime.clone());
         match inner.ledger.hold(hold).await {
             Ok(HoldDecision::Held) => {}
             Ok(HoldDecision::Insufficient { needed, available }) => {
+                guard.release();
                 let currency = &inner.settings.currency;
                 let message = format!(
                     "the balance is too low for this call: it needs {needed} {currency}, {available} {currency} are available; \
@@ -115,31 +123,29 @@ impl Admission {
                 return Err(Refusal::new(Reason::InsufficientQuota, message));
             }
             Ok(HoldDecision::Replayed) => {
+                guard.release();
                 tracing::error!(%request_id, "a new request id had a hold already");
                 return Err(Refusal::internal());
             }
             Err(error) => {
                 tracing::error!(%request_id, %error, "a hold could not be made");
-                // If it was made after all, the sweeper ends it; nothing is ever charged for it.
                 return Err(Refusal::unavailable());
             }
         }
-        // From here on the hold is somebody's: this guard's until a worker or `Call` settles it.
-        let waiting = call::Unsubmitted::new(inner.ledger.clone(), request_id);
         match inner.queue.submit(job.clone()).await {
             Ok(frames) => {
-                waiting.submitted();
-                Ok(Call::new(inner.ledger.clone(), Arc::clone(&inner.queue), inner.clock.clone(), job, frames))
+                guard.release();
+                let queue = Arc::clone(&inner.queue);
+                Ok(Call::new(inner.ledger.clone(), queue, inner.clock.clone(), inner.runtime.clone(), job, frames))
             }
             Err(error) => {
-                waiting.submitted();
-                match inner.ledger.end(request_id, Ended::Voided).await {
-                    Ok(_) => Err(refused_by_queue(&error)),
-                    Err(failure) => {
-                        tracing::error!(%request_id, error = %failure, "the hold of a call that the queue refused could not be voided");
-                        Err(refused_by_queue(&error))
-                    }
+                // Committed before the caller reads that nothing was charged. If it fails, the guard tries once more.
+                if let Err(failure) = inner.ledger.end(request_id, Ended::Voided).await {
+                    tracing::error!(%request_id, error = %failure, "the hold of a call that the queue refused could not be voided");
+                } else {
+                    guard.release();
                 }
+                Err(refused_by_queue(&error))
             }
         }
     }

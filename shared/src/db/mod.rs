@@ -15,7 +15,7 @@ use std::time::Duration;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 
 pub use connection::{Connection, begin_immediate};
-pub(crate) use statement::{Statement, Value};
+pub(crate) use statement::{FixedSql, Statement, Value, count_pieces, pieces, sql};
 
 /// Connections that read at the same time.
 const READERS: u32 = 4;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use self::rows::{ChargeCheck, LineCheck, SettlementCheck, TransferCheck};
 use super::{CASH, FIRST_CUSTOMER, REVENUE, WRITE_OFF};
 use crate::clock::{Clock, Timestamp};
-use crate::db::{Connection, Database, DbError, Statement, Value};
+use crate::db::{Connection, Database, DbError, Statement, Value, sql};
 use crate::id::{RequestId, TenantId};
 
 mod rows;
@@ -120,7 +120,7 @@ impl Audit {
             while after < account.seq {
                 let id = account.id;
                 let rows: Vec<LineCheck> = database
-                    .read(move |connection| Ok(Statement::new(rows::LINES, &[Value::Int(id), Value::Int(after), Value::Int(PAGE)]).load(connection)?))
+                    .read(move |connection| Ok(Statement::new(sql!(rows::LINES), &[Value::Int(id), Value::Int(after), Value::Int(PAGE)]).load(connection)?))
                     .await?;
                 let Some(last) = rows.last() else { break };
                 for (expected, row) in (after + 1..).zip(&rows) {
@@ -168,21 +168,21 @@ fn last_of(ids: Option<&Vec<u8>>, count: usize) -> Result<Option<RequestId>, DbE
 
 fn check_transfers(connection: &mut Connection, after: RequestId, found: &mut Vec<Violation>) -> Result<(u64, Option<RequestId>), DbError> {
     let rows: Vec<TransferCheck> =
-        Statement::new(rows::TRANSFERS, &[Value::Blob(after.as_bytes()), Value::Int(PAGE)]).load(connection)?;
+        Statement::new(sql!(rows::TRANSFERS), &[Value::Blob(after.as_bytes()), Value::Int(PAGE)]).load(connection)?;
     found.extend(rows.iter().filter_map(TransferCheck::violation));
     Ok((rows.len() as u64, last_of(rows.last().map(|row| &row.id), rows.len())?))
 }
 
 fn check_settlements(connection: &mut Connection, after: RequestId, found: &mut Vec<Violation>) -> Result<(u64, Option<RequestId>), DbError> {
     let rows: Vec<SettlementCheck> =
-        Statement::new(rows::SETTLEMENTS, &[Value::Blob(after.as_bytes()), Value::Int(PAGE)]).load(connection)?;
+        Statement::new(sql!(rows::SETTLEMENTS), &[Value::Blob(after.as_bytes()), Value::Int(PAGE)]).load(connection)?;
     found.extend(rows.iter().filter_map(SettlementCheck::violation));
     Ok((rows.len() as u64, last_of(rows.last().map(|row| &row.request_id), rows.len())?))
 }
 
 fn check_charges(connection: &mut Connection, after: RequestId, found: &mut Vec<Violation>) -> Result<(u64, Option<RequestId>), DbError> {
     let rows: Vec<ChargeCheck> =
-        Statement::new(rows::CHARGES, &[Value::Blob(after.as_bytes()), Value::Int(PAGE)]).load(connection)?;
+        Statement::new(sql!(rows::CHARGES), &[Value::Blob(after.as_bytes()), Value::Int(PAGE)]).load(connection)?;
     found.extend(rows.iter().filter_map(ChargeCheck::violation));
     Ok((rows.len() as u64, last_of(rows.last().map(|row| &row.request_id), rows.len())?))
 }
@@ -204,7 +204,7 @@ async fn check_holds(database: &Database, from: RequestId, now: Timestamp, repor
     let mut after = Some(from);
     while let Some(start) = after {
         let rows: Vec<OpenHold> = database
-            .read(move |connection| Ok(Statement::new(rows::HOLDS, &[Value::Blob(start.as_bytes()), Value::Int(PAGE)]).load(connection)?))
+            .read(move |connection| Ok(Statement::new(sql!(rows::HOLDS), &[Value::Blob(start.as_bytes()), Value::Int(PAGE)]).load(connection)?))
             .await?;
         report.requests += rows.len() as u64;
         for row in rows.iter().filter(|row| row.open != 0) {
@@ -245,7 +245,7 @@ fn check_held(connection: &mut Connection, bound: RequestId) -> Result<Vec<Viola
         #[diesel(sql_type = BigInt)]
         open: i64,
     }
-    let rows: Vec<Row> = Statement::new(rows::HELD, &[Value::Blob(bound.as_bytes())]).load(connection)?;
+    let rows: Vec<Row> = Statement::new(sql!(rows::HELD), &[Value::Blob(bound.as_bytes())]).load(connection)?;
     Ok(rows
         .into_iter()
         .map(|row| Violation {
@@ -270,7 +270,7 @@ fn check_sum(connection: &mut Connection) -> Result<Vec<Violation>, DbError> {
         #[diesel(sql_type = BigInt)]
         house: i64,
     }
-    let row: Row = Statement::new(rows::SUM, &[Value::Int(FIRST_CUSTOMER), Value::Int(FIRST_CUSTOMER)]).get_result(connection)?;
+    let row: Row = Statement::new(sql!(rows::SUM), &[Value::Int(FIRST_CUSTOMER), Value::Int(FIRST_CUSTOMER)]).get_result(connection)?;
     if row.customers.checked_add(row.house) == Some(0) {
         return Ok(Vec::new());
     }
@@ -296,7 +296,7 @@ struct AccountCheck {
 }
 
 fn accounts(connection: &mut Connection) -> Result<Vec<AccountCheck>, DbError> {
-    Ok(Statement::new(rows::ACCOUNTS, &[]).load(connection)?)
+    Ok(Statement::new(sql!(rows::ACCOUNTS), &[]).load(connection)?)
 }
 
 fn is_customer(account: i64) -> bool {

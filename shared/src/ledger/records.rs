@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
 use crate::clock::Timestamp;
-use crate::db::{Connection, DbError, Statement, Value};
+use crate::db::{Connection, DbError, Statement, Value, sql};
 use crate::id::{RequestId, TenantId};
 use crate::money::Amount;
 use crate::secret_key::KeyId;
@@ -69,8 +69,8 @@ pub fn totals(connection: &mut Connection, tenant: TenantId) -> Result<Option<To
         granted: i64,
     }
     let Some(balance) = balance(connection, tenant)? else { return Ok(None) };
-    let row: Row = Statement::new(
-        "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS granted FROM transfers WHERE credit = ? AND reference IS NOT NULL",
+    let row: Row = Statement::new(sql!(
+        "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS granted FROM transfers WHERE credit = ? AND reference IS NOT NULL"),
         &[Value::Int(tenant.0)],
     )
     .get_result(connection)?;
@@ -193,11 +193,11 @@ pub fn statement(connection: &mut Connection, tenant: TenantId, key: Option<KeyI
         created_at: i64,
     }
     let key = key.map(|key| key.to_string());
-    let rows: Vec<Row> = Statement::new(
+    let rows: Vec<Row> = Statement::new(sql!(
         "SELECT l.seq, l.delta, l.balance, t.id, t.kind, t.request_id, t.reference, t.note, t.created_at \
          FROM lines l JOIN transfers t ON t.id = l.transfer \
          LEFT JOIN charges c ON c.account = l.account AND c.request_id = t.request_id \
-         WHERE l.account = ? AND l.seq > 0 AND l.seq < ? AND (? OR c.key_id = ?) ORDER BY l.seq DESC LIMIT ?",
+         WHERE l.account = ? AND l.seq > 0 AND l.seq < ? AND (? OR c.key_id = ?) ORDER BY l.seq DESC LIMIT ?"),
         &[
             Value::Int(tenant.0),
             Value::Int(before.unwrap_or(i64::MAX)),
@@ -234,7 +234,7 @@ pub fn statement(connection: &mut Connection, tenant: TenantId, key: Option<KeyI
 
 fn charge(connection: &mut Connection, tenant: TenantId, request_id: RequestId) -> Result<Option<ChargeDetail>, DbError> {
     let values = [Value::Int(tenant.0), Value::Blob(request_id.as_bytes())];
-    let row = Statement::new("SELECT * FROM charges WHERE account = ? AND request_id = ?", &values);
+    let row = Statement::new(sql!("SELECT * FROM charges WHERE account = ? AND request_id = ?"), &values);
     Ok(row.get_result(connection).optional()?)
 }
 
@@ -300,7 +300,7 @@ pub fn usage(connection: &mut Connection, tenant: TenantId, key: Option<KeyId>, 
         Grouping::Key => "key",
         Grouping::User => "user",
     };
-    let rows: Vec<Row> = Statement::new(
+    let rows: Vec<Row> = Statement::new(sql!(
         "SELECT CASE ? WHEN 'slot' THEN CAST(c.charged_at / ? AS TEXT) WHEN 'model' THEN c.model WHEN 'key' THEN c.key_id \
          ELSE COALESCE(c.end_user, '') END AS grouped, CAST(COUNT(*) AS BIGINT) AS requests, \
          CAST(SUM(CASE c.basis WHEN 'upstream' THEN c.upstream_prompt ELSE c.prompt_tokens END) AS BIGINT) AS prompt_tokens, \
@@ -309,7 +309,7 @@ pub fn usage(connection: &mut Connection, tenant: TenantId, key: Option<KeyId>, 
          CAST(SUM(c.prompt_cost + c.completion_cost + c.image_cost - c.written_off) AS BIGINT) AS amount \
          FROM charges c WHERE c.account = ? AND c.request_id >= ? AND c.request_id < ? \
          AND c.charged_at >= ? AND c.charged_at < ? AND (? OR c.key_id = ?) \
-         AND NOT EXISTS (SELECT 1 FROM transfers r WHERE r.reverses = c.request_id) GROUP BY 1 ORDER BY 1",
+         AND NOT EXISTS (SELECT 1 FROM transfers r WHERE r.reverses = c.request_id) GROUP BY 1 ORDER BY 1"),
         &[
             Value::Text(by),
             Value::Int(SLOT_MS),

@@ -8,7 +8,7 @@ use super::decide::{AccountRow, CaptureRow, ChargeRow, Effects, HoldRow, State, 
 use super::operation::{Operation, Outcome, Settlement, SettlementOutcome};
 use super::LedgerError;
 use crate::clock::Timestamp;
-use crate::db::{Connection, DbError, Statement, Value};
+use crate::db::{Connection, DbError, Statement, Value, sql};
 use crate::id::{RequestId, TenantId, TransferId};
 use crate::money::Amount;
 
@@ -49,14 +49,14 @@ pub fn apply_one(connection: &mut Connection, operation: Operation, now: Timesta
 pub fn open_account(connection: &mut Connection, tenant: TenantId, now: Timestamp) -> Result<(), DbError> {
     let opening = TransferId::new();
     let account = Value::Int(tenant.0);
-    Statement::new("INSERT INTO accounts (id, kind) VALUES (?, 'customer')", &[account]).touch_one(connection)?;
-    Statement::new(
-        "INSERT INTO transfers (id, kind, debit, credit, amount, created_at) VALUES (?, 'opening', ?, ?, 0, ?)",
+    Statement::new(sql!("INSERT INTO accounts (id, kind) VALUES (?, 'customer')"), &[account]).touch_one(connection)?;
+    Statement::new(sql!(
+        "INSERT INTO transfers (id, kind, debit, credit, amount, created_at) VALUES (?, 'opening', ?, ?, 0, ?)"),
         &[Value::Blob(opening.as_bytes()), account, account, Value::Int(now.0)],
     )
     .touch_one(connection)?;
-    Statement::new(
-        "INSERT INTO lines (account, seq, transfer, delta, prev_seq, prev_balance, balance) VALUES (?, 0, ?, 0, 0, 0, 0)",
+    Statement::new(sql!(
+        "INSERT INTO lines (account, seq, transfer, delta, prev_seq, prev_balance, balance) VALUES (?, 0, ?, 0, 0, 0, 0)"),
         &[account, Value::Blob(opening.as_bytes())],
     )
     .touch_one(connection)?;
@@ -93,7 +93,7 @@ fn load_account(connection: &mut Connection, state: &mut State<'_>, tenant: Tena
         return Ok(());
     }
     let row: Option<Row> =
-        Statement::new("SELECT posted, held, seq FROM accounts WHERE id = ? AND kind = 'customer'", &[Value::Int(tenant.0)])
+        Statement::new(sql!("SELECT posted, held, seq FROM accounts WHERE id = ? AND kind = 'customer'"), &[Value::Int(tenant.0)])
             .get_result(connection)
             .optional()?;
     let account = row.map(|row| AccountRow {
@@ -121,9 +121,9 @@ fn load_hold(connection: &mut Connection, state: &mut State<'_>, request_id: Req
     if state.holds.contains_key(&request_id) {
         return Ok(());
     }
-    let row: Option<Row> = Statement::new(
+    let row: Option<Row> = Statement::new(sql!(
         "SELECT h.account, h.amount, s.outcome, s.amount AS settled FROM holds h \
-         LEFT JOIN settlements s ON s.request_id = h.request_id WHERE h.request_id = ?",
+         LEFT JOIN settlements s ON s.request_id = h.request_id WHERE h.request_id = ?"),
         &[Value::Blob(request_id.as_bytes())],
     )
     .get_result(connection)
@@ -159,8 +159,8 @@ fn load_top_up<'a>(connection: &mut Connection, state: &mut State<'a>, tenant: T
     if state.top_ups.contains_key(&key) {
         return Ok(());
     }
-    let row: Option<Row> = Statement::new(
-        "SELECT id, amount FROM transfers WHERE credit = ? AND reference = ? AND reference IS NOT NULL",
+    let row: Option<Row> = Statement::new(sql!(
+        "SELECT id, amount FROM transfers WHERE credit = ? AND reference = ? AND reference IS NOT NULL"),
         &[Value::Int(tenant.0), Value::Text(reference)],
     )
     .get_result(connection)
@@ -184,10 +184,10 @@ fn load_capture(connection: &mut Connection, state: &mut State<'_>, request_id: 
         #[diesel(sql_type = BigInt)]
         reversals: i64,
     }
-    let row: Option<Row> = Statement::new(
+    let row: Option<Row> = Statement::new(sql!(
         "SELECT t.debit AS account, t.amount AS paid, w.id AS write_off, w.amount AS written_off, \
          (SELECT count(*) FROM transfers r WHERE r.reverses = t.id) AS reversals FROM transfers t \
-         LEFT JOIN transfers w ON w.kind = 'write_off' AND w.request_id = t.id WHERE t.id = ? AND t.kind = 'capture'",
+         LEFT JOIN transfers w ON w.kind = 'write_off' AND w.request_id = t.id WHERE t.id = ? AND t.kind = 'capture'"),
         &[Value::Blob(request_id.as_bytes())],
     )
     .get_result(connection)
@@ -216,8 +216,8 @@ fn transfer_id(bytes: &[u8]) -> Result<TransferId, DbError> {
 fn write(connection: &mut Connection, state: &State<'_>, effects: &Effects<'_>, now: Timestamp) -> Result<(), DbError> {
     let now = Value::Int(now.0);
     for hold in &effects.holds {
-        Statement::new(
-            "INSERT INTO holds (request_id, account, amount, owner, expires_at, price_version) VALUES (?, ?, ?, ?, ?, ?)",
+        Statement::new(sql!(
+            "INSERT INTO holds (request_id, account, amount, owner, expires_at, price_version) VALUES (?, ?, ?, ?, ?, ?)"),
             &[
                 Value::Blob(hold.request_id.as_bytes()),
                 Value::Int(hold.account.0),
@@ -230,8 +230,8 @@ fn write(connection: &mut Connection, state: &State<'_>, effects: &Effects<'_>, 
         .touch_one(connection)?;
     }
     for (request_id, settlement) in &effects.settlements {
-        Statement::new(
-            "INSERT INTO settlements (request_id, outcome, amount, settled_at) VALUES (?, ?, ?, ?)",
+        Statement::new(sql!(
+            "INSERT INTO settlements (request_id, outcome, amount, settled_at) VALUES (?, ?, ?, ?)"),
             &[
                 Value::Blob(request_id.as_bytes()),
                 Value::Text(settlement.outcome.as_str()),
@@ -245,8 +245,8 @@ fn write(connection: &mut Connection, state: &State<'_>, effects: &Effects<'_>, 
         write_transfer(connection, transfer, now)?;
     }
     for line in &effects.lines {
-        Statement::new(
-            "INSERT INTO lines (account, seq, transfer, delta, prev_seq, prev_balance, balance) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        Statement::new(sql!(
+            "INSERT INTO lines (account, seq, transfer, delta, prev_seq, prev_balance, balance) VALUES (?, ?, ?, ?, ?, ?, ?)"),
             &[
                 Value::Int(line.account.0),
                 Value::Int(line.seq),
@@ -264,8 +264,8 @@ fn write(connection: &mut Connection, state: &State<'_>, effects: &Effects<'_>, 
     }
     for (tenant, account) in &state.accounts {
         if let Some(account) = account.as_ref().filter(|account| account.changed) {
-            Statement::new(
-                "UPDATE accounts SET posted = ?, held = ?, seq = ? WHERE id = ?",
+            Statement::new(sql!(
+                "UPDATE accounts SET posted = ?, held = ?, seq = ? WHERE id = ?"),
                 &[Value::Int(account.posted.nanos()), Value::Int(account.held.nanos()), Value::Int(account.seq), Value::Int(tenant.0)],
             )
             .touch_one(connection)?;
@@ -275,9 +275,9 @@ fn write(connection: &mut Connection, state: &State<'_>, effects: &Effects<'_>, 
 }
 
 fn write_transfer(connection: &mut Connection, transfer: &Transfer<'_>, now: Value<'_>) -> Result<(), DbError> {
-    Statement::new(
+    Statement::new(sql!(
         "INSERT INTO transfers (id, kind, debit, credit, amount, request_id, reverses, reference, note, created_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
         &[
             Value::Blob(transfer.id.as_bytes()),
             Value::Text(transfer.kind.as_str()),
@@ -297,12 +297,12 @@ fn write_transfer(connection: &mut Connection, transfer: &Transfer<'_>, now: Val
 
 fn write_charge(connection: &mut Connection, row: &ChargeRow<'_>, now: Value<'_>) -> Result<(), DbError> {
     let charge = row.charge;
-    Statement::new(
+    Statement::new(sql!(
         "INSERT INTO charges (account, request_id, key_id, endpoint, model, end_user, price_version, basis, \
          prompt_hanzi, prompt_words, prompt_tokens, completion_hanzi, completion_words, completion_tokens, \
          upstream_prompt, upstream_completion, images, image_size, prompt_price, completion_price, image_price, \
          prompt_cost, completion_cost, image_cost, written_off, finished_early, charged_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
         &[
             Value::Int(row.account.0),
             Value::Blob(row.request_id.as_bytes()),

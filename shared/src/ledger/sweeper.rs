@@ -6,7 +6,7 @@ use diesel::sql_types::Binary;
 use super::operation::Ended;
 use super::{Ledger, LedgerError};
 use crate::clock::Timestamp;
-use crate::db::{Connection, Database, DbError, Statement, Value};
+use crate::db::{Connection, Database, DbError, Statement, Value, sql};
 use crate::facts::{self, SETTLED_BELOW};
 use crate::id::{ProcessId, RequestId};
 
@@ -134,9 +134,9 @@ struct OpenHold {
 
 fn page(connection: &mut Connection, after: RequestId) -> Result<Vec<OpenHold>, DbError> {
     let values = [Value::Blob(after.as_bytes()), Value::Int(PAGE)];
-    let rows = Statement::new(
+    let rows = Statement::new(sql!(
         "SELECT h.request_id, h.owner, h.expires_at FROM holds h WHERE h.request_id > ? \
-         AND NOT EXISTS (SELECT 1 FROM settlements s WHERE s.request_id = h.request_id) ORDER BY h.request_id LIMIT ?",
+         AND NOT EXISTS (SELECT 1 FROM settlements s WHERE s.request_id = h.request_id) ORDER BY h.request_id LIMIT ?"),
         &values,
     );
     Ok(rows.load(connection)?)

@@ -1,6 +1,6 @@
 //! `images/generations`.
 
-use super::field::{Fault, boolean, integer, must_be, missing, one_of, optional, string};
+use super::field::{Fault, boolean, integer, missing, must_be, one_of, optional, string};
 use super::{CallRequest, options, provider};
 use crate::config::ModelLimits;
 use crate::json_object::Members;

@@ -186,7 +186,8 @@ impl Message<'_> {
     fn may_lack_content(&self, role: &str) -> bool {
         match role {
             "assistant" => {
-                let has_calls = self.tool_calls.is_some_and(|calls| list(calls).map_or(true, |calls| !calls.is_empty()));
+                let has_calls =
+                    self.tool_calls.is_some_and(|calls| list(calls).map_or(true, |calls| !calls.is_empty()));
                 has_calls || self.function_call.is_some() || self.refusal.is_some() || self.audio.is_some()
             }
             "function" => true,

@@ -26,9 +26,12 @@ pub(super) struct Options {
 impl Options {
     /// Reads and checks them.
     pub(super) fn read(members: &Members<'_>) -> Result<Self, Refusal> {
-        for (name, low, high) in
-            [("temperature", 0.0, 2.0), ("top_p", 0.0, 1.0), ("presence_penalty", -2.0, 2.0), ("frequency_penalty", -2.0, 2.0)]
-        {
+        for (name, low, high) in [
+            ("temperature", 0.0, 2.0),
+            ("top_p", 0.0, 1.0),
+            ("presence_penalty", -2.0, 2.0),
+            ("frequency_penalty", -2.0, 2.0),
+        ] {
             optional(members, name, |value| number(value, low..=high))?;
         }
         optional(members, "seed", |value| integer(value, i64::MIN..=i64::MAX))?;

@@ -81,7 +81,7 @@ fn syntax_error(text: &str, offset: usize, error: &Error) -> Refusal {
         return invalid(what, place);
     }
     if found == b'\'' {
-        return invalid("names and strings stand in double quotes (\"), not in single ones (');", place);
+        return invalid("names and strings stand in double quotes (\"), not in single ones ('),", place);
     }
     invalid(without_place(error), place)
 }

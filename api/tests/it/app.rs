@@ -1,0 +1,169 @@
+//! The surface on a port of its own, with a tenant that has money and one that has none.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer};
+use serde_json::{Value, json};
+use shared::catalogue::channel::{self, ChannelError, ChannelKind, NewChannel};
+use shared::config::{Settings, Sources};
+use shared::deployment::{Deployment, Workbench};
+use shared::id::{TenantId, TransferId};
+use shared::installation;
+use shared::key::{self, Console, KeyError, KeyPolicy, NewSecret};
+use shared::ledger::{Balance, TopUp, TopUpDecision};
+use shared::queue::Job;
+use shared::secret_key::{PlainSecretKey, hash};
+use shared::tenant::{self, TenantError};
+
+use crate::client::{PATIENCE, Reply, Request, post};
+use crate::worker::{self, Act};
+
+pub struct TestApp {
+    pub address: SocketAddr,
+    pub deployment: Deployment,
+    /// The tenant with 10.00.
+    pub tenant: TenantId,
+    /// Its key.
+    pub key: String,
+    /// The tenant without money.
+    pub poor: TenantId,
+    server: ServerHandle,
+    _folder: tempfile::TempDir,
+}
+
+impl TestApp {
+    /// One whose worker answers every call with `script`.
+    pub async fn start(script: impl Fn(&Job) -> Vec<Act> + Send + Sync + 'static) -> Self {
+        let app = Self::without_a_worker(&[]).await;
+        tokio::spawn(worker::work(app.deployment.clone(), Arc::new(script)));
+        app
+    }
+
+    /// One that admits calls which nobody takes, with other settings.
+    pub async fn without_a_worker(settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut environment = vec![("XIAOYI_DATA_DIR".to_owned(), folder.path().display().to_string())];
+        environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let settings = Settings::load(&Sources { environment, ..Sources::default() }).unwrap();
+        let (workbench, _) = Workbench::create(settings).await.unwrap();
+        let (tenant, poor) = (new_tenant(&workbench, "rich").await, new_tenant(&workbench, "poor").await);
+        add_echo(&workbench).await;
+        let deployment = Deployment::start(workbench.clone()).await.unwrap();
+        let top_up =
+            TopUp { id: TransferId::new(), account: tenant, amount: "10.00".parse().unwrap(), reference: "first".to_owned(), note: None };
+        assert!(matches!(deployment.ledger.top_up(top_up).await.unwrap(), TopUpDecision::Posted { .. }));
+        let key = issue(&workbench, tenant, KeyPolicy::default()).await;
+
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let served = deployment.clone();
+        let server = HttpServer::new(move || App::new().configure(api::configure(&served)))
+            .workers(1)
+            .h1_allow_half_closed(false)
+            .disable_signals()
+            .listen(listener)
+            .unwrap()
+            .run();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        Self { address, deployment, tenant, key, poor, server: handle, _folder: folder }
+    }
+
+    /// A new key.
+    pub async fn key(&self, tenant: TenantId, policy: KeyPolicy) -> String {
+        let Deployment { settings, clock, database, .. } = self.deployment.clone();
+        let sealer = Workbench::open((*settings).clone()).await.unwrap().sealer;
+        issue(&Workbench { settings, clock, database, sealer }, tenant, policy).await
+    }
+
+    pub async fn tenant_key(&self) -> String {
+        self.key(self.tenant, KeyPolicy { console: Console::Tenant, ..KeyPolicy::default() }).await
+    }
+
+    pub async fn send(&self, request: Request) -> Reply {
+        request.send(self.address).await
+    }
+
+    /// A chat with a key in a header.
+    pub fn chat(&self) -> Request {
+        post("/v1/chat/completions").bearer(&self.key).json(hello())
+    }
+
+    /// The same as a stream.
+    pub fn streamed_chat(&self) -> Request {
+        let mut body = hello();
+        body["stream"] = true.into();
+        post("/v1/chat/completions").bearer(&self.key).json(body)
+    }
+
+    /// The balance once nothing is held any more.
+    pub async fn settled(&self) -> Balance {
+        let tenant = self.tenant;
+        let until_settled = async {
+            loop {
+                let balance = self.deployment.database.read(move |connection| shared::ledger::balance(connection, tenant)).await;
+                let balance = balance.unwrap().unwrap();
+                if balance.held.nanos() == 0 {
+                    return balance;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, until_settled).await.expect("a hold was left behind")
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        // What it still does is of no interest to anyone.
+        drop(self.server.stop(false));
+    }
+}
+
+/// The smallest body of a chat: one word, one token.
+pub fn hello() -> Value {
+    json!({"messages": [{"role": "user", "content": "hello"}]})
+}
+
+async fn new_tenant(workbench: &Workbench, name: &'static str) -> TenantId {
+    let now = workbench.clock.now();
+    let created = workbench.database.write(move |connection| Ok::<_, TenantError>(tenant::create(connection, name, now)?.id));
+    created.await.unwrap()
+}
+
+async fn add_echo(workbench: &Workbench) {
+    let models = ["gpt-3.5", "dall-e-3", "text-davinci-003"].map(|name| (name.to_owned(), name.to_owned()));
+    let new = NewChannel {
+        name: "echo".to_owned(),
+        kind: ChannelKind::Echo,
+        base_url: String::new(),
+        api_key: None,
+        models: BTreeMap::from(models),
+        priority: 0,
+        weight: 1,
+    };
+    let (sealer, now) = (Arc::clone(&workbench.sealer), workbench.clock.now());
+    let added = workbench.database.write(move |connection| {
+        channel::add(connection, &sealer, &new, now)?;
+        Ok::<_, ChannelError>(())
+    });
+    added.await.unwrap();
+}
+
+async fn issue(workbench: &Workbench, tenant: TenantId, policy: KeyPolicy) -> String {
+    let sealer = Arc::clone(&workbench.sealer);
+    let tag_key = workbench.database.read(move |connection| Ok(installation::tag_key(connection, &sealer))).await.unwrap().unwrap();
+    let (id, plain) = PlainSecretKey::generate(&tag_key).unwrap();
+    let text = plain.expose().to_owned();
+    let secret = NewSecret { id, hash: hash(&plain).unwrap(), last_four: text[text.len() - 4..].to_owned() };
+    let now = workbench.clock.now();
+    let issued = workbench.database.write(move |connection| {
+        key::issue(connection, tenant, policy, &secret, now)?;
+        Ok::<_, KeyError>(())
+    });
+    issued.await.unwrap();
+    text
+}

@@ -1,0 +1,72 @@
+//! `xiaoyi channel test`: asks a channel for a few words, from this process, outside of queue and ledger.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::json;
+use shared::catalogue::channel;
+use shared::config::Settings;
+use shared::deployment::Workbench;
+
+use super::read;
+use crate::failure::Failure;
+use crate::output::Report;
+use crate::values;
+
+/// What `channel test` takes.
+#[derive(Debug, Args)]
+pub(crate) struct TestArguments {
+    /// The channel's name
+    name: String,
+    /// Which of its models to ask [default: a model for chats]
+    #[arg(long, value_parser = values::model)]
+    model: Option<String>,
+}
+
+/// Asks it.
+pub(crate) async fn run(workbench: &Workbench, arguments: TestArguments) -> Result<Report, Failure> {
+    let TestArguments { name, model } = arguments;
+    let sealer = Arc::clone(&workbench.sealer);
+    let (channel, models) = read(workbench, move |connection| Ok(channel::open(connection, &sealer, &name)?)).await?;
+    let name = channel.name.clone();
+    let (model, upstream) = choose(&models, model.as_deref(), &workbench.settings)
+        .ok_or_else(|| Failure::new("unknown_model", format!("channel {name} does not serve that model: see `xiaoyi channel list`")))?;
+    let tested = worker::test_channel(&workbench.settings, channel, upstream).await;
+    let test = tested.map_err(|error| Failure::new("channel_test_failed", format!("channel {name} gave no answer for {model}: {error}")))?;
+    let text = format!("Channel {name} works: {model} answered {:?} in {} ms.", test.answer, test.milliseconds);
+    Report::of(&json!({"ok": true, "model": model, "answer": test.answer, "milliseconds": test.milliseconds}), text)
+}
+
+/// The model to ask, with the provider's name: the wanted one, or one that most probably chats.
+fn choose<'a>(models: &'a BTreeMap<String, String>, wanted: Option<&str>, settings: &Settings) -> Option<(&'a str, &'a str)> {
+    let chat = settings.models.chat_default.as_str();
+    let draws = |model: &str| model == settings.models.image_default || model.starts_with("dall-e");
+    let chosen = match wanted {
+        Some(wanted) => models.get_key_value(wanted),
+        None => models.get_key_value(chat).or_else(|| models.iter().find(|(model, _)| !draws(model))).or_else(|| models.first_key_value()),
+    };
+    chosen.map(|(public, upstream)| (public.as_str(), upstream.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use shared::config::Sources;
+
+    use super::*;
+
+    #[rstest]
+    #[case(&["dall-e-3", "gpt-3.5", "gpt-4"], None, Some("gpt-3.5"))]
+    #[case(&["dall-e-3", "gpt-4"], None, Some("gpt-4"))]
+    #[case(&["dall-e-3"], None, Some("dall-e-3"))]
+    #[case(&["dall-e-3", "gpt-4"], Some("dall-e-3"), Some("dall-e-3"))]
+    #[case(&["gpt-4"], Some("gpt-5"), None)]
+    fn chooses(#[case] models: &[&str], #[case] wanted: Option<&str>, #[case] expected: Option<&str>) {
+        let models = models.iter().map(|model| ((*model).to_owned(), format!("{model}-upstream"))).collect();
+        let settings = Settings::load(&Sources::default()).unwrap();
+        let chosen = choose(&models, wanted, &settings);
+        assert_eq!(chosen.map(|(model, _)| model), expected);
+        assert!(chosen.is_none_or(|(model, upstream)| upstream == format!("{model}-upstream")));
+    }
+}

@@ -1,0 +1,123 @@
+//! `xiaoyi key issue`: a new Secret Key, shown this one time.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::Value;
+use shared::catalogue::channel;
+use shared::deployment::Workbench;
+use shared::installation;
+use shared::key::{self, Console, KeyPolicy, NewSecret};
+use shared::secret_key::{PlainSecretKey, hash};
+
+use super::{OfTenant, key::object, read, write};
+use crate::failure::Failure;
+use crate::output::{Report, note};
+use crate::values::{self, When};
+
+/// What `key issue` takes.
+#[derive(Debug, Args)]
+pub(crate) struct IssueArguments {
+    #[command(flatten)]
+    tenant: OfTenant,
+    /// A name for people
+    #[arg(long, default_value = "", hide_default_value = true)]
+    name: String,
+    /// From when on it is refused: a moment, or a time from now such as 30d
+    #[arg(long, value_name = "WHEN", value_parser = values::when)]
+    expires: Option<When>,
+    /// The models that it may use, with commas between [default: all]
+    #[arg(long, value_name = "MODELS", value_delimiter = ',', value_parser = values::model)]
+    models: Option<Vec<String>>,
+    /// What its holder sees: its own calls, all of the tenant's, or nothing in the console
+    #[arg(long, value_name = "key|tenant|none", default_value = "key")]
+    console: Console,
+    #[command(flatten)]
+    later: NotBuilt,
+}
+
+/// Options that are planned.
+#[derive(Debug, Args)]
+struct NotBuilt {
+    #[arg(long, hide = true)]
+    ip: Vec<String>,
+    #[arg(long, hide = true)]
+    rpm: Option<String>,
+    #[arg(long, hide = true)]
+    tpm: Option<String>,
+    #[arg(long, hide = true)]
+    concurrency: Option<String>,
+    #[arg(long, hide = true)]
+    spend_limit: Option<String>,
+    #[arg(long, hide = true)]
+    per: Option<String>,
+}
+
+impl IssueArguments {
+    /// See [`crate::cli::Command::refuse_what_is_not_built`].
+    pub(crate) fn refuse_what_is_not_built(&self) -> Result<(), Failure> {
+        let later = &self.later;
+        let given = [
+            ("--ip", !later.ip.is_empty()),
+            ("--rpm", later.rpm.is_some()),
+            ("--tpm", later.tpm.is_some()),
+            ("--concurrency", later.concurrency.is_some()),
+            ("--spend-limit", later.spend_limit.is_some()),
+            ("--per", later.per.is_some()),
+        ];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            None => Ok(()),
+            Some((option, _)) => {
+                let what = format!("the option {option} is");
+                Err(Failure::not_built(&what, "no key was issued; leave it out, and limit the key by --models, --expires or the balance"))
+            }
+        }
+    }
+}
+
+/// Issues a key.
+pub(crate) async fn run(workbench: &Workbench, arguments: IssueArguments) -> Result<Report, Failure> {
+    let now = workbench.clock.now();
+    let expires_at = arguments.expires.map(|expires| expires.from(now));
+    if expires_at.is_some_and(|moment| moment <= now) {
+        return Err(Failure::usage("--expires lies in the past: the key would never work"));
+    }
+    let tenant = arguments.tenant.find(workbench).await?;
+    warn_of_unserved(workbench, arguments.models.as_deref().unwrap_or_default()).await?;
+    let policy = KeyPolicy { name: arguments.name, models: arguments.models, console: arguments.console, expires_at };
+    let (plain, secret) = new_secret(workbench).await?;
+    let id = tenant.id;
+    let key = write(workbench, move |connection| Ok(key::issue(connection, id, policy, &secret, now)?)).await?;
+    let mut object = object(&key, &tenant);
+    if let Value::Object(fields) = &mut object {
+        fields.shift_insert(1, "secret".to_owned(), plain.expose().into());
+        fields.shift_remove("revoked_at");
+    }
+    Report::of(&object, shown_once(&plain))
+}
+
+/// The text that shows a secret, the only one that does.
+pub(super) fn shown_once(plain: &PlainSecretKey) -> String {
+    format!("{}\n\nThis is the only time that the secret is shown: store it now. Only its hash is kept.", plain.expose())
+}
+
+/// A new secret, and what of it is kept.
+pub(crate) async fn new_secret(workbench: &Workbench) -> Result<(PlainSecretKey, NewSecret), Failure> {
+    let sealer = Arc::clone(&workbench.sealer);
+    let tag_key = read(workbench, move |connection| Ok(installation::tag_key(connection, &sealer)?)).await?;
+    let (id, plain) = PlainSecretKey::generate(&tag_key).map_err(|error| Failure::new("no_randomness", error.to_string()))?;
+    let hash = hash(&plain).map_err(Failure::internal)?;
+    let last_four = plain.expose().chars().skip(plain.expose().len().saturating_sub(4)).collect();
+    Ok((plain, NewSecret { id, hash, last_four }))
+}
+
+/// A key may name a model that comes later; a slip of the pen looks just like that.
+async fn warn_of_unserved(workbench: &Workbench, models: &[String]) -> Result<(), Failure> {
+    let channels = read(workbench, |connection| Ok(channel::list(connection)?)).await?;
+    let served: BTreeSet<&String> = channels.iter().filter(|channel| channel.enabled).flat_map(|channel| channel.models.keys()).collect();
+    for model in models.iter().filter(|model| !served.contains(model)) {
+        note(&format!("xiaoyi: warning: no enabled channel serves {model} at present"));
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! `xiaoyi secret`: replaces the secret that seals what the database keeps.
+
+use std::sync::Arc;
+
+use clap::Subcommand;
+use secrecy::zeroize::Zeroizing;
+use secrecy::ExposeSecret;
+use serde_json::json;
+use shared::catalogue::channel;
+use shared::config::Settings;
+use shared::installation;
+
+use super::{open, write};
+use crate::failure::Failure;
+use crate::output::Report;
+
+/// What to do with the secret.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Seal everything under the new secret, the first of the two that are set
+    #[command(after_help = HOW)]
+    Rotate,
+}
+
+const HOW: &str = "How to replace the secret:
+  1. Make a new one: openssl rand -base64 32
+  2. Set XIAOYI_SECRET_KEY=NEW,OLD (or put NEW,OLD into the file: data/secret.key, or XIAOYI_SECRET_KEY_FILE)
+     and restart the server, which then opens what either of them sealed.
+  3. xiaoyi secret rotate
+  4. Set the new one alone, and restart the server.
+Secret Keys of developers stay valid. Running step 3 twice does no harm.
+
+Example:
+  XIAOYI_SECRET_KEY=NEW,OLD xiaoyi secret rotate";
+
+/// Does it.
+pub(crate) async fn run(settings: Settings, command: SecretCommand) -> Result<Report, Failure> {
+    let SecretCommand::Rotate = command;
+    let place = place(&settings);
+    if !holds_two(&settings)? {
+        let message = format!("{place} holds one secret; set it to NEW,OLD (the new one first) and run this again: see `xiaoyi secret rotate --help`");
+        return Err(Failure::new("one_secret", message));
+    }
+    let workbench = open(settings).await?;
+    let sealer = Arc::clone(&workbench.sealer);
+    let (facts, channels) = write(&workbench, move |connection| {
+        Ok((installation::reseal(connection, &sealer)?, channel::reseal(connection, &sealer)?))
+    })
+    .await?;
+    let text = format!(
+        "Sealed anew under the first secret: {facts} values of the installation, the keys of {channels} channels.\n\
+         Next: let {place} hold the new secret alone, and restart the server."
+    );
+    Report::of(&json!({"resealed": facts + channels, "installation": facts, "channels": channels}), text)
+}
+
+fn place(settings: &Settings) -> String {
+    match &settings.secret.key {
+        Some(_) => "XIAOYI_SECRET_KEY".to_owned(),
+        None => settings.secret_key_path().display().to_string(),
+    }
+}
+
+fn holds_two(settings: &Settings) -> Result<bool, Failure> {
+    let text = match &settings.secret.key {
+        Some(text) => Zeroizing::new(text.expose_secret().to_owned()),
+        None => {
+            let path = settings.secret_key_path();
+            let read = std::fs::read_to_string(&path);
+            Zeroizing::new(read.map_err(|error| Failure::new("no_secret", format!("{} cannot be read: {error}", path.display())))?)
+        }
+    };
+    Ok(text.contains(','))
+}

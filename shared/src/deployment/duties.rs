@@ -1,0 +1,107 @@
+//! What a process does besides serving: it watches the epoch, shows that it lives, ends forgotten holds, and audits what is new.
+
+use std::time::Duration;
+
+use super::Deployment;
+use crate::epoch;
+use crate::ledger::{self, Audit, Sweeper};
+
+/// How often a process shows that it lives, in milliseconds.
+const HEARTBEAT_MS: u64 = 5_000;
+/// A sweeper judges other processes only after it has been connected itself for this long, in milliseconds.
+const SWEEP_AFTER_MS: i64 = 15_000;
+/// How often the sweeper's mark is kept, in sweeps.
+const SAVE_MARK_EVERY: u32 = 12;
+
+/// Begins all of them; they end with the runtime.
+pub(super) fn start(deployment: &Deployment, sweeper: Sweeper) {
+    tokio::spawn(watch_epoch(deployment.clone()));
+    tokio::spawn(show_life(deployment.clone()));
+    tokio::spawn(sweep(deployment.clone(), sweeper));
+    tokio::spawn(audit(deployment.clone()));
+}
+
+async fn watch_epoch(deployment: Deployment) {
+    let mut tick = ticks(epoch::POLL_MS);
+    let mut stale = false;
+    loop {
+        tick.tick().await;
+        match deployment.epoch.poll(&deployment.database).await {
+            Ok(moved) => stale |= moved,
+            Err(error) => tracing::error!(%error, "the epoch could not be read"),
+        }
+        if stale {
+            match deployment.catalogue.reload(&deployment.database).await {
+                Ok(()) => stale = false,
+                Err(error) => tracing::error!(%error, "models, channels and prices could not be read again; the old ones stay"),
+            }
+        }
+    }
+}
+
+async fn show_life(deployment: Deployment) {
+    let mut tick = ticks(HEARTBEAT_MS);
+    loop {
+        tick.tick().await;
+        if let Err(error) = ledger::heartbeat(&deployment.database, deployment.process, deployment.clock.now()).await {
+            tracing::error!(%error, "the heartbeat could not be written");
+        }
+    }
+}
+
+async fn sweep(deployment: Deployment, mut sweeper: Sweeper) {
+    let started = deployment.clock.now();
+    let silence_ms = i64::try_from(deployment.settings.ledger.owner_silence_s).unwrap_or(i64::MAX).saturating_mul(1000);
+    let mut tick = ticks(deployment.settings.ledger.sweep_s.saturating_mul(1000));
+    let mut sweeps: u32 = 0;
+    loop {
+        tick.tick().await;
+        let now = deployment.clock.now();
+        if now.since(started) < SWEEP_AFTER_MS {
+            continue;
+        }
+        if let Err(error) = sweeper.expire(&deployment.database, &deployment.ledger, now, silence_ms).await {
+            tracing::error!(%error, "forgotten holds could not be looked for");
+            continue;
+        }
+        sweeps = sweeps.wrapping_add(1);
+        if sweeps.is_multiple_of(SAVE_MARK_EVERY)
+            && let Err(error) = sweeper.save(&deployment.database).await
+        {
+            tracing::error!(%error, "the sweeper's mark could not be kept");
+        }
+    }
+}
+
+async fn audit(deployment: Deployment) {
+    let mut audit = match Audit::from_now(&deployment.database, &deployment.clock).await {
+        Ok(audit) => audit,
+        Err(error) => {
+            tracing::error!(%error, "the running audit could not begin");
+            return;
+        }
+    };
+    let mut tick = ticks(deployment.settings.ledger.audit_s.saturating_mul(1000));
+    tick.tick().await;
+    loop {
+        tick.tick().await;
+        match audit.run(&deployment.database, &deployment.clock).await {
+            Ok(report) => {
+                for violation in &report.violations {
+                    tracing::error!(check = violation.check, subject = %violation.subject, detail = %violation.detail, "the ledger is violated");
+                }
+                let count = report.violations.len() as u64;
+                metrics::counter!("xiaoyi_ledger_violations_total").increment(count);
+                deployment.health.found_violations(count);
+            }
+            Err(error) => tracing::error!(%error, "the running audit failed"),
+        }
+    }
+}
+
+/// One tick at once, then one every `milliseconds`; late ones are skipped, not made up for.
+fn ticks(milliseconds: u64) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval(Duration::from_millis(milliseconds.max(1)));
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval
+}

@@ -1,0 +1,55 @@
+//! Why the program cannot start.
+
+use std::path::PathBuf;
+
+use crate::db::DbError;
+use crate::installation::InstallationError;
+use crate::ledger::LedgerError;
+use crate::seal::MasterSecretError;
+
+/// Why the program cannot start with these settings here.
+#[derive(Debug, thiserror::Error)]
+pub enum DeploymentError {
+    /// A form of deployment that this version does not serve.
+    #[error("{0}")]
+    Unsupported(String),
+    /// Another server uses the data folder.
+    #[error("another xiaoyi server is running on {}: stop it first, or set another XIAOYI_DATA_DIR and DATABASE_URL", .0.display())]
+    AlreadyRunning(PathBuf),
+    /// A file beside the database cannot be read or written.
+    #[error("cannot use {}: {message}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        message: String,
+    },
+    /// There is no secret, and this command does not make one.
+    #[error("no XIAOYI_SECRET_KEY is set and {} does not exist: start `xiaoyi serve` (or run `xiaoyi migrate`) first", .0.display())]
+    NoSecret(PathBuf),
+    /// The database was sealed with a secret that is gone.
+    #[error("the database {} exists, but its secret {} does not: restore that file, or set XIAOYI_SECRET_KEY", .database.display(), .secret.display())]
+    SecretLost {
+        /// The database.
+        database: PathBuf,
+        /// Where the secret should be.
+        secret: PathBuf,
+    },
+    /// The secret cannot be used.
+    #[error("{name} cannot be used: {error}")]
+    BadSecret {
+        /// The setting or file.
+        name: String,
+        /// Why.
+        error: MasterSecretError,
+    },
+    /// The settings do not fit the database.
+    #[error(transparent)]
+    Installation(#[from] InstallationError),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}

@@ -1,0 +1,266 @@
+//! Who decides an uncertain outcome: calls whose worker dies, is late, is refused, or whose client leaves, at every point.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use shared::admission::request::{Body, Rules};
+use shared::admission::{Call, Failure, Step};
+use shared::billing::{self, Produced};
+use shared::catalogue::channel::{self, ChannelKind, NewChannel};
+use shared::config::{Settings, Sources};
+use shared::db::DbError;
+use shared::deployment::{Deployment, Workbench};
+use shared::id::{RequestId, TenantId};
+use shared::keyring::Caller;
+use shared::ledger::{self, Capture, Ended, Operation, TopUp};
+use shared::money::Amount;
+use shared::queue::{Chunk, Delivery, End, Endpoint, Interruption};
+use shared::refusal::{Reason, Refusal};
+use shared::tenant;
+use shared::tokens::Tally;
+
+/// A whole deployment on a temporary database, with a tenant who has 10.00, and no worker but the test itself.
+struct Bench {
+    deployment: Deployment,
+    caller: Caller,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn new(settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut environment = vec![("XIAOYI_DATA_DIR".to_owned(), folder.path().display().to_string())];
+        environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let settings = Settings::load(&Sources { environment, ..Sources::default() }).unwrap();
+        let (workbench, _) = Workbench::create(settings).await.unwrap();
+        let (sealer, now) = (workbench.sealer.clone(), workbench.clock.now());
+        let tenant = workbench
+            .database
+            .write(move |connection| {
+                let echo = NewChannel {
+                    name: "echo".to_owned(),
+                    kind: ChannelKind::Echo,
+                    base_url: "echo:".to_owned(),
+                    api_key: None,
+                    models: [("gpt-3.5".to_owned(), "echo".to_owned())].into(),
+                    priority: 1,
+                    weight: 1,
+                };
+                channel::add(connection, &sealer, &echo, now).unwrap();
+                let tenant = tenant::create(connection, "t", now).unwrap().id;
+                let amount = "10".parse().unwrap();
+                let top_up = TopUp { id: RequestId::new(), account: tenant, amount, reference: "r".to_owned(), note: None };
+                ledger::apply_one(connection, Operation::TopUp(top_up), now).unwrap();
+                Ok::<_, DbError>(tenant)
+            })
+            .await
+            .unwrap();
+        let caller = Caller { key: "0123456789AB".parse().unwrap(), tenant, models: None, console: Default::default() };
+        Self { deployment: Deployment::start(workbench).await.unwrap(), caller, _folder: folder }
+    }
+
+    async fn admit(&self) -> Result<Call, Refusal> {
+        let body = br#"{"messages":[{"role":"user","content":"hello world"}],"max_tokens":100,"stream":true}"#;
+        let model = "gpt-3.5".to_owned();
+        let limits = self.deployment.admission.model(&self.caller, &model).unwrap();
+        let request = Body::parse(body).unwrap().call(Endpoint::Chat, Rules::OpenAi, model, &limits).unwrap();
+        self.deployment.admission.admit(&self.caller, RequestId::new(), request).await
+    }
+
+    async fn admit_and_take(&self) -> (Call, Delivery) {
+        let call = self.admit().await.unwrap();
+        (call, self.deployment.queue.take().await.unwrap())
+    }
+
+    /// Posted and held, once every background settlement is through.
+    async fn settled_balance(&self) -> (Amount, Amount) {
+        let tenant = self.caller.tenant;
+        for _ in 0..10_000 {
+            let balance = self.deployment.database.read(move |connection| ledger::balance(connection, tenant)).await.unwrap().unwrap();
+            if balance.held == Amount::ZERO {
+                return (balance.posted, balance.held);
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("the hold of {tenant} was not released");
+    }
+
+    async fn expect(&self, posted: &str) {
+        assert_eq!(self.settled_balance().await, (posted.parse().unwrap(), Amount::ZERO));
+        let report = ledger::audit(&self.deployment.database, &self.deployment.clock).await.unwrap();
+        assert!(report.ok, "{:?}", report.violations);
+    }
+}
+
+fn text(words: i64) -> Tally {
+    Tally { texts: 1, hanzi: words, words: 0, tokens: words }
+}
+
+fn chunk(tokens: i64) -> Chunk {
+    Chunk { json: Bytes::from_static(b"{}"), generated: text(tokens) }
+}
+
+async fn failure(call: &mut Call) -> Failure {
+    match call.next().await.unwrap() {
+        Step::Failed(failure) => failure,
+        other => panic!("not a failure: {other:?}"),
+    }
+}
+
+async fn capture(bench: &Bench, delivery: &Delivery, tokens: i64) -> Amount {
+    let charge = billing::charge(&delivery.job, Produced { completion: text(tokens), ..Produced::default() }).unwrap();
+    let capture = Capture { request_id: delivery.job.request_id, charge };
+    bench.deployment.ledger.capture(capture).await.unwrap().unwrap().paid
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_dies_before_any_text_costs_nothing() {
+    let bench = Bench::new(&[]).await;
+    let (mut call, delivery) = bench.admit_and_take().await;
+    drop(delivery);
+    let failure = failure(&mut call).await;
+    assert_eq!((failure.refusal.reason, failure.charged), (Reason::InternalError, None));
+    assert!(call.next().await.is_none());
+    bench.expect("10").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_dies_after_text_costs_what_was_passed_on() {
+    let bench = Bench::new(&[]).await;
+    let (mut call, delivery) = bench.admit_and_take().await;
+    delivery.send(chunk(5)).await.unwrap();
+    assert!(matches!(call.next().await, Some(Step::Chunk(_))));
+    drop(delivery);
+    // 2 tokens of prompt at 10 and 5 of completion at 30 a million.
+    assert_eq!(failure(&mut call).await.charged, Some("0.00017".parse().unwrap()));
+    bench.expect("9.99983").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_capture_whose_answer_was_not_delivered_is_given_back() {
+    let bench = Bench::new(&[]).await;
+    let (mut call, delivery) = bench.admit_and_take().await;
+    capture(&bench, &delivery, 7).await;
+    drop(delivery);
+    assert_eq!(failure(&mut call).await.charged, None);
+    bench.expect("10").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_capture_that_came_first_stands_when_text_was_passed_on() {
+    let bench = Bench::new(&[]).await;
+    let (mut call, delivery) = bench.admit_and_take().await;
+    delivery.send(chunk(5)).await.unwrap();
+    assert!(matches!(call.next().await, Some(Step::Chunk(_))));
+    let paid = capture(&bench, &delivery, 7).await;
+    drop(delivery);
+    assert_eq!(failure(&mut call).await.charged, Some(paid));
+    bench.expect("9.99977").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_while_its_call_waits_frees_its_hold() {
+    let bench = Bench::new(&[]).await;
+    drop(bench.admit().await.unwrap());
+    bench.expect("10").await;
+    assert_eq!(bench.deployment.queue.depth().await.waiting, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_tells_the_worker() {
+    let bench = Bench::new(&[]).await;
+    let (call, delivery) = bench.admit_and_take().await;
+    drop(call);
+    assert_eq!(bench.deployment.queue.watch(&delivery).await, Interruption::ClientLeft);
+    let end = End::Failed { refusal: Refusal::internal(), charged: None };
+    let request_id = delivery.job.request_id;
+    if bench.deployment.queue.finish(delivery, end).await.is_err() {
+        // As the workers do: an end that nobody received leaves the hold to its sender.
+        let _ = bench.deployment.ledger.end(request_id, Ended::Voided).await.unwrap();
+    }
+    bench.expect("10").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_was_sent_but_never_read_still_frees_the_hold() {
+    let bench = Bench::new(&[]).await;
+    let (call, delivery) = bench.admit_and_take().await;
+    let end = End::Failed { refusal: Refusal::internal(), charged: None };
+    bench.deployment.queue.finish(delivery, end).await.unwrap();
+    drop(call);
+    bench.expect("10").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_is_told_after_the_void_is_committed() {
+    let bench = Bench::new(&[]).await;
+    let (mut call, delivery) = bench.admit_and_take().await;
+    let refusal = Refusal::new(Reason::UpstreamError, "x");
+    bench.deployment.queue.finish(delivery, End::Failed { refusal, charged: None }).await.unwrap();
+    assert_eq!(failure(&mut call).await.refusal.reason, Reason::UpstreamError);
+    let tenant = bench.caller.tenant;
+    let balance = bench.deployment.database.read(move |connection| ledger::balance(connection, tenant)).await.unwrap().unwrap();
+    assert_eq!(balance.held, Amount::ZERO, "at once, not soon");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_hold_expired_is_not_charged() {
+    let bench = Bench::new(&[]).await;
+    let (mut call, delivery) = bench.admit_and_take().await;
+    bench.deployment.ledger.end(delivery.job.request_id, Ended::Expired).await.unwrap().unwrap();
+    bench.deployment.queue.finish(delivery, End::Lost).await.unwrap();
+    assert_eq!(failure(&mut call).await.charged, None);
+    bench.expect("10").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_no_worker_takes_ends_at_the_first_deadline() {
+    let bench = Bench::new(&[("XIAOYI_DEADLINE_FIRST_TEXT_S", "1")]).await;
+    let mut call = bench.admit().await.unwrap();
+    let failure = failure(&mut call).await;
+    assert_eq!((failure.refusal.reason, failure.charged), (Reason::Timeout, None));
+    bench.expect("10").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_is_full_refuses_and_holds_nothing() {
+    let bench = Bench::new(&[("XIAOYI_QUEUE_TENANT_SHARE", "1")]).await;
+    let waiting = bench.admit().await.unwrap();
+    let refused = bench.admit().await.unwrap_err();
+    assert_eq!((refused.reason, refused.retry_after_s), (Reason::RateLimitExceeded, Some(1)));
+    drop(waiting);
+    bench.expect("10").await;
+
+    let bench = Bench::new(&[("XIAOYI_QUEUE_CAPACITY", "1")]).await;
+    let waiting = bench.admit().await.unwrap();
+    let refused = bench.admit().await.unwrap_err();
+    assert_eq!((refused.reason, refused.retry_after_s.is_some()), (Reason::QueueFull, true));
+    drop(waiting);
+    bench.expect("10").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admission_that_is_dropped_at_any_point_holds_nothing() {
+    let bench = Bench::new(&[]).await;
+    for microseconds in (0..3_000).step_by(50) {
+        let _ = tokio::time::timeout(Duration::from_micros(microseconds), bench.admit()).await;
+    }
+    bench.expect("10").await;
+    assert_eq!(bench.deployment.queue.depth().await.waiting, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_balance_that_is_too_low_says_by_how_much() {
+    let bench = Bench::new(&[]).await;
+    let mut poor = bench.caller.clone();
+    poor.tenant = bench
+        .deployment
+        .database
+        .write(|connection| Ok::<TenantId, DbError>(tenant::create(connection, "poor", shared::clock::Timestamp(0)).unwrap().id))
+        .await
+        .unwrap();
+    let poor = Bench { caller: poor, ..bench };
+    let refused = poor.admit().await.unwrap_err();
+    assert_eq!(refused.reason, Reason::InsufficientQuota);
+    assert!(refused.message.contains("it needs 0.00302 CNY, 0.00 CNY are available"), "{}", refused.message);
+}

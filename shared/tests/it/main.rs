@@ -1,0 +1,3 @@
+//! The integration tests of the domain, in one binary.
+
+mod calls;
