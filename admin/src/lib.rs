@@ -1,1 +1,9 @@
-//! placeholder
+//! The pages for people: the operators' panel and the developers' console. Rendered on the server, without a script.
+
+mod console;
+mod language;
+mod page;
+mod panel;
+
+pub use console::console;
+pub use panel::panel;

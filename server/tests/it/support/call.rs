@@ -59,25 +59,31 @@ pub struct Order {
     pub body: Value,
     pub key: String,
     pub key_in: KeyIn,
+    /// What it costs at the default prices when echo answers it, in 1e-9.
+    pub cost: i64,
 }
 
 impl Order {
-    /// A chat of one message, with OpenAI's rules.
-    pub fn chat(key: &str, content: &str) -> Self {
-        let body = json!({"model": "gpt-4", "messages": [{"role": "user", "content": content}]});
-        Self { path: "/v1/chat/completions", body, key: key.to_owned(), key_in: KeyIn::Header }
+    fn new(path: &'static str, key: &str, body: Value, cost: i64) -> Self {
+        Self { path, body, key: key.to_owned(), key_in: KeyIn::Header, cost }
     }
 
-    /// A completion of a prompt.
+    /// A chat of one message of nothing but hanzi, with OpenAI's rules.
+    pub fn chat(key: &str, content: &str) -> Self {
+        let body = json!({"model": "gpt-4", "messages": [{"role": "user", "content": content}]});
+        Self::new("/v1/chat/completions", key, body, cost_of_echoed_hanzi(content))
+    }
+
+    /// A completion of a prompt of nothing but hanzi.
     pub fn completion(key: &str, prompt: &str) -> Self {
         let body = json!({"model": "text-davinci-003", "prompt": prompt, "max_tokens": 1000});
-        Self { path: "/v1/completions", body, key: key.to_owned(), key_in: KeyIn::Header }
+        Self::new("/v1/completions", key, body, cost_of_echoed_hanzi(prompt))
     }
 
     /// One small image.
     pub fn image(key: &str) -> Self {
         let body = json!({"prompt": "一只猫", "size": "256x256"});
-        Self { path: "/v1/images/generations", body, key: key.to_owned(), key_in: KeyIn::Header }
+        Self::new("/v1/images/generations", key, body, 300_000_000)
     }
 
     /// The same with one more field.
@@ -99,6 +105,12 @@ impl Order {
     fn is_stream(&self) -> bool {
         self.body["stream"] == true
     }
+}
+
+/// A hanzi is a token, a million of them cost 10 in the prompt and 30 in the answer, and the answer is the prompt.
+fn cost_of_echoed_hanzi(text: &str) -> i64 {
+    let hanzi = i64::try_from(text.chars().count()).expect("a short text");
+    hanzi * (10_000 + 30_000)
 }
 
 /// Makes the call and reads the answer to its end.

@@ -25,10 +25,14 @@ pub(super) fn read(members: &Members<'_>, model: String) -> Result<CallRequest, 
     let has_echo = optional(members, "echo", boolean)?.unwrap_or(false);
     let candidates = candidates(members, &options)?;
     let prompts = i64::try_from(texts.len()).unwrap_or(i64::MAX);
-    let rewritten = match members.get("prompt") {
-        Some(_) => Vec::new(),
-        None => vec![("prompt", format!("\"{NO_PROMPT}\""))],
-    };
+    let mut rewritten = Vec::new();
+    if members.get("prompt").is_none() {
+        rewritten.push(("prompt", format!("\"{NO_PROMPT}\"")));
+    }
+    if max_tokens.is_none() {
+        // Said aloud, because the hold covers no more and a provider may have another default.
+        rewritten.push(("max_tokens", USUAL_MAX_TOKENS.to_string()));
+    }
     Ok(CallRequest {
         endpoint: Endpoint::Completions,
         model,

@@ -89,11 +89,11 @@ fn echoed_prompts(#[case] members: &str, #[case] expected: &[&str]) {
 }
 
 #[rstest]
-#[case::absent(r#"{"model":"m"}"#, r#""prompt":"<|endoftext|>""#)]
-#[case::null(r#"{"model":"m","prompt":null,"n":1}"#, r#""prompt":"<|endoftext|>","n":1"#)]
+#[case::absent(r#"{"model":"m"}"#, r#""prompt":"<|endoftext|>","max_tokens":16"#)]
+#[case::null(r#"{"model":"m","prompt":null,"max_tokens":null,"n":1}"#, r#""prompt":"<|endoftext|>","max_tokens":16,"n":1"#)]
 #[case::as_it_came(
-    r#"{"model":"m", "prompt": [ "a" ], "temperature":0.10,"stream":false,"x":null}"#,
-    r#""prompt":[ "a" ],"temperature":0.10,"x":null"#
+    r#"{"model":"m", "prompt": [ "a" ], "max_tokens":5,"temperature":0.10,"stream":false,"x":null}"#,
+    r#""prompt":[ "a" ],"max_tokens":5,"temperature":0.10,"x":null"#
 )]
 fn fields(#[case] body: &str, #[case] expected: &str) {
     assert_eq!(read(Endpoint::Completions, Rules::OpenAi, body).unwrap().fields, expected);

@@ -128,8 +128,11 @@ fn assert_fields(call: &CallRequest, body: &str) {
     let sent = Members::parse(&sent, Duplicates::Refuse).unwrap();
     let sent: Vec<(&str, &str)> = sent.iter().map(|(name, value)| (name, value.get())).collect();
     let came = Members::parse(body, Duplicates::Refuse).unwrap();
-    let defaults =
-        [("prompt", "\"<|endoftext|>\"", Endpoint::Completions), ("size", "\"1024x1024\"", Endpoint::Images)];
+    let defaults = [
+        ("prompt", "\"<|endoftext|>\"", Endpoint::Completions),
+        ("max_tokens", "16", Endpoint::Completions),
+        ("size", "\"1024x1024\"", Endpoint::Images),
+    ];
     let mut expected: Vec<(&str, &str)> = came
         .iter()
         .filter(|(name, _)| !["api_secret_key", "model", "stream", "stream_options"].contains(name))
