@@ -15,6 +15,7 @@ mod endpoints;
 mod failure;
 mod number;
 mod period;
+mod redact;
 mod reply;
 mod routes;
 mod stream;

@@ -16,6 +16,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use shared::refusal::{Reason, Refusal};
 
+use crate::redact::without_keys;
+
 /// A refusal as a reply.
 pub(crate) struct Refused {
     refusal: Refusal,
@@ -46,6 +48,7 @@ impl Refused {
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
+        let refusal = Refusal { message: without_keys(refusal.message), param: refusal.param.map(without_keys), ..refusal };
         Self { refusal, headers: Vec::new(), unread: Cell::new(None) }
     }
 }

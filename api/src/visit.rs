@@ -18,6 +18,7 @@ use shared::keyring::Caller;
 use shared::refusal::Refusal;
 use shared::secret_key::KeyId;
 
+use crate::redact::without_keys;
 use crate::reply::Refused;
 use crate::routes::endpoint_of;
 
@@ -25,8 +26,6 @@ use crate::routes::endpoint_of;
 const CLIENT_LEFT: u16 = 499;
 /// The most characters of a path, or of a client's own request id, that are logged.
 const LONGEST_SHOWN: usize = 200;
-/// How a Secret Key begins. One that was put into a path by mistake is not logged.
-const KEY_PREFIX: &str = "sk-xy";
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -165,8 +164,8 @@ impl Drop for Line {
 
 /// A client's text, fit for a line of the log.
 fn shown(text: &str) -> String {
-    let before_a_key = text.split(KEY_PREFIX).next().unwrap_or_default();
-    before_a_key.chars().filter(|character| !character.is_control()).take(LONGEST_SHOWN).collect()
+    let printable = text.chars().filter(|character| !character.is_control()).collect();
+    without_keys(printable).chars().take(LONGEST_SHOWN).collect()
 }
 
 #[cfg(test)]
@@ -178,7 +177,7 @@ mod tests {
     #[rstest]
     #[case::plain("/v1/models/gpt-4", "/v1/models/gpt-4")]
     #[case::control_characters("a\nb\u{1b}[31m", "ab[31m")]
-    #[case::a_key_by_mistake("/v1/models/sk-xyAAAA", "/v1/models/")]
+    #[case::a_key_by_mistake("/v1/models/sk-xyAAAA", "/v1/models/sk-xy...")]
     fn what_is_logged_of_a_clients_text(#[case] text: &str, #[case] expected: &str) {
         assert_eq!(shown(text), expected);
     }

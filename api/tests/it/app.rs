@@ -21,29 +21,30 @@ use shared::tenant::{self, TenantError};
 use crate::client::{PATIENCE, Reply, Request, post};
 use crate::worker::{self, Act};
 
-pub struct TestApp {
-    pub address: SocketAddr,
-    pub deployment: Deployment,
+pub(crate) struct TestApp {
+    pub(crate) address: SocketAddr,
+    pub(crate) deployment: Deployment,
     /// The tenant with 10.00.
-    pub tenant: TenantId,
+    pub(crate) tenant: TenantId,
     /// Its key.
-    pub key: String,
+    pub(crate) key: String,
     /// The tenant without money.
-    pub poor: TenantId,
+    pub(crate) poor: TenantId,
+    workbench: Workbench,
     server: ServerHandle,
     _folder: tempfile::TempDir,
 }
 
 impl TestApp {
     /// One whose worker answers every call with `script`.
-    pub async fn start(script: impl Fn(&Job) -> Vec<Act> + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(script: impl Fn(&Job) -> Vec<Act> + Send + Sync + 'static) -> Self {
         let app = Self::without_a_worker(&[]).await;
         tokio::spawn(worker::work(app.deployment.clone(), Arc::new(script)));
         app
     }
 
     /// One that admits calls which nobody takes, with other settings.
-    pub async fn without_a_worker(settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn without_a_worker(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut environment = vec![("XIAOYI_DATA_DIR".to_owned(), folder.path().display().to_string())];
         environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
@@ -69,38 +70,36 @@ impl TestApp {
             .run();
         let handle = server.handle();
         actix_web::rt::spawn(server);
-        Self { address, deployment, tenant, key, poor, server: handle, _folder: folder }
+        Self { address, deployment, tenant, key, poor, workbench, server: handle, _folder: folder }
     }
 
     /// A new key.
-    pub async fn key(&self, tenant: TenantId, policy: KeyPolicy) -> String {
-        let Deployment { settings, clock, database, .. } = self.deployment.clone();
-        let sealer = Workbench::open((*settings).clone()).await.unwrap().sealer;
-        issue(&Workbench { settings, clock, database, sealer }, tenant, policy).await
+    pub(crate) async fn key(&self, tenant: TenantId, policy: KeyPolicy) -> String {
+        issue(&self.workbench, tenant, policy).await
     }
 
-    pub async fn tenant_key(&self) -> String {
+    pub(crate) async fn tenant_key(&self) -> String {
         self.key(self.tenant, KeyPolicy { console: Console::Tenant, ..KeyPolicy::default() }).await
     }
 
-    pub async fn send(&self, request: Request) -> Reply {
+    pub(crate) async fn send(&self, request: Request) -> Reply {
         request.send(self.address).await
     }
 
     /// A chat with a key in a header.
-    pub fn chat(&self) -> Request {
+    pub(crate) fn chat(&self) -> Request {
         post("/v1/chat/completions").bearer(&self.key).json(hello())
     }
 
     /// The same as a stream.
-    pub fn streamed_chat(&self) -> Request {
+    pub(crate) fn streamed_chat(&self) -> Request {
         let mut body = hello();
         body["stream"] = true.into();
         post("/v1/chat/completions").bearer(&self.key).json(body)
     }
 
     /// The balance once nothing is held any more.
-    pub async fn settled(&self) -> Balance {
+    pub(crate) async fn settled(&self) -> Balance {
         let tenant = self.tenant;
         let until_settled = async {
             loop {
@@ -124,7 +123,7 @@ impl Drop for TestApp {
 }
 
 /// The smallest body of a chat: one word, one token.
-pub fn hello() -> Value {
+pub(crate) fn hello() -> Value {
     json!({"messages": [{"role": "user", "content": "hello"}]})
 }
 

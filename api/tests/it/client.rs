@@ -10,45 +10,45 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// Longer than anything here takes; a test that hangs ends with its name.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A request, to be sent as it is.
 #[derive(Clone)]
-pub struct Request {
+pub(crate) struct Request {
     method: &'static str,
     path: String,
     headers: Vec<(String, String)>,
     body: Option<String>,
 }
 
-pub fn get(path: &str) -> Request {
+pub(crate) fn get(path: &str) -> Request {
     Request { method: "GET", path: path.to_owned(), headers: Vec::new(), body: None }
 }
 
-pub fn post(path: &str) -> Request {
+pub(crate) fn post(path: &str) -> Request {
     Request { method: "POST", ..get(path) }
 }
 
 impl Request {
-    pub fn method(self, method: &'static str) -> Self {
+    pub(crate) fn method(self, method: &'static str) -> Self {
         Self { method, ..self }
     }
 
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub fn bearer(self, key: &str) -> Self {
+    pub(crate) fn bearer(self, key: &str) -> Self {
         self.header("Authorization", &format!("Bearer {key}"))
     }
 
     /// A body that is declared as JSON.
-    pub fn json(self, body: impl ToString) -> Self {
+    pub(crate) fn json(self, body: impl ToString) -> Self {
         self.header("Content-Type", "application/json").body(&body.to_string())
     }
 
-    pub fn body(mut self, body: &str) -> Self {
+    pub(crate) fn body(mut self, body: &str) -> Self {
         self.body = Some(body.to_owned());
         self
     }
@@ -65,14 +65,14 @@ impl Request {
         text + "\r\n" + body.as_deref().unwrap_or_default()
     }
 
-    pub async fn send(&self, address: SocketAddr) -> Reply {
+    pub(crate) async fn send(&self, address: SocketAddr) -> Reply {
         let mut connection = Connection::open(address).await;
         connection.write(&self.bytes()).await;
         connection.reply().await
     }
 
     /// Sends it and reads only as far as the reply's head.
-    pub async fn open(&self, address: SocketAddr) -> (Connection, Reply) {
+    pub(crate) async fn open(&self, address: SocketAddr) -> (Connection, Reply) {
         let mut connection = Connection::open(address).await;
         connection.write(&self.bytes()).await;
         let head = connection.head().await;
@@ -80,17 +80,17 @@ impl Request {
     }
 }
 
-pub struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     read: Vec<u8>,
 }
 
 impl Connection {
-    pub async fn open(address: SocketAddr) -> Self {
+    pub(crate) async fn open(address: SocketAddr) -> Self {
         Self { stream: TcpStream::connect(address).await.unwrap(), read: Vec::new() }
     }
 
-    pub async fn write(&mut self, text: &str) {
+    pub(crate) async fn write(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).await.unwrap();
     }
 
@@ -101,7 +101,7 @@ impl Connection {
     }
 
     /// Reads until the bytes hold `text`, and takes all up to its end.
-    pub async fn until(&mut self, text: &str) -> String {
+    pub(crate) async fn until(&mut self, text: &str) -> String {
         loop {
             let found = self.read.windows(text.len()).position(|window| window == text.as_bytes());
             if let Some(start) = found {
@@ -112,7 +112,7 @@ impl Connection {
         }
     }
 
-    pub async fn head(&mut self) -> Reply {
+    pub(crate) async fn head(&mut self) -> Reply {
         let text = self.until("\r\n\r\n").await;
         let mut lines = text.lines();
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
@@ -122,7 +122,7 @@ impl Connection {
     }
 
     /// One whole reply; the connection may go on.
-    pub async fn reply(&mut self) -> Reply {
+    pub(crate) async fn reply(&mut self) -> Reply {
         let mut reply = self.head().await;
         if let Some(length) = reply.header("content-length") {
             let length: usize = length.parse().unwrap();
@@ -148,39 +148,41 @@ impl Connection {
     }
 
     /// Everything until the server closes.
-    pub async fn to_the_end(mut self) -> String {
+    pub(crate) async fn to_the_end(mut self) -> String {
         while self.more().await {}
         String::from_utf8(self.read).unwrap()
     }
 }
 
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
     headers: Vec<(String, String)>,
-    pub body: String,
+    pub(crate) body: String,
 }
 
 impl Reply {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(each, _)| each == name).map(|(_, value)| value.as_str())
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
-    pub fn request_id(&self) -> &str {
+    pub(crate) fn request_id(&self) -> &str {
         let id = self.header("x-request-id").expect("every reply has a request id");
         assert_eq!(id.len(), 36, "{id}");
         id
     }
 
     /// Status, the headers that say something, and the body, for a snapshot.
-    pub fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         const USUAL: [&str; 6] = ["content-length", "date", "connection", "transfer-encoding", "x-request-id", "vary"];
         let mut text = self.status.to_string();
-        for (name, value) in &self.headers {
+        let mut headers: Vec<_> = self.headers.iter().collect();
+        headers.sort();
+        for (name, value) in headers {
             if !USUAL.contains(&name.as_str()) && (name != "content-type" || value != "application/json") {
                 write!(text, "\n{name}: {value}").unwrap();
             }

@@ -1,9 +1,12 @@
 //! The surface over a real server, a real database and a worker that does what the test says.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking, also in what helps it")]
+
 mod app;
 mod calls;
 mod client;
 mod connections;
+mod log;
 mod order;
 mod records;
 mod refusals;

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 /// One thing that the worker does with a call; the last one ends it.
 #[derive(Clone)]
-pub enum Act {
+pub(crate) enum Act {
     /// Sends a chunk, of which each generated this many words.
     Chunk(&'static str, usize),
     /// Waits for the test.
@@ -35,10 +35,10 @@ pub enum Act {
     AwaitInterruption(tokio::sync::mpsc::UnboundedSender<Interruption>),
 }
 
-pub type Script = Arc<dyn Fn(&Job) -> Vec<Act> + Send + Sync>;
+pub(crate) type Script = Arc<dyn Fn(&Job) -> Vec<Act> + Send + Sync>;
 
 /// Takes jobs until the queue is closed.
-pub async fn work(deployment: Deployment, script: Script) {
+pub(crate) async fn work(deployment: Deployment, script: Script) {
     while let Some(delivery) = deployment.queue.take().await {
         tokio::spawn(follow(deployment.clone(), script(&delivery.job), delivery));
     }

@@ -141,13 +141,11 @@ CREATE TRIGGER transfers_no_replace BEFORE INSERT ON transfers
       OR (NEW.reference IS NOT NULL AND EXISTS (SELECT 1 FROM transfers WHERE credit = NEW.credit AND reference = NEW.reference))
       OR (NEW.kind = 'write_off' AND EXISTS (SELECT 1 FROM transfers WHERE kind = 'write_off' AND request_id = NEW.request_id))
     BEGIN SELECT RAISE(ABORT, 'this transfer exists'); END;
+-- The audit comes from the hold: a charge on another account would be seen only by the one who reads that account's usage.
 CREATE TRIGGER charges_no_replace BEFORE INSERT ON charges
     WHEN EXISTS (SELECT 1 FROM charges WHERE account = NEW.account AND request_id = NEW.request_id)
-    BEGIN SELECT RAISE(ABORT, 'this charge exists'); END;
--- The audit comes from the hold, so a charge on another account would be seen by nobody but the one who reads its usage.
-CREATE TRIGGER charges_are_the_holders BEFORE INSERT ON charges
-    WHEN NOT EXISTS (SELECT 1 FROM holds WHERE request_id = NEW.request_id AND account = NEW.account)
-    BEGIN SELECT RAISE(ABORT, 'the hold of this request is not on this account'); END;
+      OR NOT EXISTS (SELECT 1 FROM holds WHERE request_id = NEW.request_id AND account = NEW.account)
+    BEGIN SELECT RAISE(ABORT, 'this charge exists, or the hold of its request is on another account'); END;
 -- The chain once more, for a connection that forgot PRAGMA foreign_keys.
 CREATE TRIGGER lines_chain BEFORE INSERT ON lines
     WHEN EXISTS (SELECT 1 FROM lines WHERE account = NEW.account AND seq = NEW.seq)

@@ -20,7 +20,7 @@ use clap::Args;
 use shared::config::Settings;
 use shared::db::Connection;
 use shared::deployment::Workbench;
-use shared::tenant::{self, Tenant};
+use shared::tenant::{Tenant, named};
 
 use crate::failure::Failure;
 
@@ -38,7 +38,7 @@ impl OfTenant {
     /// # Errors
     /// When there is none of this name.
     pub(crate) async fn find(self, workbench: &Workbench) -> Result<Tenant, Failure> {
-        read(workbench, move |connection| Ok(tenant::named(connection, &self.name)?)).await
+        read(workbench, move |connection| Ok(named(connection, &self.name)?)).await
     }
 }
 

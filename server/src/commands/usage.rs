@@ -89,7 +89,8 @@ fn period(arguments: &UsageArguments, zone: &impl chrono::TimeZone, now: Timesta
 
 fn object(field: &str, row: &UsageRow) -> Value {
     json!({
-        field: row.group,
+        "group_by": field,
+        "group": row.group,
         "requests": row.requests,
         "prompt_tokens": row.prompt_tokens,
         "completion_tokens": row.completion_tokens,

@@ -16,7 +16,17 @@ pub(super) struct AccountRow {
     pub(super) posted: Amount,
     pub(super) held: Amount,
     pub(super) seq: i64,
-    pub(super) changed: bool,
+    pub(super) change: Change,
+}
+
+/// What a batch changed of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Change {
+    None,
+    /// Only what is held.
+    Held,
+    /// What is posted, and perhaps what is held.
+    Posted,
 }
 
 /// A hold, and its settlement if it has one.
@@ -133,7 +143,7 @@ fn decide_hold<'a>(state: &mut State<'a>, effects: &mut Effects<'a>, hold: &'a H
         return Ok(HoldDecision::Insufficient { needed: hold.amount, available });
     }
     let held = add(account.held, hold.amount)?;
-    state.set(hold.account, AccountRow { held, changed: true, ..account });
+    state.set_held(hold.account, account, held);
     state.holds.insert(hold.request_id, Some(HoldRow { account: hold.account, amount: hold.amount, settlement: None }));
     effects.holds.push(hold);
     Ok(HoldDecision::Held)
@@ -157,7 +167,7 @@ fn decide_capture<'a>(state: &mut State<'a>, effects: &mut Effects<'a>, capture:
     let written_off = subtract(total, paid)?;
 
     let settlement = Settlement { outcome: SettlementOutcome::Captured, amount: paid };
-    state.set(hold.account, AccountRow { changed: true, ..released });
+    state.set_held(hold.account, account, released.held);
     state.settle(request_id, hold, settlement, effects);
     if paid > Amount::ZERO {
         let transfer = Transfer {
@@ -203,7 +213,7 @@ fn decide_end(state: &mut State<'_>, effects: &mut Effects<'_>, request_id: Requ
     };
     let account = state.account(hold.account)?;
     let held = subtract(account.held, hold.amount)?;
-    state.set(hold.account, AccountRow { held, changed: true, ..account });
+    state.set_held(hold.account, account, held);
     state.settle(request_id, hold, Settlement { outcome: ended.into(), amount: Amount::ZERO }, effects);
     Ok(Outcome::Ended)
 }
@@ -277,7 +287,7 @@ fn post<'a>(
     let seq = account.seq + 1;
     effects.lines.push(Line { account: tenant, seq, transfer: transfer.id, delta, prev_balance: account.posted, balance });
     effects.transfers.push(transfer);
-    state.set(tenant, AccountRow { posted: balance, seq, changed: true, ..account });
+    state.accounts.insert(tenant, Some(AccountRow { posted: balance, seq, change: Change::Posted, ..account }));
     Ok(balance)
 }
 
@@ -305,8 +315,9 @@ impl State<'_> {
         }
     }
 
-    fn set(&mut self, tenant: TenantId, account: AccountRow) {
-        self.accounts.insert(tenant, Some(account));
+    fn set_held(&mut self, tenant: TenantId, account: AccountRow, held: Amount) {
+        let change = account.change.max(Change::Held);
+        self.accounts.insert(tenant, Some(AccountRow { held, change, ..account }));
     }
 
     fn settle(&mut self, request_id: RequestId, hold: HoldRow, settlement: Settlement, effects: &mut Effects<'_>) {

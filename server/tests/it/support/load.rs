@@ -1,7 +1,7 @@
 //! Clients in a closed loop: each makes its next call as soon as the one before has ended, and writes down what it saw.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -21,10 +21,10 @@ pub struct Observed {
     pub is_in_a_crash: bool,
 }
 
-/// Where the server is. A client whose connection broke waits for the next place.
+/// Where the server is, and which run of it this is. A client whose connection broke waits for the next one.
 #[derive(Debug, Clone)]
 enum Place {
-    At(Arc<str>),
+    At { base: Arc<str>, run: usize },
     Over,
 }
 
@@ -33,12 +33,14 @@ pub struct Load {
     clients: Vec<JoinHandle<Vec<Observed>>>,
     place: watch::Sender<Place>,
     tally: Arc<Tally>,
+    run: usize,
 }
 
 #[derive(Default)]
 struct Tally {
     ends: AtomicUsize,
-    crashing: AtomicBool,
+    /// Runs of the server below this number have crashed.
+    crashed_below: AtomicUsize,
 }
 
 impl Load {
@@ -47,14 +49,14 @@ impl Load {
     where
         F: Fn(usize, usize) -> Order + Clone + Send + 'static,
     {
-        let (place, places) = watch::channel(Place::At(base.into()));
+        let (place, places) = watch::channel(Place::At { base: base.into(), run: 0 });
         let tally = Arc::new(Tally::default());
         let clients = (0..clients).map(|number| {
             let orders = orders.clone();
             let next_order = move |round| orders(number, round);
             tokio::spawn(work(client.clone(), places.clone(), Arc::clone(&tally), next_order))
         });
-        Self { clients: clients.collect(), place, tally }
+        Self { clients: clients.collect(), place, tally, run: 0 }
     }
 
     /// How many ends of answers all clients have seen so far.
@@ -70,13 +72,13 @@ impl Load {
 
     /// From now on a connection may break.
     pub fn crash_begins(&self) {
-        self.tally.crashing.store(true, Ordering::SeqCst);
+        self.tally.crashed_below.store(self.run + 1, Ordering::SeqCst);
     }
 
     /// The server is back.
-    pub fn crash_is_over(&self, base: &str) {
-        self.tally.crashing.store(false, Ordering::SeqCst);
-        self.place.send_replace(Place::At(base.into()));
+    pub fn crash_is_over(&mut self, base: &str) {
+        self.run += 1;
+        self.place.send_replace(Place::At { base: base.into(), run: self.run });
     }
 
     /// Lets every client end its present call, and gives what all of them saw.
@@ -99,12 +101,12 @@ async fn work(
     let mut observed = Vec::new();
     loop {
         let place = places.borrow_and_update().clone();
-        let Place::At(base) = place else { return observed };
+        let Place::At { base, run } = place else { return observed };
         let order = next_order(observed.len());
         let seen = call(&client, &base, &order).await;
         let is_broken = matches!(seen.saw, Saw::Broken { .. });
         tally.ends.fetch_add(usize::from(seen.saw == Saw::End), Ordering::SeqCst);
-        let is_in_a_crash = tally.crashing.load(Ordering::SeqCst);
+        let is_in_a_crash = run < tally.crashed_below.load(Ordering::SeqCst);
         observed.push(Observed { order, seen, is_in_a_crash });
         if is_broken && is_in_a_crash && places.changed().await.is_err() {
             return observed;

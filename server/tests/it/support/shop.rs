@@ -1,0 +1,117 @@
+//! A server that serves: an echo channel, a tenant with money, and keys of it that see all of its books.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::Server;
+use super::books::{Books, nanos};
+
+/// The models of the echo channel.
+const MODELS: &str = "gpt-3.5=echo,gpt-4=echo,text-davinci-003=echo,dall-e-3=echo";
+/// How long a test waits for something that must happen.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The server, its tenant `acme`, and what its developers have.
+pub struct Shop {
+    pub server: Server,
+    pub client: reqwest::Client,
+    pub keys: Vec<String>,
+}
+
+impl Shop {
+    /// Starts a server whose echo channel has this base URL, and tops up the tenant.
+    pub async fn open(echo: &str, balance: &str, keys: usize) -> Self {
+        Self::open_with(&[], echo, balance, keys).await
+    }
+
+    /// The same with settings.
+    pub async fn open_with(settings: &[(&str, &str)], echo: &str, balance: &str, keys: usize) -> Self {
+        let server = Server::start_with(settings);
+        good(&server, &["channel", "add", "--name", "echo", "--type", "echo", "--base-url", echo, "--models", MODELS]);
+        good(&server, &["tenant", "create", "acme"]);
+        good(&server, &["topup", "--tenant", "acme", "--amount", balance, "--reference", "first"]);
+        let keys = (0..keys).map(|_| issue(&server)).collect();
+        let shop = Self { server, client: client(), keys };
+        shop.until_it_serves("dall-e-3").await;
+        shop
+    }
+
+    /// Where the API is.
+    pub fn base(&self) -> String {
+        self.server.url("")
+    }
+
+    /// Runs a command that must succeed.
+    pub fn command(&self, arguments: &[&str]) -> Value {
+        good(&self.server, arguments)
+    }
+
+    /// What is held, as the command shows it, in 1e-9.
+    pub fn held(&self) -> i64 {
+        nanos(&self.command(&["balance", "--tenant", "acme"])["held"])
+    }
+
+    /// Waits until so much is held, in 1e-9.
+    pub async fn until_held(&self, expected: i64) {
+        let begun = Instant::now();
+        loop {
+            let held = nanos(&self.balance().await["held"]);
+            if held == expected {
+                return;
+            }
+            assert!(begun.elapsed() < DEADLINE, "{held} is held, not {expected}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The balance as a developer sees it.
+    pub async fn balance(&self) -> Value {
+        let url = self.server.url("/v1/balance");
+        let response = self.client.get(url).header("x-api-key", &self.keys[0]).send().await.expect("a reply");
+        assert_eq!(response.status(), 200);
+        response.json().await.expect("JSON")
+    }
+
+    /// The books, once nothing is held any more and the audit has found them right.
+    pub async fn clean_books(&self) -> Books {
+        self.until_held(0).await;
+        let audit = self.command(&["ledger", "audit"]);
+        assert_eq!(audit["ok"], true, "{audit}");
+        assert_eq!(audit["violations"], Value::Array(Vec::new()), "{audit}");
+        let books = Books::read(&self.client, &self.base(), &self.keys[0]).await;
+        let balance = self.command(&["balance", "--tenant", "acme"]);
+        assert_eq!(balance["held"], "0.00", "{balance}");
+        assert_eq!(nanos(&balance["posted"]), books.topped_up() - books.charged(), "{balance}");
+        books
+    }
+
+    /// Sets the price of a model, and waits until the server has seen it.
+    pub async fn set_price(&self, model: &str, prices: &[&str]) {
+        self.command(&[&["price", "set", model], prices].concat());
+        // What a channel serves shows in the API, a price does not; the server sees both in the order of their commands.
+        let mark = format!("mark-{model}");
+        let models = format!("{mark}=echo");
+        self.command(&["channel", "add", "--name", &mark, "--type", "echo", "--models", &models]);
+        self.until_it_serves(&mark).await;
+    }
+
+    /// Channels are seen within a second of their command.
+    async fn until_it_serves(&self, model: &str) {
+        let begun = Instant::now();
+        loop {
+            let url = self.server.url(&format!("/v1/models/{model}"));
+            let response = self.client.get(url).header("x-api-key", &self.keys[0]).send().await.expect("a reply");
+            if response.status() == 200 {
+                return;
+            }
+            assert!(begun.elapsed() < DEADLINE, "the channel of {model} is not seen");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+fn issue(server: &Server) -> String {
+    let key = good(server, &["key", "issue", "--tenant", "acme", "--console", "tenant"]);
+    key["secret"].as_str().expect("a secret").to_owned()
+}
