@@ -137,7 +137,10 @@ mod tests {
 
     #[rstest]
     #[case::per_text(17, "12 hanzi + 5 words x 1.3 = 17 tokens (rounded down per text)")]
-    #[case::with_an_image(318, "12 hanzi + 5 words x 1.3 = 318 tokens (rounded down per text, and with tokens that are no text)")]
+    #[case::with_an_image(
+        318,
+        "12 hanzi + 5 words x 1.3 = 318 tokens (rounded down per text, and with tokens that are no text)"
+    )]
     fn a_count_that_is_not_the_sum_says_why(#[case] prompt_tokens: i64, #[case] expected: &str) {
         let text = of(&ChargeDetail { prompt_tokens, ..charge() });
         assert!(text.contains(expected), "{text}");
@@ -145,7 +148,8 @@ mod tests {
 
     #[test]
     fn the_providers_count() {
-        let charge = ChargeDetail { basis: "upstream".to_owned(), prompt_cost: 200_000, completion_cost: 90_000, ..charge() };
+        let charge =
+            ChargeDetail { basis: "upstream".to_owned(), prompt_cost: 200_000, completion_cost: 90_000, ..charge() };
         let expected = "prompt: 20 tokens, as the provider counted; 20 x 10.00 / 1,000,000 = 0.0002; \
                         completion: 3 tokens, as the provider counted; 3 x 30.00 / 1,000,000 = 0.00009; together 0.00029";
         assert_eq!(of(&charge), expected);
@@ -156,7 +160,12 @@ mod tests {
         let charge = ChargeDetail { prompt_price: 1, prompt_cost: 1, written_off: 60_000, ..charge() };
         let text = of(&charge);
         assert!(text.contains("18 x 0.000000001 / 1,000,000 = 0.000000001 (rounded up)"), "{text}");
-        assert!(text.ends_with("together 0.000060001, of which 0.00006 went beyond the balance and was not charged: 0.000000001"), "{text}");
+        assert!(
+            text.ends_with(
+                "together 0.000060001, of which 0.00006 went beyond the balance and was not charged: 0.000000001"
+            ),
+            "{text}"
+        );
     }
 
     #[test]

@@ -32,7 +32,11 @@ impl FromRequest for KeyHolder {
 }
 
 /// Who presents a key in a header; `None` when no header holds one.
-pub(crate) async fn from_headers(surface: &Surface, visit: &Visit, headers: &HeaderMap) -> Result<Option<Caller>, Refusal> {
+pub(crate) async fn from_headers(
+    surface: &Surface,
+    visit: &Visit,
+    headers: &HeaderMap,
+) -> Result<Option<Caller>, Refusal> {
     match presented(headers) {
         // No key has other characters than ASCII, so whatever becomes of them, it is an invalid key.
         Some(key) => authenticate(surface, visit, &String::from_utf8_lossy(key)).await.map(Some),

@@ -36,7 +36,12 @@ pub(crate) struct Received {
 }
 
 /// Reads the body of `request`.
-pub(crate) async fn receive(surface: &Surface, visit: &Visit, request: &HttpRequest, mut payload: Payload) -> Result<Received, Refused> {
+pub(crate) async fn receive(
+    surface: &Surface,
+    visit: &Visit,
+    request: &HttpRequest,
+    mut payload: Payload,
+) -> Result<Received, Refused> {
     match read(surface, visit, request.headers(), &mut payload).await {
         Ok(received) => Ok(received),
         Err(refusal) => Err(refuse(request.headers(), payload, refusal).await),
@@ -53,7 +58,12 @@ pub(crate) async fn refuse(headers: &HeaderMap, mut payload: Payload, refusal: R
     refused.leaving_unread(payload)
 }
 
-async fn read(surface: &Surface, visit: &Visit, headers: &HeaderMap, payload: &mut Payload) -> Result<Received, Refusal> {
+async fn read(
+    surface: &Surface,
+    visit: &Visit,
+    headers: &HeaderMap,
+    payload: &mut Payload,
+) -> Result<Received, Refusal> {
     let caller = auth::from_headers(surface, visit, headers).await?;
     if !has_body(headers) {
         return Ok(Received { bytes: Bytes::new(), caller });
@@ -90,7 +100,12 @@ enum Interrupted {
 }
 
 /// Collects the pieces up to `limit` bytes. With `unsupported`, a body that is not empty is refused.
-async fn collect(payload: &mut Payload, limit: usize, length: Option<u64>, unsupported: Option<Refusal>) -> Result<Bytes, Interrupted> {
+async fn collect(
+    payload: &mut Payload,
+    limit: usize,
+    length: Option<u64>,
+    unsupported: Option<Refusal>,
+) -> Result<Bytes, Interrupted> {
     let mut whole = BytesMut::new();
     while let Some(piece) = timeout(LONGEST_PAUSE, payload.next()).await.map_err(|_| Interrupted::Paused)? {
         let piece = piece.map_err(|_| Interrupted::Broken)?;
@@ -107,7 +122,11 @@ async fn collect(payload: &mut Payload, limit: usize, length: Option<u64>, unsup
             if length == Some(piece.len() as u64) {
                 return Ok(piece);
             }
-            whole.reserve(length.map_or(piece.len(), |length| usize::try_from(length).unwrap_or(FIRST_CAPACITY).min(FIRST_CAPACITY)));
+            whole.reserve(
+                length.map_or(piece.len(), |length| {
+                    usize::try_from(length).unwrap_or(FIRST_CAPACITY).min(FIRST_CAPACITY)
+                }),
+            );
         }
         whole.extend_from_slice(&piece);
     }
@@ -140,7 +159,8 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
 fn unsupported(headers: &HeaderMap) -> Option<Refusal> {
     let is_plain = headers.get(CONTENT_ENCODING).is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"));
     if !is_plain {
-        let message = "the body is compressed, which is not supported: send it plain, without the header \"Content-Encoding\"";
+        let message =
+            "the body is compressed, which is not supported: send it plain, without the header \"Content-Encoding\"";
         return Some(Refusal::new(Reason::UnsupportedMediaType, message));
     }
     let essence = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().split(|byte| *byte == b';').next());
@@ -152,7 +172,11 @@ fn unsupported(headers: &HeaderMap) -> Option<Refusal> {
 }
 
 fn too_large(limit: usize, has_header_key: bool) -> Refusal {
-    let advice = if has_header_key { "" } else { " (more is allowed when the Secret Key is in a header: \"Authorization: Bearer KEY\")" };
+    let advice = if has_header_key {
+        ""
+    } else {
+        " (more is allowed when the Secret Key is in a header: \"Authorization: Bearer KEY\")"
+    };
     Refusal::new(Reason::RequestTooLarge, format!("the body is larger than {limit} bytes{advice}"))
 }
 

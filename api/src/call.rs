@@ -103,7 +103,8 @@ async fn whole(mut call: Call, currency: &str) -> Result<HttpResponse, Refused> 
             // Nobody asked for a stream; the end brings all of it.
             Step::Chunk(_) => {}
             Step::Answered { mut held_back, .. } => {
-                let reply = if held_back.len() == 1 { held_back.swap_remove(0) } else { Bytes::from(held_back.concat()) };
+                let reply =
+                    if held_back.len() == 1 { held_back.swap_remove(0) } else { Bytes::from(held_back.concat()) };
                 return Ok(HttpResponse::Ok().content_type(ContentType::json()).body(reply));
             }
             Step::Failed(failed) => return Err(failure::told(failed, currency).into()),
@@ -121,5 +122,7 @@ fn with_limits(refusal: Refusal, surface: &Surface) -> Refused {
         return refused;
     }
     let share = surface.deployment.settings.queue.tenant_share;
-    refused.with_header("x-ratelimit-limit-requests", share.to_string()).with_header("x-ratelimit-remaining-requests", "0")
+    refused
+        .with_header("x-ratelimit-limit-requests", share.to_string())
+        .with_header("x-ratelimit-remaining-requests", "0")
 }

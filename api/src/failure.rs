@@ -39,8 +39,18 @@ mod tests {
 
     #[rstest]
     #[case::nothing(Reason::UpstreamError, "no channel answered", None, "no channel answered; nothing was charged")]
-    #[case::said_already(Reason::Timeout, "too late; nothing was charged, try again", None, "too late; nothing was charged, try again")]
-    #[case::something(Reason::UpstreamError, "it broke off", Some(120_000), "it broke off; 0.00012 CNY were charged for the text above")]
+    #[case::said_already(
+        Reason::Timeout,
+        "too late; nothing was charged, try again",
+        None,
+        "too late; nothing was charged, try again"
+    )]
+    #[case::something(
+        Reason::UpstreamError,
+        "it broke off",
+        Some(120_000),
+        "it broke off; 0.00012 CNY were charged for the text above"
+    )]
     #[case::never_both(
         Reason::InternalError,
         "an internal error; nothing was charged; report it",

@@ -31,8 +31,15 @@ pub(crate) fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Ref
 ///
 /// # Errors
 /// The parameter that is no moment, or a period that ends before it begins.
-pub(crate) fn between(from: (&str, Option<&str>), to: (&str, Option<&str>), zone: Tz, now: Timestamp) -> Result<Period, Refusal> {
-    let read = |(name, text): (&str, Option<&str>)| text.filter(|text| !text.is_empty()).map(|text| moment(name, text, zone)).transpose();
+pub(crate) fn between(
+    from: (&str, Option<&str>),
+    to: (&str, Option<&str>),
+    zone: Tz,
+    now: Timestamp,
+) -> Result<Period, Refusal> {
+    let read = |(name, text): (&str, Option<&str>)| {
+        text.filter(|text| !text.is_empty()).map(|text| moment(name, text, zone)).transpose()
+    };
     let (name, end_name) = (from.0, to.0);
     let (from, to) = (read(from)?, read(to)?.unwrap_or(now));
     let from = from.unwrap_or_else(|| to.plus_ms(-USUAL_MS));
@@ -52,7 +59,8 @@ fn moment(name: &str, text: &str, zone: Tz) -> Result<Timestamp, Refusal> {
         Timestamp::from_rfc3339(&text.replace(' ', "+"))
     };
     parsed.ok_or_else(|| {
-        let message = format!("{name} must be a day (2026-01-31, in {zone}) or a moment in RFC 3339 (2026-01-31T08:00:00+08:00)");
+        let message =
+            format!("{name} must be a day (2026-01-31, in {zone}) or a moment in RFC 3339 (2026-01-31T08:00:00+08:00)");
         Refusal::of_field(Reason::InvalidParameter, name, message)
     })
 }
@@ -60,7 +68,8 @@ fn moment(name: &str, text: &str, zone: Tz) -> Result<Timestamp, Refusal> {
 /// The first moment of a day. Where the clocks skip midnight, it is the first one after the gap.
 fn start_of(day: NaiveDate, zone: Tz) -> Option<Timestamp> {
     let midnight = NaiveDateTime::new(day, NaiveTime::MIN);
-    let quarters = (0..LONGEST_GAP_HOURS * 4).filter_map(|quarter| midnight.checked_add_signed(TimeDelta::minutes(15 * quarter)));
+    let quarters =
+        (0..LONGEST_GAP_HOURS * 4).filter_map(|quarter| midnight.checked_add_signed(TimeDelta::minutes(15 * quarter)));
     let first = quarters.map(|local| zone.from_local_datetime(&local).earliest()).find_map(|moment| moment);
     first.map(|moment| Timestamp(moment.timestamp_millis()))
 }
@@ -107,9 +116,14 @@ mod tests {
         assert_eq!(period(None, None), Ok((at("2026-01-30T12:00:00Z"), now)));
         assert_eq!(period(Some(""), Some("2026-02-01")), Ok((at("2026-01-02T00:00:00Z"), at("2026-02-01T00:00:00Z"))));
         assert_eq!(period(Some("2026-02-28"), None), Ok((at("2026-02-28T00:00:00Z"), now)));
-        for (from, to) in [("2026-02-01", Some("2026-02-01")), ("2026-02-02", Some("2026-02-01")), ("2026-03-02", None)] {
+        for (from, to) in [("2026-02-01", Some("2026-02-01")), ("2026-02-02", Some("2026-02-01")), ("2026-03-02", None)]
+        {
             let refusal = period(Some(from), to).unwrap_err();
-            assert_eq!((refusal.reason, refusal.param.as_deref()), (Reason::InvalidParameter, Some("from")), "{from} {to:?}");
+            assert_eq!(
+                (refusal.reason, refusal.param.as_deref()),
+                (Reason::InvalidParameter, Some("from")),
+                "{from} {to:?}"
+            );
         }
     }
 }

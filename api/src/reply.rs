@@ -48,7 +48,8 @@ impl Refused {
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
-        let refusal = Refusal { message: without_keys(refusal.message), param: refusal.param.map(without_keys), ..refusal };
+        let refusal =
+            Refusal { message: without_keys(refusal.message), param: refusal.param.map(without_keys), ..refusal };
         Self { refusal, headers: Vec::new(), unread: Cell::new(None) }
     }
 }

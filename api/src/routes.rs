@@ -5,7 +5,8 @@ use actix_web::{Resource, Scope, web};
 use shared::deployment::Deployment;
 
 use crate::endpoints::{
-    balance, billing_usage, chat, completions, credit_grants, health, images, ledger, models, subscription, unknown, usage,
+    balance, billing_usage, chat, completions, credit_grants, health, images, ledger, models, subscription, unknown,
+    usage,
 };
 use crate::surface::Surface;
 use crate::visit;

@@ -31,7 +31,12 @@ const FULL: usize = 16 * 1024;
 ///
 /// # Errors
 /// When the call fails before that; the refusal keeps its HTTP status then.
-pub(crate) async fn reply(call: Call, visit: Visit, currency: String, silence: Duration) -> Result<HttpResponse, Refusal> {
+pub(crate) async fn reply(
+    call: Call,
+    visit: Visit,
+    currency: String,
+    silence: Duration,
+) -> Result<HttpResponse, Refusal> {
     let events = Events::begin(call, currency, silence, move |refusal| visit.set_error(refusal)).await?;
     Ok(HttpResponse::Ok()
         .insert_header(("Content-Type", "text/event-stream"))

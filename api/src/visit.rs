@@ -47,7 +47,8 @@ struct Facts {
 
 impl Visit {
     fn begin(request: &ServiceRequest) -> Self {
-        let client_request_id = request.headers().get(&REQUEST_ID).map(|value| shown(&String::from_utf8_lossy(value.as_bytes())));
+        let client_request_id =
+            request.headers().get(&REQUEST_ID).map(|value| shown(&String::from_utf8_lossy(value.as_bytes())));
         Self(Rc::new(Facts {
             method: shown(request.method().as_str()),
             path: shown(request.path()),

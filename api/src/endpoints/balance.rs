@@ -21,7 +21,11 @@ struct Balance<'a> {
     available: Amount,
 }
 
-pub(crate) async fn get(KeyHolder(caller): KeyHolder, surface: web::Data<Surface>, visit: Visit) -> Result<HttpResponse, Refused> {
+pub(crate) async fn get(
+    KeyHolder(caller): KeyHolder,
+    surface: web::Data<Surface>,
+    visit: Visit,
+) -> Result<HttpResponse, Refused> {
     let tenant = caller.tenant;
     let balance = surface.read(&visit, move |connection| ledger::balance(connection, tenant)).await?;
     let balance = balance.ok_or_else(Refusal::internal)?;

@@ -35,6 +35,7 @@ pub(crate) async fn get(
     let end = ("end_date", query.end_date.as_deref());
     let period = period::between(start, end, settings.timezone, now)?;
     let (tenant, key) = (caller.tenant, caller.sees_only());
-    let spent = surface.read(&visit, move |connection| ledger::charged_between(connection, tenant, key, period)).await?;
+    let spent =
+        surface.read(&visit, move |connection| ledger::charged_between(connection, tenant, key, period)).await?;
     reply::json(&Usage { object: "list", total_usage: Hundredths(spent) })
 }

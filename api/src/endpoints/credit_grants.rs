@@ -32,7 +32,11 @@ struct Grants {
     available_amount: Amount,
 }
 
-pub(crate) async fn get(KeyHolder(caller): KeyHolder, surface: web::Data<Surface>, visit: Visit) -> Result<HttpResponse, Refused> {
+pub(crate) async fn get(
+    KeyHolder(caller): KeyHolder,
+    surface: web::Data<Surface>,
+    visit: Visit,
+) -> Result<HttpResponse, Refused> {
     summary(&caller, &surface, &visit).await
 }
 
@@ -55,7 +59,10 @@ pub(crate) async fn post(
 
 async fn summary(caller: &Caller, surface: &Surface, visit: &Visit) -> Result<HttpResponse, Refused> {
     let tenant = caller.tenant;
-    let totals = surface.read(visit, move |connection| ledger::totals(connection, tenant)).await?.ok_or_else(Refusal::internal)?;
+    let totals = surface
+        .read(visit, move |connection| ledger::totals(connection, tenant))
+        .await?
+        .ok_or_else(Refusal::internal)?;
     let available = totals.balance.available();
     reply::json(&CreditSummary {
         code: 0,

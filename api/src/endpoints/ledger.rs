@@ -87,7 +87,8 @@ pub(crate) async fn get(
     let limit = whole_number("limit", query.limit.as_deref(), 1..=MOST_ENTRIES)?.unwrap_or(USUAL_LIMIT);
     let before = whole_number("cursor", query.cursor.as_deref(), 1..=i64::MAX)?;
     let (tenant, key) = (caller.tenant, caller.sees_only());
-    let page = surface.read(&visit, move |connection| ledger::statement(connection, tenant, key, before, limit)).await?;
+    let page =
+        surface.read(&visit, move |connection| ledger::statement(connection, tenant, key, before, limit)).await?;
     let next_cursor = page.next.map(|next| next.to_string());
     let data = page.entries.into_iter().map(Entry::from).collect();
     reply::json(&Page { code: 0, msg: "", object: "list", data, has_more: next_cursor.is_some(), next_cursor })

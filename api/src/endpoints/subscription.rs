@@ -24,9 +24,16 @@ struct Subscription {
     access_until: i64,
 }
 
-pub(crate) async fn get(KeyHolder(caller): KeyHolder, surface: web::Data<Surface>, visit: Visit) -> Result<HttpResponse, Refused> {
+pub(crate) async fn get(
+    KeyHolder(caller): KeyHolder,
+    surface: web::Data<Surface>,
+    visit: Visit,
+) -> Result<HttpResponse, Refused> {
     let tenant = caller.tenant;
-    let totals = surface.read(&visit, move |connection| ledger::totals(connection, tenant)).await?.ok_or_else(Refusal::internal)?;
+    let totals = surface
+        .read(&visit, move |connection| ledger::totals(connection, tenant))
+        .await?
+        .ok_or_else(Refusal::internal)?;
     let granted = Units(totals.granted);
     reply::json(&Subscription {
         object: "billing_subscription",

@@ -12,7 +12,11 @@ pub(crate) async fn path(request: HttpRequest, payload: web::Payload) -> Result<
     Err(body::refuse(request.headers(), payload.into_inner(), refusal).await)
 }
 
-pub(crate) async fn method(allowed: &'static str, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Refused> {
+pub(crate) async fn method(
+    allowed: &'static str,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Refused> {
     let refusal = Refusal::new(Reason::MethodNotAllowed, format!("this path is for {allowed} only"));
     let refused = body::refuse(request.headers(), payload.into_inner(), refusal).await;
     Err(refused.with_header("Allow", allowed))

@@ -63,7 +63,8 @@ pub(crate) async fn get(
     let period = period::between(("from", query.from.as_deref()), ("to", query.to.as_deref()), zone, now)?;
     let grouping = grouping(query.group_by.as_deref(), zone)?;
     if matches!(grouping, Grouping::Day(_)) && period.1.since(period.0) > MOST_DAYS * DAY_MS + SHIFTED_CLOCKS_MS {
-        let message = format!("by day, a period has at most {MOST_DAYS} days; ask for a shorter one, or group by model");
+        let message =
+            format!("by day, a period has at most {MOST_DAYS} days; ask for a shorter one, or group by model");
         return Err(Refusal::of_field(Reason::InvalidParameter, "from", message).into());
     }
     let (tenant, key) = (caller.tenant, caller.sees_only());

@@ -53,8 +53,13 @@ impl TestApp {
         let (tenant, poor) = (new_tenant(&workbench, "rich").await, new_tenant(&workbench, "poor").await);
         add_echo(&workbench).await;
         let deployment = Deployment::start(workbench.clone()).await.unwrap();
-        let top_up =
-            TopUp { id: TransferId::new(), account: tenant, amount: "10.00".parse().unwrap(), reference: "first".to_owned(), note: None };
+        let top_up = TopUp {
+            id: TransferId::new(),
+            account: tenant,
+            amount: "10.00".parse().unwrap(),
+            reference: "first".to_owned(),
+            note: None,
+        };
         assert!(matches!(deployment.ledger.top_up(top_up).await.unwrap(), TopUpDecision::Posted { .. }));
         let key = issue(&workbench, tenant, KeyPolicy::default()).await;
 
@@ -103,7 +108,8 @@ impl TestApp {
         let tenant = self.tenant;
         let until_settled = async {
             loop {
-                let balance = self.deployment.database.read(move |connection| shared::ledger::balance(connection, tenant)).await;
+                let balance =
+                    self.deployment.database.read(move |connection| shared::ledger::balance(connection, tenant)).await;
                 let balance = balance.unwrap().unwrap();
                 if balance.held.nanos() == 0 {
                     return balance;
@@ -129,7 +135,8 @@ pub(crate) fn hello() -> Value {
 
 async fn new_tenant(workbench: &Workbench, name: &'static str) -> TenantId {
     let now = workbench.clock.now();
-    let created = workbench.database.write(move |connection| Ok::<_, TenantError>(tenant::create(connection, name, now)?.id));
+    let created =
+        workbench.database.write(move |connection| Ok::<_, TenantError>(tenant::create(connection, name, now)?.id));
     created.await.unwrap()
 }
 
@@ -154,7 +161,12 @@ async fn add_echo(workbench: &Workbench) {
 
 async fn issue(workbench: &Workbench, tenant: TenantId, policy: KeyPolicy) -> String {
     let sealer = Arc::clone(&workbench.sealer);
-    let tag_key = workbench.database.read(move |connection| Ok(installation::tag_key(connection, &sealer))).await.unwrap().unwrap();
+    let tag_key = workbench
+        .database
+        .read(move |connection| Ok(installation::tag_key(connection, &sealer)))
+        .await
+        .unwrap()
+        .unwrap();
     let (id, plain) = PlainSecretKey::generate(&tag_key).unwrap();
     let text = plain.expose().to_owned();
     let secret = NewSecret { id, hash: hash(&plain).unwrap(), last_four: text[text.len() - 4..].to_owned() };

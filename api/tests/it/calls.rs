@@ -81,7 +81,8 @@ async fn a_call_is_charged_once_and_nothing_stays_held() {
 #[actix_web::test]
 async fn the_place_of_the_key_decides_about_the_rules() {
     let (app, _) = app().await;
-    let mut body = json!({"messages": [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hello"}]});
+    let mut body =
+        json!({"messages": [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hello"}]});
     assert_answered(&app.send(post("/v1/chat/completions").bearer(&app.key).json(&body)).await);
     body["api_secret_key"] = app.key.clone().into();
     let reply = app.send(post("/v1/chat/completions").json(&body)).await;

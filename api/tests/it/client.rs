@@ -148,7 +148,7 @@ impl Connection {
     }
 
     /// Everything until the server closes.
-    pub(crate) async fn to_the_end(mut self) -> String {
+    pub(crate) async fn rest(mut self) -> String {
         while self.more().await {}
         String::from_utf8(self.read).unwrap()
     }

@@ -25,7 +25,7 @@ async fn a_malformed_request_is_the_clients_fault(#[case] rest: &str) {
     let app = app().await;
     let mut connection = Connection::open(app.address).await;
     connection.write(&format!("{CHAT}{rest}")).await;
-    let text = connection.to_the_end().await;
+    let text = connection.rest().await;
     assert!(text.is_empty() || text.starts_with("HTTP/1.1 4"), "{text}");
     assert!(!text.contains("HTTP/1.1 5"), "{text}");
     assert_eq!(app.send(get("/healthz")).await.status, 200);
@@ -59,7 +59,9 @@ async fn a_client_that_asks_before_it_sends() {
     let mut connection = Connection::open(app.address).await;
     let body = hello().to_string();
     let length = body.len();
-    connection.write(&format!("{CHAT}x-api-key: {}\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n", app.key)).await;
+    connection
+        .write(&format!("{CHAT}x-api-key: {}\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n", app.key))
+        .await;
     assert_eq!(connection.until("\r\n\r\n").await, "HTTP/1.1 100 Continue\r\n\r\n");
     connection.write(&body).await;
     assert_eq!(connection.reply().await.status, 200);
@@ -81,7 +83,7 @@ async fn chunks_over_the_limit_are_refused_and_the_connection_ends() {
     connection.write(&format!("{CHAT}Transfer-Encoding: chunked\r\n\r\n801\r\n{}\r\n", "x".repeat(0x801))).await;
     let reply = connection.reply().await;
     assert_eq!((reply.status, reply.header("connection")), (413, Some("close")));
-    assert_eq!(connection.to_the_end().await, "");
+    assert_eq!(connection.rest().await, "");
 }
 
 #[actix_web::test]
@@ -115,6 +117,7 @@ async fn an_empty_body_in_chunks_needs_no_content_type() {
 #[actix_web::test]
 async fn spellings_of_the_content_type(#[case] content_type: &str) {
     let app = app().await;
-    let request = post("/v1/chat/completions").bearer(&app.key).header("Content-Type", content_type).body(&hello().to_string());
+    let request =
+        post("/v1/chat/completions").bearer(&app.key).header("Content-Type", content_type).body(&hello().to_string());
     assert_eq!(app.send(request).await.status, 200);
 }

@@ -35,7 +35,8 @@ impl<'a> MakeWriter<'a> for Lines {
 #[actix_web::test]
 async fn every_request_has_a_line_and_no_line_has_a_secret() {
     let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt().json().with_max_level(LevelFilter::TRACE).with_writer(lines.clone()).finish();
+    let subscriber =
+        tracing_subscriber::fmt().json().with_max_level(LevelFilter::TRACE).with_writer(lines.clone()).finish();
     tracing::subscriber::set_global_default(subscriber).unwrap();
 
     let app = TestApp::start(|_| vec![Act::Chunk("1", 1), Act::Answer(&["{}"], 1)]).await;
@@ -64,10 +65,18 @@ async fn every_request_has_a_line_and_no_line_has_a_secret() {
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert!(!text.contains(&app.key[20..]), "a secret is in the log");
     let mut logged = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let line = logged.find(|line| line["fields"]["request_id"] == answered.request_id() && line["fields"]["message"] == "request").unwrap();
+    let line = logged
+        .find(|line| line["fields"]["request_id"] == answered.request_id() && line["fields"]["message"] == "request")
+        .unwrap();
     let fields = &line["fields"];
-    assert_eq!((&line["level"], &fields["method"], &fields["path"]), (&json!("INFO"), &json!("POST"), &json!("/v1/chat/completions")));
+    assert_eq!(
+        (&line["level"], &fields["method"], &fields["path"]),
+        (&json!("INFO"), &json!("POST"), &json!("/v1/chat/completions"))
+    );
     assert_eq!((&fields["status"], &fields["key"]), (&json!(200), &json!(app.key[5..17])));
     assert_eq!((&fields["tenant"], &fields["client_request_id"]), (&json!(app.tenant.0), &json!("theirs")));
-    assert!(fields["duration_ms"].is_u64() && fields.get("error").is_none() && fields.get("client_left").is_none(), "{fields}");
+    assert!(
+        fields["duration_ms"].is_u64() && fields.get("error").is_none() && fields.get("client_left").is_none(),
+        "{fields}"
+    );
 }

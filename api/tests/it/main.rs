@@ -1,6 +1,11 @@
 //! The surface over a real server, a real database and a worker that does what the test says.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking, also in what helps it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, also in what helps it"
+)]
 
 mod app;
 mod calls;

@@ -85,7 +85,8 @@ async fn the_parameters_before_the_limits_and_the_balance() {
     let mut waiting = crate::client::Connection::open(app.address).await;
     let body = hello().to_string();
     let length = body.len();
-    let head = format!("POST {CHAT} HTTP/1.1\r\nHost: x\r\nx-api-key: {}\r\nContent-Type: application/json\r\n", app.key);
+    let head =
+        format!("POST {CHAT} HTTP/1.1\r\nHost: x\r\nx-api-key: {}\r\nContent-Type: application/json\r\n", app.key);
     waiting.write(&format!("{head}Content-Length: {length}\r\n\r\n{body}")).await;
     while app.deployment.queue.depth().await.waiting == 0 {
         tokio::task::yield_now().await;

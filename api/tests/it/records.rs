@@ -11,7 +11,13 @@ use crate::worker::Act;
 /// One chat by the key, one completion by another key, and one image by the key: 0.0001, 0.00007 and 0.60.
 async fn app() -> (TestApp, String) {
     let app = TestApp::start(|job| {
-        let words = if job.endpoint == Endpoint::Images { 0 } else if job.endpoint == Endpoint::Chat { 3 } else { 2 };
+        let words = if job.endpoint == Endpoint::Images {
+            0
+        } else if job.endpoint == Endpoint::Chat {
+            3
+        } else {
+            2
+        };
         vec![Act::Answer(&["{}"], words)]
     });
     let app = app.await;
@@ -73,7 +79,9 @@ async fn subscription() {
 async fn billing_usage() {
     let (app, other) = app().await;
     let path = "/v1/dashboard/billing/usage";
-    let body = shown(&app, get(&format!("{path}?start_date=2026-01-01&end_date=2100-01-01")).bearer(&app.tenant_key().await)).await;
+    let body =
+        shown(&app, get(&format!("{path}?start_date=2026-01-01&end_date=2100-01-01")).bearer(&app.tenant_key().await))
+            .await;
     insta::assert_snapshot!(body, @r#"{"object":"list","total_usage":60.017}"#);
     assert_eq!(shown(&app, get(path).bearer(&app.key)).await, r#"{"object":"list","total_usage":60.01}"#);
     assert_eq!(shown(&app, get(path).bearer(&other)).await, r#"{"object":"list","total_usage":0.007}"#);
@@ -84,7 +92,8 @@ async fn billing_usage() {
 #[actix_web::test]
 async fn usage_in_groups() {
     let (app, other) = app().await;
-    let by = async |group_by: &str, key: &str| shown(&app, get(&format!("/v1/usage?group_by={group_by}")).bearer(key)).await;
+    let by =
+        async |group_by: &str, key: &str| shown(&app, get(&format!("/v1/usage?group_by={group_by}")).bearer(key)).await;
     let all = app.tenant_key().await;
     insta::assert_snapshot!(by("model", &all).await, @r#"{"code":0,"msg":"","object":"list","data":[{"group":"dall-e-3","requests":1,"prompt_tokens":2,"completion_tokens":0,"images":2,"amount":"0.60"},{"group":"gpt-3.5","requests":1,"prompt_tokens":1,"completion_tokens":3,"images":0,"amount":"0.0001"},{"group":"text-davinci-003","requests":1,"prompt_tokens":1,"completion_tokens":2,"images":0,"amount":"0.00007"}],"has_more":false,"next_cursor":null}"#);
     insta::assert_snapshot!(by("model", &other).await, @r#"{"code":0,"msg":"","object":"list","data":[{"group":"text-davinci-003","requests":1,"prompt_tokens":1,"completion_tokens":2,"images":0,"amount":"0.00007"}],"has_more":false,"next_cursor":null}"#);
@@ -102,13 +111,15 @@ async fn usage_in_groups() {
     let by_key: Value = serde_json::from_str(&by("key", &all).await).unwrap();
     let mut ids = [&app.key[5..17], &other[5..17]];
     ids.sort_unstable();
-    let groups: Vec<&str> = by_key["data"].as_array().unwrap().iter().map(|row| row["group"].as_str().unwrap()).collect();
+    let groups: Vec<&str> =
+        by_key["data"].as_array().unwrap().iter().map(|row| row["group"].as_str().unwrap()).collect();
     assert_eq!(groups, ids);
 }
 
 /// The ledger's page with the parts that differ from run to run taken out.
 async fn ledger(app: &TestApp, query: &str, key: &str) -> Value {
-    let mut page: Value = serde_json::from_str(&shown(app, get(&format!("/v1/ledger{query}")).bearer(key)).await).unwrap();
+    let mut page: Value =
+        serde_json::from_str(&shown(app, get(&format!("/v1/ledger{query}")).bearer(key)).await).unwrap();
     for entry in page["data"].as_array_mut().unwrap() {
         for name in ["id", "created_at", "request_id"] {
             if entry[name].is_string() {

@@ -154,7 +154,9 @@ async fn not_found() {
     404
     {"code":40400,"msg":"there is no such path; the API lies under /v1, for example POST /v1/chat/completions","error":{"message":"there is no such path; the API lies under /v1, for example POST /v1/chat/completions","type":"invalid_request_error","param":null,"code":"not_found"}}
     "#);
-    for path in ["/", "/v1", "/v1/", "/v2/models", "/v1/chat/completions/", "/index.php/v1/models", "/chat/completions", "/%ff"] {
+    for path in
+        ["/", "/v1", "/v1/", "/v2/models", "/v1/chat/completions/", "/index.php/v1/models", "/chat/completions", "/%ff"]
+    {
         let reply = app.send(get(path)).await;
         assert_eq!((reply.status, &reply.json()["error"]["code"]), (404, &json!("not_found")), "{path}");
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::events::{Event, Events, text};
 use crate::support::money::recompute;
-use crate::support::shop::{COMPLETION_PRICE, Key, PROMPT_PRICE, Shop, chat};
+use crate::support::shop::{COMPLETION_PRICE, PROMPT_PRICE, Shop, chat};
 
 /// 2 hanzi and 3 words: floor(2 + 3.9).
 const TEXT: &str = "你好 world, GPT-4!";
@@ -19,13 +19,11 @@ async fn a_chat_with_the_key_in_a_header() {
     body["stream"] = true.into();
     body["n"] = 2.into();
     let mut events = Events::of(shop.request(&shop.key, "/v1/chat/completions", &body)).await;
-    let (posted, _) = shop.balance().await;
     let chunks = events.chunks().await;
     // The charge is committed before the end is sent, so that there is nothing to wait for here.
     let (after, held) = shop.balance().await;
     let charged = TOKENS * PROMPT_PRICE + 2 * TOKENS * COMPLETION_PRICE;
     assert_eq!((after, held), (10_000_000_000 - charged, 0));
-    assert!(posted == after || posted == 10_000_000_000, "{posted}");
 
     for chunk in &chunks {
         let common = (&chunk["id"], &chunk["object"], &chunk["created"], &chunk["model"]);
@@ -128,10 +126,10 @@ async fn an_answer_is_cut_at_its_hold() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_silence_is_filled_with_comments() {
     let shop = Shop::open_with("10.00", &[], "echo://local?delay_ms=11000").await;
-    let (start, key): (Instant, &Key) = (Instant::now(), &shop.key);
+    let start = Instant::now();
     let mut body = chat("gpt-4", TEXT);
     body["stream"] = true.into();
-    let mut events = Events::of(shop.request(key, "/v1/chat/completions", &body)).await;
+    let mut events = Events::of(shop.request(&shop.key, "/v1/chat/completions", &body)).await;
     let head = start.elapsed();
     assert!(head >= Duration::from_secs(10), "the status line waits for the first text or 10 s, not {head:?}");
     assert_eq!(events.next().await, Some(Event::Comment(": ping".to_owned())));
