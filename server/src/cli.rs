@@ -224,7 +224,12 @@ impl Flags {
         if let Some(file) = &self.config {
             sources.file = Some(file.clone());
         }
-        Ok(Settings::load(&sources)?)
+        let mut settings = Settings::load(&sources)?;
+        if matches!(command, Command::Demo(_)) && settings.log.filter == "info" {
+            // A demo tells its story itself.
+            settings.log.filter = "warn".to_owned();
+        }
+        Ok(settings)
     }
 }
 

@@ -99,3 +99,20 @@ async fn the_parameters_before_the_limits_and_the_balance() {
     assert_refused(&app.send(app.chat()).await, 429, "rate_limit_exceeded");
     assert_refused(&app.send(post(CHAT).bearer(&poor).json(hello())).await, 402, "insufficient_quota");
 }
+
+#[actix_web::test]
+async fn the_limits_before_the_balance() {
+    // The queue is full, and who calls next has no money.
+    let app = TestApp::without_a_worker(&[("XIAOYI_QUEUE_CAPACITY", "1")]).await;
+    let mut waiting = crate::client::Connection::open(app.address).await;
+    let body = hello().to_string();
+    let length = body.len();
+    let head =
+        format!("POST {CHAT} HTTP/1.1\r\nHost: x\r\nx-api-key: {}\r\nContent-Type: application/json\r\n", app.key);
+    waiting.write(&format!("{head}Content-Length: {length}\r\n\r\n{body}")).await;
+    while app.deployment.queue.depth().await.waiting == 0 {
+        tokio::task::yield_now().await;
+    }
+    let poor = app.key(app.poor, KeyPolicy::default()).await;
+    assert_refused(&app.send(post(CHAT).bearer(&poor).json(hello())).await, 503, "queue_full");
+}

@@ -92,7 +92,7 @@ mod tests {
 
     #[rstest]
     #[case::fine(1, "invoice-7", None, None)]
-    #[case::hanzi(1, "发票七", Some("谢谢"), None)]
+    #[case::hanzi(1, "发票七", Some("谢谢".to_owned()), None)]
     #[case::zero(0, "r", None, Some("amount_not_positive"))]
     #[case::negative(-1, "r", None, Some("amount_not_positive"))]
     #[case::no_reference(1, "", None, Some("bad_reference"))]
@@ -100,9 +100,9 @@ mod tests {
     #[case::control(1, "a\tb", None, Some("bad_reference"))]
     #[case::long_reference(1, &"r".repeat(201), None, Some("bad_reference"))]
     #[case::longest_reference(1, &"小".repeat(200), None, None)]
-    #[case::long_note(1, "r", Some("n".repeat(1001)).as_deref(), Some("bad_note"))]
-    fn checks(#[case] nanos: i64, #[case] reference: &str, #[case] note: Option<&str>, #[case] code: Option<&str>) {
-        let checked = check(Amount::from_nanos(nanos), reference, note);
+    #[case::long_note(1, "r", Some("n".repeat(1001)), Some("bad_note"))]
+    fn checks(#[case] nanos: i64, #[case] reference: &str, #[case] note: Option<String>, #[case] code: Option<&str>) {
+        let checked = check(Amount::from_nanos(nanos), reference, note.as_deref());
         assert_eq!(checked.err().map(|failure| failure.code), code);
     }
 }

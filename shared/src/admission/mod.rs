@@ -101,6 +101,7 @@ impl Admission {
     pub async fn admit(&self, caller: &Caller, request_id: RequestId, request: CallRequest) -> Result<Call, Refusal> {
         let inner = &self.inner;
         let job = self.job(caller, request_id, request)?;
+        inner.queue.room(job.tenant).await.map_err(|error| refused_by_queue(&error))?;
         let hold = Hold {
             request_id,
             account: job.tenant,

@@ -40,6 +40,8 @@ macro_rules! queue_contract {
             slots_bound_what_runs,
             a_cancelled_waiting_job_reaches_no_worker,
             a_cancelled_running_job_interrupts_its_worker,
+            a_withdrawn_job_reaches_no_worker_and_a_running_one_is_not_disturbed,
+            who_leaves_gets_an_end_that_was_sent_before,
             a_cancellation_outlives_a_hand_back,
             a_client_that_leaves_interrupts_its_worker,
             a_client_that_leaves_while_waiting_is_still_delivered,

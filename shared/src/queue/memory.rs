@@ -18,7 +18,7 @@ use super::{
     SLOW_CLIENT_MS, SubmitError,
 };
 use crate::clock::Clock;
-use crate::id::RequestId;
+use crate::id::{RequestId, TenantId};
 
 /// The [`Queue`] of a single process.
 pub struct MemoryQueue {
@@ -48,6 +48,10 @@ impl MemoryQueue {
 
 #[async_trait]
 impl Queue for MemoryQueue {
+    async fn room(&self, tenant: TenantId) -> Result<(), SubmitError> {
+        self.shared.lock().room(tenant)
+    }
+
     async fn submit(&self, job: Job) -> Result<Frames, SubmitError> {
         let frames = self.shared.lock().submit(job, self.shared.clock.now())?;
         self.shared.takeable.notify_one();
@@ -193,7 +197,6 @@ mod tests {
 
     use super::*;
     use crate::clock::Timestamp;
-    use crate::id::TenantId;
     use crate::queue::contract::{job_of, queue_contract};
 
     queue_contract!(async |limits| Arc::new(MemoryQueue::new(limits, Clock::default())) as Arc<dyn Queue>);

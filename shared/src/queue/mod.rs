@@ -18,7 +18,7 @@ pub use job::{Deadlines, Endpoint, ImageOrder, Job};
 pub use memory::MemoryQueue;
 pub use reply::{Chunk, End, Frame};
 
-use crate::id::RequestId;
+use crate::id::{RequestId, TenantId};
 
 /// How long a worker waits for a client that reads too slowly before it treats the client as gone, in milliseconds.
 pub const SLOW_CLIENT_MS: u64 = 10_000;
@@ -143,6 +143,13 @@ pub struct Depth {
 /// A queue of jobs. Cheap to share behind an `Arc`.
 #[async_trait]
 pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
+    /// Whether a job of `tenant` would be accepted just now: a look before money is held, so that a flood costs no write.
+    /// Only `submit` decides.
+    ///
+    /// # Errors
+    /// What `submit` would say.
+    async fn room(&self, tenant: TenantId) -> Result<(), SubmitError>;
+
     /// Hands a job over and gives the frames of its answer.
     ///
     /// # Errors

@@ -111,7 +111,8 @@ async fn completions(#[case] fields: Value, #[case] prompt: i64, #[case] choices
 async fn images(#[case] fields: Value, #[case] count: i64, #[case] size: &str, #[case] price: i64) {
     let shop = Shop::open("10.00").await;
     let images = ["--image", "1024x1024=0.20", "--image", "512x512=0.15", "--image", "0.40"];
-    shop.run(&[["price", "set", "dall-e-3", "--prompt", "7.00", "--completion", "7.00"].as_slice(), &images].concat());
+    let tokens = ["--prompt", "7.00", "--completion", "7.00"];
+    shop.run(&[["price", "set", "dall-e-3"].as_slice(), &tokens, &images].concat());
     // One call with the new price shows that the server knows it.
     shop.until("the price is known", async || {
         let reply = shop.post("/v1/images/generations", json!({"prompt": "一只猫"})).await;

@@ -21,6 +21,30 @@ pub(crate) async fn a_cancelled_waiting_job_reaches_no_worker(make: impl Make) {
     nothing_to_take(&queue).await;
 }
 
+pub(crate) async fn a_withdrawn_job_reaches_no_worker_and_a_running_one_is_not_disturbed(make: impl Make) {
+    let queue = make(LIMITS).await;
+    let (running, _kept) = submitted(&queue, A).await;
+    let (waiting, mut frames) = submitted(&queue, A).await;
+    let delivery = taken(&queue).await;
+    assert!(queue.withdraw(waiting).await);
+    assert!(!queue.withdraw(waiting).await, "it is gone");
+    assert!(within(frames.next()).await.is_none());
+    assert!(!queue.withdraw(running).await);
+    assert!(looked(pin!(queue.watch(&delivery))).await.is_none());
+    nothing_to_take(&queue).await;
+}
+
+pub(crate) async fn who_leaves_gets_an_end_that_was_sent_before(make: impl Make) {
+    let queue = make(LIMITS).await;
+    let (_, frames) = submitted(&queue, A).await;
+    queue.finish(taken(&queue).await, End::Lost).await.unwrap();
+    assert!(matches!(within(frames.leave()).await, Some(End::Lost)));
+    let (_, frames) = submitted(&queue, A).await;
+    let delivery = taken(&queue).await;
+    assert!(within(frames.leave()).await.is_none());
+    assert_eq!(queue.finish(delivery, End::Lost).await, Err(ClientGone));
+}
+
 pub(crate) async fn a_cancelled_running_job_interrupts_its_worker(make: impl Make) {
     let queue = make(LIMITS).await;
     let (request_id, mut frames) = submitted(&queue, A).await;

@@ -11,8 +11,10 @@ pub(crate) async fn a_full_queue_refuses_until_one_is_taken(make: impl Make) {
     let queue = make(QueueLimits { capacity: 2, ..LIMITS }).await;
     let _waiting = (submitted(&queue, A).await, submitted(&queue, B).await);
     assert_eq!(queue.submit(job_of(TenantId(1003))).await.unwrap_err(), SubmitError::Full);
+    assert_eq!(queue.room(TenantId(1003)).await.unwrap_err(), SubmitError::Full);
     assert_eq!(queue.depth().await.waiting, 2);
     let _delivery = taken(&queue).await;
+    assert_eq!(queue.room(TenantId(1003)).await, Ok(()));
     queue.submit(job_of(TenantId(1003))).await.unwrap();
 }
 
@@ -20,6 +22,8 @@ pub(crate) async fn a_full_share_refuses_only_its_tenant_until_one_is_taken(make
     let queue = make(QueueLimits { tenant_share: 2, ..LIMITS }).await;
     let _waiting = (submitted(&queue, A).await, submitted(&queue, A).await);
     assert_eq!(queue.submit(job_of(A)).await.unwrap_err(), SubmitError::TenantShareFull { share: 2 });
+    assert_eq!(queue.room(A).await.unwrap_err(), SubmitError::TenantShareFull { share: 2 });
+    assert_eq!(queue.room(B).await, Ok(()));
     let _delivery = taken(&queue).await;
     let _other = submitted(&queue, B).await;
     queue.submit(job_of(A)).await.unwrap();

@@ -53,17 +53,22 @@ impl State {
         self.closed
     }
 
-    pub(super) fn submit(&mut self, job: Job, now: Timestamp) -> Result<Frames, SubmitError> {
+    pub(super) fn room(&self, tenant: TenantId) -> Result<(), SubmitError> {
         if self.closed {
             return Err(SubmitError::Unavailable);
         }
         // The share first: a tenant is told what it can change itself.
-        if self.lines.len_of(job.tenant) >= self.limits.tenant_share {
+        if self.lines.len_of(tenant) >= self.limits.tenant_share {
             return Err(SubmitError::TenantShareFull { share: self.limits.tenant_share });
         }
         if self.lines.len() >= self.limits.capacity {
             return Err(SubmitError::Full);
         }
+        Ok(())
+    }
+
+    pub(super) fn submit(&mut self, job: Job, now: Timestamp) -> Result<Frames, SubmitError> {
+        self.room(job.tenant)?;
         let Entry::Vacant(place) = self.places.entry(job.request_id) else {
             // Each admission makes a new id, so this is a fault of ours; two jobs of one id could not be told apart.
             tracing::error!(request_id = %job.request_id, "a job was submitted twice");

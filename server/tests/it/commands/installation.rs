@@ -1,0 +1,111 @@
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use crate::support::{Place, Server};
+
+#[test]
+fn commands_make_no_database_and_say_where_they_looked() {
+    let place = Place::new();
+    for arguments in [&["tenant", "list"][..], &["balance", "--tenant", "a"], &["ledger", "audit"], &["price", "list"]] {
+        let (code, message) = place.command(arguments).failed(1);
+        assert_eq!(code, "no_database");
+        // The folder may be known by another name (a link), its end is the same.
+        assert!(message.contains("/data/xiaoyi.db") && message.contains("at /"), "{message}");
+    }
+    assert!(!place.data().exists(), "a command made {}", place.data().display());
+    let doctor = place.command(&["doctor"]);
+    assert_eq!((doctor.status, &doctor.json["ok"]), (1, &Value::Bool(false)));
+    assert!(!place.data().exists());
+}
+
+#[test]
+fn migrate_makes_a_database_and_its_secret_once() {
+    let place = Place::new();
+    let made = place.command(&["migrate"]).ok();
+    assert!(made["migrations"].as_u64().unwrap() > 0, "{made}");
+    assert!(made["database"].as_str().unwrap().ends_with("/data/xiaoyi.db"), "{made}");
+    let secret = place.data().join("secret.key");
+    assert_eq!(std::fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = std::fs::read_to_string(&secret).unwrap();
+    assert_eq!(place.command(&["migrate"]).ok()["migrations"], 0);
+    assert_eq!(std::fs::read_to_string(&secret).unwrap(), text);
+}
+
+#[test]
+fn another_currency_stops_the_start() {
+    let mut place = Place::new();
+    place.command(&["migrate"]).ok();
+    place.set("XIAOYI_CURRENCY", "USD");
+    for command in ["migrate", "serve"] {
+        assert_eq!(place.command(&[command]).failed(1).0, "other_currency");
+    }
+}
+
+#[test]
+fn a_bad_setting_is_named() {
+    let mut place = Place::new();
+    place.set("XIAOYI_QUEUE_CAPACITY", "0");
+    let (code, message) = place.command(&["serve"]).failed(1);
+    assert_eq!(code, "bad_setting");
+    assert!(message.contains("XIAOYI_QUEUE_CAPACITY=0"), "{message}");
+    place.set("XIAOYI_QUEUE_CAPACITY", "1");
+    place.set("RUST_LOG", "shared=loud");
+    assert!(place.command(&["migrate"]).failed(1).1.contains("RUST_LOG"));
+}
+
+#[test]
+fn flags_go_before_the_environment() {
+    let mut place = Place::new();
+    place.set("XIAOYI_DATA_DIR", "elsewhere");
+    let made = place.command(&["migrate", "--data-dir", "here"]).ok();
+    assert!(made["database"].as_str().unwrap().ends_with("/here/xiaoyi.db"), "{made}");
+    let made = place.command(&["migrate", "--database-url", "sqlite://other.db"]).ok();
+    assert!(made["database"].as_str().unwrap().ends_with("/other.db"), "{made}");
+}
+
+#[test]
+fn what_cannot_be_deployed_is_refused() {
+    for (variable, value) in [("DATABASE_URL", "postgres://u:hidden@localhost/x"), ("REDIS_URL", "redis://:hidden@localhost")] {
+        let place = Place::with(&[(variable, value)]);
+        let (code, message) = place.command(&["serve"]).failed(1);
+        assert_eq!(code, "unsupported");
+        assert!(message.contains(variable) && !message.contains("hidden"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn doctor_looks_at_everything() {
+    let server = Server::start();
+    server.echo("gpt-3.5").await;
+    let doctor = server.command(&["doctor"]).ok();
+    assert_eq!(doctor["ok"], true);
+    let state = |name: &str| {
+        let checks = doctor["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no check {name}: {doctor}"));
+        (check["state"].as_str().unwrap().to_owned(), check["detail"].as_str().unwrap().to_owned())
+    };
+    for name in ["configuration", "database", "durability", "write-ahead log", "secret", "channels", "ledger"] {
+        assert_eq!(state(name).0, "ok", "{name}");
+    }
+    assert!(state("durability").1.contains("journal_mode=wal synchronous=2 foreign_keys=1"));
+    assert!(state("server").1.contains("one is running"));
+    assert_eq!(state("echo").0, "warn");
+    assert!(state("prices").1.contains("gpt-3.5"), "{doctor}");
+    assert_eq!(doctor["settings"]["currency"], json!("CNY"));
+    assert!(server.place.spoken(&["doctor"]).1.contains("durability"));
+}
+
+#[test]
+fn doctor_warns_of_a_secret_that_others_can_read() {
+    let place = Place::new();
+    place.command(&["migrate"]).ok();
+    let secret = place.data().join("secret.key");
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let doctor = place.command(&["doctor"]).ok();
+    let check = doctor["checks"].as_array().unwrap().iter().find(|check| check["name"] == "secret").unwrap();
+    assert_eq!(check["state"], "warn");
+    std::fs::remove_file(&secret).unwrap();
+    let doctor = place.command(&["doctor"]);
+    assert_eq!((doctor.status, &doctor.json["ok"]), (1, &Value::Bool(false)));
+}

@@ -1,0 +1,16 @@
+//! The commands: the shape of their JSON, their exit status, and what a running server makes of them.
+
+mod catalogue;
+mod demo;
+mod installation;
+mod keys;
+mod money;
+mod secrets;
+mod serving;
+mod tenants;
+mod usage_errors;
+
+use std::time::Duration;
+
+/// Within this a running server has seen a change.
+const SEEN: Duration = Duration::from_secs(1);

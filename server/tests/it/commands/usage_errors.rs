@@ -1,0 +1,48 @@
+use rstest::rstest;
+
+use crate::support::Place;
+
+#[rstest]
+#[case(&["nothing"])]
+#[case(&["tenant"])]
+#[case(&["tenant", "create"])]
+#[case(&["tenant", "list", "--loud"])]
+#[case(&["serve", "--role", "some"])]
+#[case(&["--role", "all", "tenant", "list"])]
+#[case(&["usage", "--tenant", "a", "--group-by", "hour"])]
+fn bad_usage(#[case] arguments: &[&str]) {
+    let output = Place::new().command(arguments);
+    assert!(!output.stderr.is_empty());
+    let (code, message) = output.failed(2);
+    assert_eq!(code, "usage");
+    assert!(!message.is_empty() && !message.contains('\n'), "{message}");
+}
+
+#[rstest]
+#[case(&["staff", "create", "a@b.c", "--role", "owner"], "staff")]
+#[case(&["serve", "--role", "worker"], "--role worker")]
+#[case(&["--role", "api"], "--role api")]
+#[case(&["channel", "add", "--name", "a", "--type", "anthropic", "--models", "m"], "anthropic")]
+#[case(&["key", "issue", "--tenant", "a", "--ip", "10.0.0.0/8"], "--ip")]
+#[case(&["key", "issue", "--tenant", "a", "--rpm", "1"], "--rpm")]
+#[case(&["key", "issue", "--tenant", "a", "--spend-limit", "1.00", "--per", "day"], "--spend-limit")]
+fn what_is_not_built_is_never_ignored(#[case] arguments: &[&str], #[case] named: &str) {
+    let place = Place::new();
+    let (code, message) = place.command(arguments).failed(2);
+    assert_eq!(code, "not_built");
+    assert!(message.contains(named) && message.contains("not built yet"), "{message}");
+    assert!(!place.data().exists());
+}
+
+#[test]
+fn help_and_version_are_no_failure() {
+    let place = Place::new();
+    let (status, stdout, _) = place.spoken(&["--help"]);
+    assert_eq!(status, 0);
+    for command in ["serve", "demo", "migrate", "tenant", "key", "topup", "balance", "usage", "channel", "price", "secret", "ledger", "doctor"] {
+        assert!(stdout.lines().any(|line| line.trim_start().starts_with(command)), "no {command}:\n{stdout}");
+    }
+    let (status, stdout, _) = place.spoken(&["--version"]);
+    assert_eq!((status, stdout.trim()), (0, concat!("xiaoyi ", env!("CARGO_PKG_VERSION"))));
+    assert!(place.spoken(&["key", "rotate", "--help"]).1.contains("Example"));
+}

@@ -1,0 +1,348 @@
+//! Starts the real program on free ports in a folder of its own, and talks to it.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::future::Future;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_xiaoyi");
+/// More than a start takes on the slowest machine.
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// More than a stop takes when nothing hangs.
+const STOP_LIMIT: Duration = Duration::from_secs(40);
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// The exit status.
+    pub(crate) status: i32,
+    /// The one JSON value on the standard output; null when there was none.
+    pub(crate) json: Value,
+    /// Everything on the standard output.
+    pub(crate) stdout: String,
+    /// Everything on the standard error output.
+    pub(crate) stderr: String,
+}
+
+impl Output {
+    /// The JSON of a command that must have succeeded.
+    pub(crate) fn ok(self) -> Value {
+        assert_eq!(self.status, 0, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        self.json
+    }
+
+    /// The code and message of a command that must have failed with `status`.
+    pub(crate) fn failed(self, status: i32) -> (String, String) {
+        assert_eq!(self.status, status, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        let error = &self.json["error"];
+        assert!(error.is_object(), "no error on stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        (error["code"].as_str().unwrap().to_owned(), error["message"].as_str().unwrap().to_owned())
+    }
+}
+
+/// A folder with its environment, in which commands run.
+pub(crate) struct Place {
+    folder: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+impl Place {
+    /// An empty folder.
+    pub(crate) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// An empty folder, with more variables.
+    pub(crate) fn with(environment: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let usual = [
+            ("XIAOYI_API_LISTEN", "127.0.0.1:0"),
+            ("XIAOYI_ADMIN_LISTEN", "127.0.0.1:0"),
+            ("XIAOYI_METRICS_LISTEN", "127.0.0.1:0"),
+            ("XIAOYI_LOG_FORMAT", "json"),
+        ];
+        let mut place = Self { folder, environment: Vec::new() };
+        for (name, value) in usual.iter().chain(environment) {
+            place.set(name, value);
+        }
+        place
+    }
+
+    /// Sets a variable for what is started from now on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The folder of the database.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Runs a command with `--json`.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Output {
+        self.command_with(arguments, &[], "")
+    }
+
+    /// Runs a command with `--json`, more variables, and text on its standard input.
+    pub(crate) fn command_with(&self, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Output {
+        let mut command = self.program(arguments);
+        command.arg("--json").envs(environment.iter().copied());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // A command that reads nothing may have ended already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let json = if stdout.trim().is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{arguments:?} printed no JSON ({error}): {stdout}"))
+        };
+        let status = output.status.code().unwrap_or(-1);
+        Output { status, json, stdout, stderr: String::from_utf8(output.stderr).unwrap() }
+    }
+
+    /// Runs a command as a person does, and gives its status and all that it printed.
+    pub(crate) fn spoken(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output = self.program(arguments).stdin(Stdio::null()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+    }
+
+    /// The program with nothing in its environment but what this place sets.
+    fn program<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).env_clear().current_dir(self.folder.path());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
+/// A key as it was issued.
+#[derive(Debug, Clone)]
+pub(crate) struct IssuedKey {
+    /// Its id.
+    pub(crate) id: String,
+    /// The key itself.
+    pub(crate) secret: String,
+}
+
+/// A reply over HTTP.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The headers.
+    pub(crate) headers: reqwest::header::HeaderMap,
+    /// The body as it came.
+    pub(crate) text: String,
+    /// The body; null when it is not JSON.
+    pub(crate) json: Value,
+}
+
+/// A running server in a place of its own. Dropping it kills it.
+pub(crate) struct Server {
+    /// Where it runs.
+    pub(crate) place: Place,
+    /// Its ready line.
+    pub(crate) ready: Value,
+    /// For requests of one's own.
+    pub(crate) http: reqwest::Client,
+    arguments: Vec<String>,
+    child: Child,
+}
+
+impl Server {
+    /// Starts `xiaoyi serve` in an empty folder, and waits until it is ready.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same, with more variables.
+    pub(crate) fn start_with(environment: &[(&str, &str)]) -> Self {
+        Self::start_in(Place::with(environment), &["serve"])
+    }
+
+    /// Starts a command that serves, in a place that may hold a database already.
+    pub(crate) fn start_in(place: Place, arguments: &[&str]) -> Self {
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        // No pool: a connection that waits for its next request would keep a stopping server from nothing, but a test from its point.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).tls_certs_only(Vec::new());
+        let http = http.timeout(START_LIMIT).build().unwrap();
+        let (child, ready) = spawn(&place, &arguments);
+        Self { place, ready, http, arguments, child }
+    }
+
+    /// Starts again what has ended, in the same place; ports may be others.
+    pub(crate) fn restart(&mut self) {
+        assert!(self.child.try_wait().unwrap().is_some(), "it still runs");
+        (self.child, self.ready) = spawn(&self.place, &self.arguments);
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub(crate) fn kill9(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn order_to_stop(&self) {
+        let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(started.elapsed() < STOP_LIMIT, "it did not stop:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Stops it as an operator does, and checks that it ended well.
+    pub(crate) fn terminate(&mut self) {
+        self.order_to_stop();
+        let status = self.wait();
+        assert!(status.success(), "{status}:\n{}", self.log());
+    }
+
+    /// Everything that it logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(log_path(&self.place)).unwrap()
+    }
+
+    /// Runs a command with `--json` beside it.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Output {
+        self.place.command(arguments)
+    }
+
+    /// An address on the developers' listener.
+    pub(crate) fn url(&self, path: &str) -> String {
+        self.address("api", path)
+    }
+
+    /// An address on one of the listeners: `api`, `admin`, `metrics`.
+    pub(crate) fn address(&self, listener: &str, path: &str) -> String {
+        format!("{}{path}", self.ready[listener].as_str().unwrap())
+    }
+
+    /// Sends a request.
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
+        let reply = request.send().await.unwrap_or_else(|error| panic!("{error:?}\n{}", self.log()));
+        let (status, headers) = (reply.status().as_u16(), reply.headers().clone());
+        let text = reply.text().await.unwrap();
+        Reply { status, headers, json: serde_json::from_str(&text).unwrap_or_default(), text }
+    }
+
+    /// `GET` with a key.
+    pub(crate) async fn get(&self, path: &str, key: &IssuedKey) -> Reply {
+        self.send(self.http.get(self.url(path)).bearer_auth(&key.secret)).await
+    }
+
+    /// `POST` of JSON with a key in the header.
+    pub(crate) async fn post(&self, path: &str, key: &IssuedKey, body: &Value) -> Reply {
+        self.send(self.http.post(self.url(path)).bearer_auth(&key.secret).json(body)).await
+    }
+
+    /// A chat of one message with a key in the header.
+    pub(crate) async fn chat(&self, key: &IssuedKey, model: &str, content: &str) -> Reply {
+        let body = json!({"model": model, "messages": [{"role": "user", "content": content}]});
+        self.post("/v1/chat/completions", key, &body).await
+    }
+
+    /// A tenant with 10.00 and a key.
+    pub(crate) fn customer(&self, name: &str) -> IssuedKey {
+        self.command(&["tenant", "create", name]).ok();
+        self.command(&["topup", "--tenant", name, "--amount", "10.00", "--reference", "first"]).ok();
+        self.issue(&["--tenant", name])
+    }
+
+    /// One more key.
+    pub(crate) fn issue(&self, options: &[&str]) -> IssuedKey {
+        let issued = self.command(&[&["key", "issue"], options].concat()).ok();
+        IssuedKey { id: issued["id"].as_str().unwrap().to_owned(), secret: issued["secret"].as_str().unwrap().to_owned() }
+    }
+
+    /// An echo channel for these models, once the server uses it.
+    pub(crate) async fn echo(&self, models: &str) {
+        self.echo_at("echo:", models).await;
+    }
+
+    /// An echo channel with delays, such as `echo://local?delay_ms=500`.
+    pub(crate) async fn echo_at(&self, base_url: &str, models: &str) {
+        let name = format!("echo-{}", models.replace(',', "-"));
+        let added = self.command(&["channel", "add", "--name", &name, "--type", "echo", "--base-url", base_url, "--models", models]);
+        added.ok();
+        let first = models.split(',').next().unwrap().to_owned();
+        let tenant = format!("watch-{name}");
+        let key = self.customer(&tenant);
+        self.within(Duration::from_secs(1), "the new channel", async || {
+            let models = self.get("/v1/models", &key).await.json;
+            models["data"].as_array().unwrap().iter().any(|model| model["id"] == first.as_str())
+        })
+        .await;
+    }
+
+    /// Asks again and again, until it is so or the time is over.
+    pub(crate) async fn within<F>(&self, limit: Duration, what: &str, mut is_so: impl FnMut() -> F)
+    where
+        F: Future<Output = bool>,
+    {
+        let started = Instant::now();
+        while !is_so().await {
+            assert!(started.elapsed() < limit, "{what}: not within {limit:?}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of the server ---\n{}", std::fs::read_to_string(log_path(&self.place)).unwrap_or_default());
+        }
+    }
+}
+
+fn log_path(place: &Place) -> PathBuf {
+    place.folder.path().join("server.log")
+}
+
+fn spawn(place: &Place, arguments: &[String]) -> (Child, Value) {
+    let log = log_path(place);
+    let stderr = File::options().create(true).append(true).open(&log).unwrap();
+    let mut child = place.program(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+    let (sender, lines) = mpsc::channel();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    match lines.recv_timeout(START_LIMIT) {
+        Ok(line) => {
+            let ready: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            assert_eq!(ready["event"], "ready", "{line}");
+            (child, ready)
+        }
+        Err(_) => {
+            let _ = child.kill();
+            let status = child.wait().unwrap();
+            panic!("{arguments:?} did not get ready ({status}):\n{}", read(&log));
+        }
+    }
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
