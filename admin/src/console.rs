@@ -50,7 +50,13 @@ mod tests {
             assert_eq!(reply.status(), 200);
             assert_guarded(reply.headers());
             let html = String::from_utf8(test::read_body(reply).await.to_vec()).unwrap();
-            for word in [heading, "http://127.0.0.1:4321/index.php/api/v1/chat/completions", "SECRET_KEY", "json_decode", "from openai import"] {
+            for word in [
+                heading,
+                "http://127.0.0.1:4321/index.php/api/v1/chat/completions",
+                "SECRET_KEY",
+                "json_decode",
+                "from openai import",
+            ] {
                 assert!(html.contains(word), "{uri} lacks {word}:\n{html}");
             }
             assert!(!html.contains("style=") && !html.contains("<script"), "{html}");

@@ -2,14 +2,16 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use askama::Template;
 
 use crate::language::Language;
 
 /// Nothing but our own stylesheet: no script, no image, no frame, no form.
-const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const STYLESHEET: &str = include_str!("../assets/style.css");
 
 /// Sends a page.
@@ -18,7 +20,9 @@ pub(crate) fn page(language: Language, template: &impl Template) -> HttpResponse
         Ok(html) => html,
         Err(error) => {
             tracing::error!(%error, "a page could not be rendered");
-            return HttpResponse::InternalServerError().insert_header((CACHE_CONTROL, "no-store")).body("internal error");
+            return HttpResponse::InternalServerError()
+                .insert_header((CACHE_CONTROL, "no-store"))
+                .body("internal error");
         }
     };
     HttpResponse::Ok()

@@ -9,7 +9,11 @@ use crate::language::Language;
 use crate::page::{page, stylesheet};
 
 /// The routes of the panel's listener. `console_url` is where developers read how to call, `version` this program's.
-pub fn panel(health: Health, console_url: String, version: &'static str) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
+pub fn panel(
+    health: Health,
+    console_url: String,
+    version: &'static str,
+) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
     let panel = Data::new(Panel { health, console_url, version });
     move |config| {
         config
@@ -46,15 +50,27 @@ struct Task {
 const TASKS: [Task; 10] = [
     Task { english: "Make a customer", chinese: "新建客户", command: "xiaoyi tenant create acme" },
     Task { english: "Issue a Secret Key", chinese: "签发密钥", command: "xiaoyi key issue --tenant acme" },
-    Task { english: "Book a payment", chinese: "登记充值", command: "xiaoyi topup --tenant acme --amount 10.00 --reference invoice-7" },
+    Task {
+        english: "Book a payment",
+        chinese: "登记充值",
+        command: "xiaoyi topup --tenant acme --amount 10.00 --reference invoice-7",
+    },
     Task { english: "Show a balance", chinese: "查看余额", command: "xiaoyi balance --tenant acme" },
-    Task { english: "Show what was charged", chinese: "查看用量", command: "xiaoyi usage --tenant acme --group-by model" },
+    Task {
+        english: "Show what was charged",
+        chinese: "查看用量",
+        command: "xiaoyi usage --tenant acme --group-by model",
+    },
     Task {
         english: "Add a way to a provider",
         chinese: "添加渠道",
         command: "xiaoyi channel add --name openai --type openai --api-key-env OPENAI_API_KEY --models gpt-4=gpt-4o",
     },
-    Task { english: "Set a price", chinese: "设置价格", command: "xiaoyi price set gpt-4 --prompt 3.50 --completion 10.50" },
+    Task {
+        english: "Set a price",
+        chinese: "设置价格",
+        command: "xiaoyi price set gpt-4 --prompt 3.50 --completion 10.50",
+    },
     Task { english: "Suspend a customer", chinese: "停用客户", command: "xiaoyi tenant suspend acme" },
     Task { english: "Prove the accounts", chinese: "核对账本", command: "xiaoyi ledger audit" },
     Task { english: "Check the installation", chinese: "检查安装", command: "xiaoyi doctor" },
@@ -92,12 +108,18 @@ mod tests {
         let health = health(&folder).await;
         let configure = panel(health.clone(), "http://host/<console>".to_owned(), "1.2.3");
         let app = test::init_service(App::new().configure(configure)).await;
-        for (uri, words) in [("/", ["State of the service", "Book a payment"]), ("/?lang=zh", ["服务状态", "登记充值"])] {
+        for (uri, words) in [("/", ["State of the service", "Book a payment"]), ("/?lang=zh", ["服务状态", "登记充值"])]
+        {
             let reply = test::call_service(&app, test::TestRequest::with_uri(uri).to_request()).await;
             assert_eq!(reply.status(), 200);
             assert_guarded(reply.headers());
             let html = String::from_utf8(test::read_body(reply).await.to_vec()).unwrap();
-            for word in words.into_iter().chain(["1.2.3", "xiaoyi ledger audit", "http://host/&#60;console&#62;", "class=\"ok\""]) {
+            for word in words.into_iter().chain([
+                "1.2.3",
+                "xiaoyi ledger audit",
+                "http://host/&#60;console&#62;",
+                "class=\"ok\"",
+            ]) {
                 assert!(html.contains(word), "{uri} lacks {word}:\n{html}");
             }
             assert!(!html.contains("style=") && !html.contains("<script"), "{html}");

@@ -1,9 +1,11 @@
 //! The command line: which commands there are, and the flags that all of them have. What a command takes stands in its own file.
 
+mod serving;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use shared::config::{Settings, Sources};
 use tokio::runtime::{Builder, Runtime};
 
@@ -17,6 +19,8 @@ use crate::commands::tenant::TenantCommand;
 use crate::commands::topup::TopupArguments;
 use crate::commands::usage::UsageArguments;
 use crate::failure::Failure;
+
+pub(crate) use self::serving::{DemoArguments, ServeArguments};
 
 /// xiaoyi (小一) resells calls to language models, with exact accounts.
 #[derive(Debug, Parser)]
@@ -60,10 +64,14 @@ pub(crate) struct Flags {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve: the developers' API, the workers and the panel, in one process [default]
-    #[command(after_help = "Examples:\n  xiaoyi serve\n  XIAOYI_API_LISTEN=0.0.0.0:80 xiaoyi serve\n\nOnce it listens it prints one line: {\"event\":\"ready\",\"api\":\"http://...\",...}")]
+    #[command(
+        after_help = "Examples:\n  xiaoyi serve\n  XIAOYI_API_LISTEN=0.0.0.0:80 xiaoyi serve\n\nOnce it listens it prints one line: {\"event\":\"ready\",\"api\":\"http://...\",...}"
+    )]
     Serve(ServeArguments),
     /// Show a call and its charge, on a data folder of its own; then serve
-    #[command(after_help = "Examples:\n  xiaoyi demo            serves until it is stopped\n  xiaoyi demo --once     shows one call and ends")]
+    #[command(
+        after_help = "Examples:\n  xiaoyi demo            serves until it is stopped\n  xiaoyi demo --once     shows one call and ends"
+    )]
     Demo(DemoArguments),
     /// Make the database, or bring its schema up to date
     #[command(after_help = "Example:\n  xiaoyi migrate")]
@@ -108,41 +116,10 @@ pub(crate) enum Command {
         action: LedgerCommand,
     },
     /// Check configuration, database, secret, channels and prices
-    #[command(after_help = "Examples:\n  xiaoyi doctor\n  xiaoyi doctor --json\n\nExit status 1 when a check finds an error; a warning is not one.")]
+    #[command(
+        after_help = "Examples:\n  xiaoyi doctor\n  xiaoyi doctor --json\n\nExit status 1 when a check finds an error; a warning is not one."
+    )]
     Doctor,
-}
-
-/// What `serve` takes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
-pub(crate) struct ServeArguments {
-    /// Which parts to run in this process
-    #[arg(long, value_enum, value_name = "ROLE")]
-    role: Option<Role>,
-    #[command(flatten)]
-    listeners: ListenerFlags,
-}
-
-/// What `demo` takes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
-pub(crate) struct DemoArguments {
-    /// End after the sample call
-    #[arg(long)]
-    pub(crate) once: bool,
-    #[command(flatten)]
-    listeners: ListenerFlags,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
-struct ListenerFlags {
-    /// Address and port of the developers' API [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS")]
-    api_listen: Option<String>,
-    /// Address and port of the operators' panel [default: 127.0.0.1:8081]
-    #[arg(long, value_name = "ADDRESS")]
-    admin_listen: Option<String>,
-    /// Address and port of metrics and health [default: 127.0.0.1:8082]
-    #[arg(long, value_name = "ADDRESS")]
-    metrics_listen: Option<String>,
 }
 
 /// What `staff` will take.
@@ -160,18 +137,6 @@ impl StaffArguments {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Role {
-    /// Everything
-    All,
-    #[value(hide = true)]
-    Api,
-    #[value(hide = true)]
-    Worker,
-    #[value(hide = true)]
-    Admin,
-}
-
 impl CommandLine {
     /// The command that was meant: without a name it is `serve`.
     fn command(self) -> Result<(Command, Flags), clap::Error> {
@@ -184,7 +149,12 @@ impl CommandLine {
             }
             Some(command) => command,
         };
-        Ok((command, self.flags))
+        let mut flags = self.flags;
+        if let Command::Staff(arguments) = &command {
+            // It takes everything, also what is meant for all commands.
+            flags.json |= arguments.rest.iter().any(|argument| argument == "--json");
+        }
+        Ok((command, flags))
     }
 
     fn command_for_errors() -> clap::Command {
@@ -215,11 +185,12 @@ impl Flags {
         let mut put = |setting, value: &Option<String>| flags.extend(value.clone().map(|value| (setting, value)));
         put("data.dir", &self.data_dir);
         put("database.url", &self.database_url);
-        if let Command::Serve(ServeArguments { listeners, .. }) | Command::Demo(DemoArguments { listeners, .. }) = command {
-            put("api.listen", &listeners.api_listen);
-            put("admin.listen", &listeners.admin_listen);
-            put("metrics.listen", &listeners.metrics_listen);
-        }
+        let listeners = match command {
+            Command::Serve(arguments) => arguments.listeners(),
+            Command::Demo(arguments) => arguments.listeners(),
+            _ => Vec::new(),
+        };
+        flags.extend(listeners);
         let mut sources = Sources::from_process(flags);
         if let Some(file) = &self.config {
             sources.file = Some(file.clone());
@@ -240,11 +211,7 @@ impl Command {
     /// With exit status 2.
     pub(crate) fn refuse_what_is_not_built(&self) -> Result<(), Failure> {
         match self {
-            Self::Serve(ServeArguments { role: Some(role), .. }) if *role != Role::All => {
-                let name = role.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-                let instead = "separate roles need PostgreSQL and Redis; leave --role out, or say --role all";
-                Err(Failure::not_built(&format!("`serve --role {name}` is"), instead))
-            }
+            Self::Serve(arguments) => arguments.refuse_what_is_not_built(),
             Self::Staff(arguments) => Err(arguments.refusal()),
             Self::Key { action } => action.refuse_what_is_not_built(),
             Self::Channel { action } => action.refuse_what_is_not_built(),
@@ -276,7 +243,8 @@ mod tests {
     use super::*;
 
     fn read(line: &str) -> Result<(Command, Flags), clap::Error> {
-        let arguments: Vec<OsString> = std::iter::once("xiaoyi").chain(line.split_whitespace()).map(OsString::from).collect();
+        let arguments: Vec<OsString> =
+            std::iter::once("xiaoyi").chain(line.split_whitespace()).map(OsString::from).collect();
         Cli::read(&arguments)
     }
 

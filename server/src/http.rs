@@ -47,7 +47,9 @@ impl Listeners {
     /// # Errors
     /// When the operating system does not say where we listen.
     pub(crate) fn links(&self, settings: &Settings) -> Result<Links, Failure> {
-        let own = |listener: &TcpListener| listener.local_addr().map(|address| format!("http://{}", reachable(address))).map_err(Failure::internal);
+        let own = |listener: &TcpListener| {
+            listener.local_addr().map(|address| format!("http://{}", reachable(address))).map_err(Failure::internal)
+        };
         let given = |url: &Option<shared::config::BaseUrl>| url.as_ref().map(|url| url.as_str().to_owned());
         let local_api = own(&self.api)?;
         let api = given(&settings.public.url).unwrap_or_else(|| local_api.clone());
@@ -150,7 +152,11 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// The address that a client on this machine uses.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { IpAddr::V6(Ipv6Addr::LOCALHOST) });
+        address.set_ip(if address.is_ipv4() {
+            IpAddr::V4(Ipv4Addr::LOCALHOST)
+        } else {
+            IpAddr::V6(Ipv6Addr::LOCALHOST)
+        });
     }
     address
 }
@@ -189,9 +195,13 @@ mod tests {
 
     #[tokio::test]
     async fn given_urls_go_before_the_listeners() {
-        let settings = settings(vec![("public.url", "https://api.example.com/"), ("admin.url", "https://panel.example.com")]);
+        let settings =
+            settings(vec![("public.url", "https://api.example.com/"), ("admin.url", "https://panel.example.com")]);
         let links = Listeners::bind(&settings).unwrap().links(&settings).unwrap();
-        assert_eq!((links.api.as_str(), links.admin.as_str()), ("https://api.example.com", "https://panel.example.com"));
+        assert_eq!(
+            (links.api.as_str(), links.admin.as_str()),
+            ("https://api.example.com", "https://panel.example.com")
+        );
         assert_eq!(links.console, "https://api.example.com/console");
         assert!(links.local_api.starts_with("http://127.0.0.1:"));
     }
@@ -202,6 +212,10 @@ mod tests {
         let address = taken.local_addr().unwrap().to_string();
         let failure = Listeners::bind(&settings(vec![("admin.listen", &address)])).unwrap_err();
         assert_eq!(failure.code, "port_in_use");
-        assert!(failure.message.contains(&address) && failure.message.contains("XIAOYI_ADMIN_LISTEN"), "{}", failure.message);
+        assert!(
+            failure.message.contains(&address) && failure.message.contains("XIAOYI_ADMIN_LISTEN"),
+            "{}",
+            failure.message
+        );
     }
 }

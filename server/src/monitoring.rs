@@ -14,7 +14,8 @@ use crate::failure::Failure;
 /// How often values that came in are put into their buckets, so that they do not pile up where nobody scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// Bounds for what is measured in seconds: from a cached answer to the longest call.
-const SECONDS: [f64; 16] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 180.0, 600.0];
+const SECONDS: [f64; 16] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 180.0, 600.0];
 /// Bounds for sizes of batches.
 const OPERATIONS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
@@ -68,7 +69,10 @@ fn number(count: usize) -> f64 {
 }
 
 /// The routes.
-pub(crate) fn monitoring(deployment: &Deployment, collected: &Metrics) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
+pub(crate) fn monitoring(
+    deployment: &Deployment,
+    collected: &Metrics,
+) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
     let watched = Data::new(Watched { deployment: deployment.clone(), metrics: collected.clone() });
     move |config| {
         config
@@ -86,7 +90,10 @@ struct Watched {
 
 async fn show_metrics(watched: Data<Watched>) -> HttpResponse {
     let text = watched.metrics.render(&watched.deployment).await;
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").insert_header((CACHE_CONTROL, "no-store")).body(text)
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .body(text)
 }
 
 async fn alive(_request: HttpRequest) -> HttpResponse {

@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn a_complaint_is_the_first_paragraph() {
-        let message = "error: the following required arguments were not provided:\n  --tenant <NAME>\n\nUsage: xiaoyi\n";
+        let message =
+            "error: the following required arguments were not provided:\n  --tenant <NAME>\n\nUsage: xiaoyi\n";
         assert_eq!(complaint(message), "the following required arguments were not provided: --tenant <NAME>");
     }
 

@@ -86,7 +86,11 @@ impl Service {
             failure = self.servers.ended() => return Err(failure),
         };
         let within_s = self.deployment.settings.http.shutdown_s;
-        tracing::info!(signal, within_s, "stopping: no new calls, running ones may finish; a second signal ends at once");
+        tracing::info!(
+            signal,
+            within_s,
+            "stopping: no new calls, running ones may finish; a second signal ends at once"
+        );
         tokio::select! {
             () = self.stop() => Ok(()),
             signal = signals.next() => Err(Failure::new("stopped_at_once", format!("{signal} came a second time: running calls were cut off"))),
@@ -112,13 +116,22 @@ impl Service {
     async fn prepare_channels(&mut self) -> Result<(), Failure> {
         if let Some(made) = make_openai_channel(&self.workbench).await? {
             let models: Vec<&str> = made.models.keys().map(String::as_str).collect();
-            tracing::info!(channel = made.name, base_url = made.base_url, models = models.join(","), "made a channel from OPENAI_API_KEY");
+            tracing::info!(
+                channel = made.name,
+                base_url = made.base_url,
+                models = models.join(","),
+                "made a channel from OPENAI_API_KEY"
+            );
             self.deployment.catalogue.reload(&self.deployment.database).await?;
         }
         let channels = self.deployment.database.read(channel::list).await?;
         for echo in channels.iter().filter(|channel| channel.enabled && channel.kind == ChannelKind::Echo) {
             let models: Vec<&str> = echo.models.keys().map(String::as_str).collect();
-            tracing::warn!(channel = echo.name, models = models.join(","), "an echo channel answers with the prompt and charges for it");
+            tracing::warn!(
+                channel = echo.name,
+                models = models.join(","),
+                "an echo channel answers with the prompt and charges for it"
+            );
         }
         Ok(())
     }
@@ -133,7 +146,8 @@ async fn make_openai_channel(workbench: &Workbench) -> Result<Option<Channel>, F
         return Ok(None);
     }
     let base_url = openai.base_url.as_str().to_owned();
-    worker::check_base_url(&base_url).map_err(|error| Failure::new("bad_setting", format!("OPENAI_BASE_URL={base_url}: {error}")))?;
+    worker::check_base_url(&base_url)
+        .map_err(|error| Failure::new("bad_setting", format!("OPENAI_BASE_URL={base_url}: {error}")))?;
     let models = openai.models.clone();
     let (sealer, now) = (Arc::clone(&workbench.sealer), workbench.clock.now());
     workbench
@@ -144,9 +158,19 @@ async fn make_openai_channel(workbench: &Workbench) -> Result<Option<Channel>, F
                 return Ok(None);
             }
             let is_free = |name: &String| present.iter().all(|channel| channel.name != *name);
-            let name = std::iter::once("openai".to_owned()).chain((2..).map(|number| format!("openai-{number}"))).find(is_free);
+            let name = std::iter::once("openai".to_owned())
+                .chain((2..).map(|number| format!("openai-{number}")))
+                .find(is_free);
             let name = name.unwrap_or_default();
-            let new = NewChannel { name, kind: ChannelKind::OpenAi, base_url, api_key: Some(api_key), models, priority: 100, weight: 1 };
+            let new = NewChannel {
+                name,
+                kind: ChannelKind::OpenAi,
+                base_url,
+                api_key: Some(api_key),
+                models,
+                priority: 100,
+                weight: 1,
+            };
             Ok::<_, Failure>(Some(channel::add(connection, &sealer, &new, now)?))
         })
         .await

@@ -15,9 +15,8 @@ pub(crate) fn table<const N: usize>(headings: [(&str, Side); N], rows: &[[String
         return nothing.to_owned();
     }
     let titles = headings.map(|(title, _)| title.to_owned());
-    let widths: [usize; N] = std::array::from_fn(|column| {
-        rows.iter().chain([&titles]).map(|row| width(&row[column])).max().unwrap_or(0)
-    });
+    let widths: [usize; N] =
+        std::array::from_fn(|column| rows.iter().chain([&titles]).map(|row| width(&row[column])).max().unwrap_or(0));
     let line = |row: &[String; N]| {
         let cells: Vec<String> = std::array::from_fn::<_, N, _>(|column| {
             let padding = " ".repeat(widths[column].saturating_sub(width(&row[column])));

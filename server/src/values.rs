@@ -82,7 +82,8 @@ impl Boundary {
             Self::Day(day) => {
                 // Where the clock is put forward at midnight, the day begins an hour later.
                 let starts = (0..4).filter_map(|hour| NaiveTime::from_hms_opt(hour, 0, 0));
-                let first = starts.filter_map(|time| zone.from_local_datetime(&day.and_time(time)).earliest()).next()?;
+                let first =
+                    starts.filter_map(|time| zone.from_local_datetime(&day.and_time(time)).earliest()).next()?;
                 Some(Timestamp(first.timestamp_millis()))
             }
         }
@@ -95,7 +96,8 @@ pub(crate) fn boundary(text: &str) -> Result<Boundary, String> {
         return Ok(Boundary::Moment(moment));
     }
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d");
-    day.map(Boundary::Day).map_err(|_| "must be a day such as 2026-01-31, or a moment such as 2026-01-31T08:00:00+08:00".to_owned())
+    day.map(Boundary::Day)
+        .map_err(|_| "must be a day such as 2026-01-31, or a moment such as 2026-01-31T08:00:00+08:00".to_owned())
 }
 
 /// Reads an amount; it may be negative, for whoever refuses that in words of its own.

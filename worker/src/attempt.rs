@@ -100,11 +100,15 @@ pub(crate) async fn attempt<'job>(
 }
 
 fn no_channel(why: &str, retry_after_s: u32) -> Refusal {
-    Refusal::new(Reason::NoChannel, format!("{why}; nothing was charged, please try again later")).retry_after(retry_after_s)
+    Refusal::new(Reason::NoChannel, format!("{why}; nothing was charged, please try again later"))
+        .retry_after(retry_after_s)
 }
 
 fn upstream_error() -> Refusal {
-    Refusal::new(Reason::UpstreamError, "the model's provider gave no usable answer; nothing was charged, please try again")
+    Refusal::new(
+        Reason::UpstreamError,
+        "the model's provider gave no usable answer; nothing was charged, please try again",
+    )
 }
 
 fn timeout() -> Refusal {
@@ -130,7 +134,9 @@ async fn try_channel<'job>(
     match answer {
         Answer::Whole(data) => match WholeAnswer::read(job, &data) {
             Err(nonsense) => Err((Miss::Next, redacted(nonsense.to_string()))),
-            Ok(whole) if job.images.is_some() && whole.images == 0 => Err((Miss::Next, "the provider delivered no image".to_owned())),
+            Ok(whole) if job.images.is_some() && whole.images == 0 => {
+                Err((Miss::Next, "the provider delivered no image".to_owned()))
+            }
             Ok(whole) => Ok(Attempted::Whole(whole)),
         },
         Answer::Stream(mut events) => match relay::relay(clock, delivery, events.as_mut(), progress).await {

@@ -41,7 +41,11 @@ pub struct ChannelTestError(String);
 ///
 /// # Errors
 /// [`ChannelTestError`], without the provider's key.
-pub async fn test_channel(settings: &Settings, channel: OpenChannel, upstream_model: &str) -> Result<ChannelTest, ChannelTestError> {
+pub async fn test_channel(
+    settings: &Settings,
+    channel: OpenChannel,
+    upstream_model: &str,
+) -> Result<ChannelTest, ChannelTestError> {
     let clock = Clock::System;
     let started = clock.now();
     let job = ping(started)?;
@@ -53,7 +57,9 @@ pub async fn test_channel(settings: &Settings, channel: OpenChannel, upstream_mo
             return Err(ChannelTestError(format!("the provider rejected the request with status {status}: {message}")));
         }
         Ok(Err(error)) => return Err(ChannelTestError(error.to_string())),
-        Ok(Ok(Answer::Stream(_))) => return Err(ChannelTestError("the provider sent a stream that was not asked for".to_owned())),
+        Ok(Ok(Answer::Stream(_))) => {
+            return Err(ChannelTestError("the provider sent a stream that was not asked for".to_owned()));
+        }
         Ok(Ok(Answer::Whole(data))) => data,
     };
     let redacted = |error: String| ChannelTestError(adapter.redact(&job, upstream_model, &error));

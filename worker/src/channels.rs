@@ -69,7 +69,8 @@ impl Channels {
         if let Some(client) = self.client.get() {
             return Ok(client.clone());
         }
-        let client = http_client(self.connect_timeout).map_err(|error| format!("no HTTPS client can be made (is ca-certificates installed?): {error}"))?;
+        let client = http_client(self.connect_timeout)
+            .map_err(|error| format!("no HTTPS client can be made (is ca-certificates installed?): {error}"))?;
         Ok(self.client.get_or_init(|| client).clone())
     }
 
@@ -127,7 +128,8 @@ mod tests {
         let served = ServedModel { routes: vec![route("a", 1, 3), route("b", 1, 1), route("c", 2, 1000)] };
         let mut first = HashMap::new();
         for _ in 0..4_000 {
-            let order: Vec<String> = in_turn(&served, RequestId::new()).into_iter().map(|route| route.channel.name.clone()).collect();
+            let order: Vec<String> =
+                in_turn(&served, RequestId::new()).into_iter().map(|route| route.channel.name.clone()).collect();
             assert_eq!(order.len(), 3);
             assert_eq!(order[2], "c");
             *first.entry(order[0].clone()).or_insert(0) += 1;

@@ -61,21 +61,26 @@ pub(crate) async fn relay<'job>(
         has_text: false,
         cut_at: None,
     };
+    // Set once, so that a provider that goes on behind the end does not put it off.
+    let mut after_finish = None;
     loop {
         let deadline = if !stream.held_back.is_empty() {
-            clock.now().plus_ms(AFTER_FINISH_MS)
+            *after_finish.get_or_insert_with(|| clock.now().plus_ms(AFTER_FINISH_MS).min(job.deadlines.end))
         } else if stream.has_text {
             clock.now().plus_ms(job.deadlines.between_chunks_ms).min(job.deadlines.end)
         } else {
             job.deadlines.first_text.min(job.deadlines.end)
         };
-        let event = match tokio::time::timeout(clock.until(deadline), events.next()).await {
-            Ok(Ok(event)) => event,
+        let left = clock.until(deadline);
+        // A provider that always has more at once would never let a timeout come.
+        let waited = if left.is_zero() { None } else { tokio::time::timeout(left, events.next()).await.ok() };
+        let event = match waited {
+            Some(Ok(event)) => event,
             // What ends the answer is here; the rest is not worth an error.
-            Err(_) | Ok(Err(_)) if !stream.held_back.is_empty() => None,
-            Err(_) if stream.has_text => return Err(Broken::Silent),
-            Err(_) => return Err(Broken::TooLate),
-            Ok(Err(error)) => return Err(stream.broken(error)),
+            None | Some(Err(_)) if !stream.held_back.is_empty() => None,
+            None if stream.has_text => return Err(Broken::Silent),
+            None => return Err(Broken::TooLate),
+            Some(Err(error)) => return Err(stream.broken(error)),
         };
         match event {
             Some(Event::Data(data)) => {
@@ -85,7 +90,10 @@ pub(crate) async fn relay<'job>(
             }
             Some(Event::Done) => return stream.done(),
             None if !stream.held_back.is_empty() => return Ok(stream.ended()),
-            None => return Err(stream.broken(UpstreamError::Failed { why: "the provider closed the stream before its end".to_owned() })),
+            None => {
+                return Err(stream
+                    .broken(UpstreamError::Failed { why: "the provider closed the stream before its end".to_owned() }));
+            }
         }
     }
 }
@@ -104,7 +112,7 @@ struct Stream<'job, 'progress> {
     held_back: Vec<Bytes>,
     usage: Option<ProviderUsage>,
     has_text: bool,
-    /// What the client has of a stream that was cut at its hold.
+    /// What the client gets of a stream that was cut: at its hold, or behind its end.
     cut_at: Option<Tally>,
 }
 
@@ -113,6 +121,11 @@ impl<'job> Stream<'job, '_> {
         let before = self.reader.tally();
         let seen = match self.reader.read(data) {
             Ok(seen) => seen,
+            // As in `relay`: the answer is whole, whatever stands behind it.
+            Err(_) if !self.held_back.is_empty() => {
+                self.cut_at = Some(before);
+                return Ok(Flow::Ended);
+            }
             Err(nonsense) => return Err(self.broken(UpstreamError::Failed { why: nonsense.to_string() })),
         };
         let SeenChunk { json, has_text, finished, usage } = seen;
@@ -133,6 +146,10 @@ impl<'job> Stream<'job, '_> {
             }
             if self.held_back.len() < MOST_HELD_BACK {
                 self.held_back.push(json);
+            } else if has_text {
+                // What is not sent is not paid.
+                self.cut_at = Some(before);
+                return Ok(Flow::Ended);
             }
             return Ok(Flow::GoesOn);
         }
@@ -171,7 +188,9 @@ impl<'job> Stream<'job, '_> {
 
     fn done(mut self) -> Result<Relayed<'job>, Broken> {
         if !self.has_text && self.held_back.is_empty() && self.early.is_empty() {
-            return Err(Broken::BeforeText(UpstreamError::Failed { why: "the provider sent an empty stream".to_owned() }));
+            return Err(Broken::BeforeText(UpstreamError::Failed {
+                why: "the provider sent an empty stream".to_owned(),
+            }));
         }
         if self.held_back.is_empty() {
             // Fewer ends than answers were asked for: `[DONE]` is the end all the same.

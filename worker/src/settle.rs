@@ -14,7 +14,12 @@ use crate::progress::Progress;
 pub(crate) async fn settle(ledger: &Ledger, job: &Job, attempted: Attempted<'_>, progress: &Progress) -> End {
     match attempted {
         Attempted::Whole(whole) => {
-            let produced = Produced { completion: whole.tally, upstream: counts(whole.usage), images: whole.images, finished_early: false };
+            let produced = Produced {
+                completion: whole.tally,
+                upstream: counts(whole.usage),
+                images: whole.images,
+                finished_early: false,
+            };
             answer(ledger, job, produced, |charge| {
                 let (prompt, completion) = billing::billed_tokens(charge);
                 vec![whole.into_reply(prompt, completion)]

@@ -66,10 +66,14 @@ async fn work(context: Arc<Context>, delivery: Delivery) {
     let Deployment { queue, ledger, clock, catalogue, .. } = &context.deployment;
     let job = &delivery.job;
     let waited_ms = clock.now().since(job.accepted_at);
-    metrics::histogram!("xiaoyi_queue_wait_seconds").record(Duration::from_millis(u64::try_from(waited_ms).unwrap_or(0)));
+    metrics::histogram!("xiaoyi_queue_wait_seconds")
+        .record(Duration::from_millis(u64::try_from(waited_ms).unwrap_or(0)));
     let progress = Progress::default();
     if is_too_late(clock, &delivery) {
-        let late = Refusal::new(Reason::Timeout, "the call waited too long for its turn; nothing was charged, please try again");
+        let late = Refusal::new(
+            Reason::Timeout,
+            "the call waited too long for its turn; nothing was charged, please try again",
+        );
         return finish(&context, delivery, End::Failed { refusal: late, charged: None }).await;
     }
     let snapshot = catalogue.now();

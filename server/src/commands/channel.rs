@@ -63,11 +63,13 @@ pub(crate) async fn run(settings: Settings, command: ChannelCommand) -> Result<R
             Report::of(&channels, listed(&channels))
         }
         ChannelCommand::Enable { name } => {
-            let channel = write(&workbench, move |connection| Ok(channel::set_enabled(connection, &name, true)?)).await?;
+            let channel =
+                write(&workbench, move |connection| Ok(channel::set_enabled(connection, &name, true)?)).await?;
             Report::of(&channel, format!("Channel {} is enabled.", channel.name))
         }
         ChannelCommand::Disable { name } => {
-            let channel = write(&workbench, move |connection| Ok(channel::set_enabled(connection, &name, false)?)).await?;
+            let channel =
+                write(&workbench, move |connection| Ok(channel::set_enabled(connection, &name, false)?)).await?;
             Report::of(&channel, format!("Channel {} is disabled.", channel.name))
         }
     }

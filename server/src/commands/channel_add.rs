@@ -4,8 +4,8 @@ use std::io::Read;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use secrecy::zeroize::Zeroizing;
 use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
 use shared::catalogue::channel::{self, ChannelKind, NewChannel};
 use shared::config::Settings;
 use shared::deployment::Workbench;
@@ -88,14 +88,28 @@ pub(crate) async fn run(workbench: &Workbench, arguments: AddArguments) -> Resul
         return Err(Failure::usage("an echo channel has no key"));
     }
     let ModelMap(models) = arguments.models;
-    let new = NewChannel { name: arguments.name, kind, base_url, api_key, models, priority: arguments.priority, weight: arguments.weight };
+    let new = NewChannel {
+        name: arguments.name,
+        kind,
+        base_url,
+        api_key,
+        models,
+        priority: arguments.priority,
+        weight: arguments.weight,
+    };
     if kind == ChannelKind::OpenAi && new.api_key.is_none() {
-        note("xiaoyi: warning: no key was given (--api-key-env, --api-key-stdin); the provider will be called without one");
+        note(
+            "xiaoyi: warning: no key was given (--api-key-env, --api-key-stdin); the provider will be called without one",
+        );
     }
     let (sealer, now) = (Arc::clone(&workbench.sealer), workbench.clock.now());
     let channel = write(workbench, move |connection| Ok(channel::add(connection, &sealer, &new, now)?)).await?;
     let models: Vec<&str> = channel.models.keys().map(String::as_str).collect();
-    let text = format!("Channel {name} serves {}. Try it with: xiaoyi channel test {name}", models.join(", "), name = channel.name);
+    let text = format!(
+        "Channel {name} serves {}. Try it with: xiaoyi channel test {name}",
+        models.join(", "),
+        name = channel.name
+    );
     Report::of(&channel, text)
 }
 
@@ -122,20 +136,35 @@ fn api_key(arguments: &AddArguments) -> Result<Option<SecretString>, Failure> {
         None => return Ok(None),
     };
     let key = text.trim();
-    if key.is_empty() || key.len() > LONGEST_KEY || key.chars().any(|character| character.is_control() || character == ' ') {
-        return Err(Failure::new("bad_api_key", format!("the provider's key must be 1 to {LONGEST_KEY} bytes of text without spaces and line breaks")));
+    if key.is_empty()
+        || key.len() > LONGEST_KEY
+        || key.chars().any(|character| character.is_control() || character == ' ')
+    {
+        return Err(Failure::new(
+            "bad_api_key",
+            format!("the provider's key must be 1 to {LONGEST_KEY} bytes of text without spaces and line breaks"),
+        ));
     }
     Ok(Some(SecretString::from(key)))
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one variable that is no setting: the person names it in --api-key-env")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one variable that is no setting: the person names it in --api-key-env"
+)]
 fn variable_value(name: &str) -> Result<Zeroizing<String>, Failure> {
-    let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    let is_name =
+        |name: &str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
     match std::env::var(name) {
         Ok(text) if !text.trim().is_empty() => Ok(Zeroizing::new(text)),
-        Ok(_) | Err(_) if is_name(name) => Err(Failure::new("no_api_key", format!("the environment variable {name} is not set"))),
+        Ok(_) | Err(_) if is_name(name) => {
+            Err(Failure::new("no_api_key", format!("the environment variable {name} is not set")))
+        }
         // What does not look like a variable's name may be the key itself, so it is not repeated.
-        Ok(_) | Err(_) => Err(Failure::new("no_api_key", "--api-key-env takes the name of an environment variable that holds the key; there is none of the given name")),
+        Ok(_) | Err(_) => Err(Failure::new(
+            "no_api_key",
+            "--api-key-env takes the name of an environment variable that holds the key; there is none of the given name",
+        )),
     }
 }
 
@@ -143,7 +172,9 @@ fn standard_input() -> Result<Zeroizing<String>, Failure> {
     let mut text = Zeroizing::new(String::with_capacity(LONGEST_KEY + 2));
     let most = u64::try_from(LONGEST_KEY).unwrap_or(u64::MAX).saturating_add(2);
     let read = std::io::stdin().lock().take(most).read_to_string(&mut text);
-    read.map_err(|error| Failure::new("bad_api_key", format!("the key cannot be read from the standard input: {error}")))?;
+    read.map_err(|error| {
+        Failure::new("bad_api_key", format!("the key cannot be read from the standard input: {error}"))
+    })?;
     Ok(text)
 }
 

@@ -30,21 +30,31 @@ pub(crate) async fn run(workbench: &Workbench, arguments: TestArguments) -> Resu
     let sealer = Arc::clone(&workbench.sealer);
     let (channel, models) = read(workbench, move |connection| Ok(channel::open(connection, &sealer, &name)?)).await?;
     let name = channel.name.clone();
-    let (model, upstream) = choose(&models, model.as_deref(), &workbench.settings)
-        .ok_or_else(|| Failure::new("unknown_model", format!("channel {name} does not serve that model: see `xiaoyi channel list`")))?;
+    let (model, upstream) = choose(&models, model.as_deref(), &workbench.settings).ok_or_else(|| {
+        Failure::new("unknown_model", format!("channel {name} does not serve that model: see `xiaoyi channel list`"))
+    })?;
     let tested = worker::test_channel(&workbench.settings, channel, upstream).await;
-    let test = tested.map_err(|error| Failure::new("channel_test_failed", format!("channel {name} gave no answer for {model}: {error}")))?;
+    let test = tested.map_err(|error| {
+        Failure::new("channel_test_failed", format!("channel {name} gave no answer for {model}: {error}"))
+    })?;
     let text = format!("Channel {name} works: {model} answered {:?} in {} ms.", test.answer, test.milliseconds);
     Report::of(&json!({"ok": true, "model": model, "answer": test.answer, "milliseconds": test.milliseconds}), text)
 }
 
 /// The model to ask, with the provider's name: the wanted one, or one that most probably chats.
-fn choose<'a>(models: &'a BTreeMap<String, String>, wanted: Option<&str>, settings: &Settings) -> Option<(&'a str, &'a str)> {
+fn choose<'a>(
+    models: &'a BTreeMap<String, String>,
+    wanted: Option<&str>,
+    settings: &Settings,
+) -> Option<(&'a str, &'a str)> {
     let chat = settings.models.chat_default.as_str();
     let draws = |model: &str| model == settings.models.image_default || model.starts_with("dall-e");
     let chosen = match wanted {
         Some(wanted) => models.get_key_value(wanted),
-        None => models.get_key_value(chat).or_else(|| models.iter().find(|(model, _)| !draws(model))).or_else(|| models.first_key_value()),
+        None => models
+            .get_key_value(chat)
+            .or_else(|| models.iter().find(|(model, _)| !draws(model)))
+            .or_else(|| models.first_key_value()),
     };
     chosen.map(|(public, upstream)| (public.as_str(), upstream.as_str()))
 }

@@ -39,7 +39,12 @@ impl Check {
 /// Looks at everything.
 pub(crate) async fn run(settings: Settings) -> Result<Report, Failure> {
     let described = settings.describe();
-    let configuration = format!("{} settings read; currency {}, time zone {}", described.len(), settings.currency, settings.timezone.name());
+    let configuration = format!(
+        "{} settings read; currency {}, time zone {}",
+        described.len(),
+        settings.currency,
+        settings.timezone.name()
+    );
     let mut checks = vec![Check::new("configuration", State::Ok, configuration)];
     match Workbench::open(settings).await {
         Err(error) => checks.push(Check::new(part_at_fault(&error), State::Error, error.to_string())),
@@ -51,7 +56,8 @@ pub(crate) async fn run(settings: Settings) -> Result<Report, Failure> {
         }
     }
     let is_well = checks.iter().all(|check| check.state != State::Error);
-    let values: Map<String, Value> = described.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
+    let values: Map<String, Value> =
+        described.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
     let object = json!({"ok": is_well, "checks": checks, "settings": values});
     Ok(Report::of(&object, text(&checks, &described))?.good_if(is_well))
 }
@@ -59,7 +65,9 @@ pub(crate) async fn run(settings: Settings) -> Result<Report, Failure> {
 /// The part that keeps a command from working.
 fn part_at_fault(error: &DeploymentError) -> &'static str {
     match error {
-        DeploymentError::Unsupported(_) | DeploymentError::Installation(InstallationError::OtherCurrency { .. }) => "configuration",
+        DeploymentError::Unsupported(_) | DeploymentError::Installation(InstallationError::OtherCurrency { .. }) => {
+            "configuration"
+        }
         DeploymentError::NoSecret(_)
         | DeploymentError::SecretLost { .. }
         | DeploymentError::BadSecret { .. }

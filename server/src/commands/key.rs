@@ -24,7 +24,7 @@ pub(crate) enum KeyCommand {
   xiaoyi key issue --tenant acme
   xiaoyi key issue --tenant acme --name ci --expires 30d --models gpt-3.5,gpt-4
   xiaoyi key issue --tenant acme --console tenant      it sees all of the tenant's calls")]
-    Issue(IssueArguments),
+    Issue(Box<IssueArguments>),
     /// List a tenant's keys, without their secrets
     #[command(after_help = "Example:\n  xiaoyi key list --tenant acme")]
     List(OfTenant),
@@ -65,7 +65,7 @@ impl KeyCommand {
 pub(crate) async fn run(settings: Settings, command: KeyCommand) -> Result<Report, Failure> {
     let workbench = open(settings).await?;
     match command {
-        KeyCommand::Issue(arguments) => key_issue::run(&workbench, arguments).await,
+        KeyCommand::Issue(arguments) => key_issue::run(&workbench, *arguments).await,
         KeyCommand::List(tenant) => {
             let tenant = tenant.find(&workbench).await?;
             let id = tenant.id;
@@ -82,7 +82,10 @@ async fn revoke(workbench: &Workbench, id: &str) -> Result<Report, Failure> {
     let (id, now) = (key_id(id)?, workbench.clock.now());
     let key = write(workbench, move |connection| Ok(key::revoke(connection, id.as_str(), now)?)).await?;
     let revoked_at = key.revoked_at.map(Timestamp::to_rfc3339);
-    Report::of(&json!({"id": key.id, "revoked_at": revoked_at}), format!("Key {id} is revoked: it is refused within a second."))
+    Report::of(
+        &json!({"id": key.id, "revoked_at": revoked_at}),
+        format!("Key {id} is revoked: it is refused within a second."),
+    )
 }
 
 async fn rotate(workbench: &Workbench, arguments: RotateArguments) -> Result<Report, Failure> {
@@ -100,8 +103,11 @@ async fn rotate(workbench: &Workbench, arguments: RotateArguments) -> Result<Rep
 
 /// Reads a key's id. What is no id may be a secret, so no message repeats it.
 fn key_id(text: &str) -> Result<KeyId, Failure> {
-    if let Some(id) = text.strip_prefix("sk-xy").and_then(|rest| rest.get(..12)).and_then(|id| id.parse::<KeyId>().ok()) {
-        return Err(Failure::usage(format!("give only the key's id, which is {id}; a Secret Key does not belong on a command line")));
+    if let Some(id) = text.strip_prefix("sk-xy").and_then(|rest| rest.get(..12)).and_then(|id| id.parse::<KeyId>().ok())
+    {
+        return Err(Failure::usage(format!(
+            "give only the key's id, which is {id}; a Secret Key does not belong on a command line"
+        )));
     }
     text.parse().map_err(|error: shared::secret_key::InvalidKeyId| Failure::usage(error.to_string()))
 }

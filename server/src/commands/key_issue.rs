@@ -70,7 +70,10 @@ impl IssueArguments {
             None => Ok(()),
             Some((option, _)) => {
                 let what = format!("the option {option} is");
-                Err(Failure::not_built(&what, "no key was issued; leave it out, and limit the key by --models, --expires or the balance"))
+                Err(Failure::not_built(
+                    &what,
+                    "no key was issued; leave it out, and limit the key by --models, --expires or the balance",
+                ))
             }
         }
     }
@@ -99,14 +102,18 @@ pub(crate) async fn run(workbench: &Workbench, arguments: IssueArguments) -> Res
 
 /// The text that shows a secret, the only one that does.
 pub(super) fn shown_once(plain: &PlainSecretKey) -> String {
-    format!("{}\n\nThis is the only time that the secret is shown: store it now. Only its hash is kept.", plain.expose())
+    format!(
+        "{}\n\nThis is the only time that the secret is shown: store it now. Only its hash is kept.",
+        plain.expose()
+    )
 }
 
 /// A new secret, and what of it is kept.
 pub(crate) async fn new_secret(workbench: &Workbench) -> Result<(PlainSecretKey, NewSecret), Failure> {
     let sealer = Arc::clone(&workbench.sealer);
     let tag_key = read(workbench, move |connection| Ok(installation::tag_key(connection, &sealer)?)).await?;
-    let (id, plain) = PlainSecretKey::generate(&tag_key).map_err(|error| Failure::new("no_randomness", error.to_string()))?;
+    let (id, plain) =
+        PlainSecretKey::generate(&tag_key).map_err(|error| Failure::new("no_randomness", error.to_string()))?;
     let hash = hash(&plain).map_err(Failure::internal)?;
     let last_four = plain.expose().chars().skip(plain.expose().len().saturating_sub(4)).collect();
     Ok((plain, NewSecret { id, hash, last_four }))
@@ -115,7 +122,8 @@ pub(crate) async fn new_secret(workbench: &Workbench) -> Result<(PlainSecretKey,
 /// A key may name a model that comes later; a slip of the pen looks just like that.
 async fn warn_of_unserved(workbench: &Workbench, models: &[String]) -> Result<(), Failure> {
     let channels = read(workbench, |connection| Ok(channel::list(connection)?)).await?;
-    let served: BTreeSet<&String> = channels.iter().filter(|channel| channel.enabled).flat_map(|channel| channel.models.keys()).collect();
+    let served: BTreeSet<&String> =
+        channels.iter().filter(|channel| channel.enabled).flat_map(|channel| channel.models.keys()).collect();
     for model in models.iter().filter(|model| !served.contains(model)) {
         note(&format!("xiaoyi: warning: no enabled channel serves {model} at present"));
     }

@@ -14,7 +14,9 @@ use crate::output::{Report, note};
 #[derive(Debug, Subcommand)]
 pub(crate) enum LedgerCommand {
     /// Check every invariant from the first line; status 1 and a list if one fails
-    #[command(after_help = "Examples:\n  xiaoyi ledger audit\n  xiaoyi ledger audit --json\n\nIt reads in short steps and may run beside a server.")]
+    #[command(
+        after_help = "Examples:\n  xiaoyi ledger audit\n  xiaoyi ledger audit --json\n\nIt reads in short steps and may run beside a server."
+    )]
     Audit,
 }
 

@@ -29,7 +29,7 @@ use crate::failure::Failure;
 pub(crate) struct OfTenant {
     /// The tenant's name
     #[arg(long = "tenant", value_name = "NAME")]
-    name: String,
+    tenant_name: String,
 }
 
 impl OfTenant {
@@ -38,7 +38,7 @@ impl OfTenant {
     /// # Errors
     /// When there is none of this name.
     pub(crate) async fn find(self, workbench: &Workbench) -> Result<Tenant, Failure> {
-        read(workbench, move |connection| Ok(named(connection, &self.name)?)).await
+        read(workbench, move |connection| Ok(named(connection, &self.tenant_name)?)).await
     }
 }
 

@@ -83,11 +83,15 @@ async fn set(workbench: &Workbench, arguments: SetArguments) -> Result<Report, F
             Some(own) => Some(own),
             None => price_list::default_price(connection)?,
         };
-        let present = present.ok_or_else(|| Failure::new("not_prepared", "there is no default price yet: run `xiaoyi migrate` once"))?;
+        let present = present
+            .ok_or_else(|| Failure::new("not_prepared", "there is no default price yet: run `xiaoyi migrate` once"))?;
         Ok(price_list::set(connection, changed(present, arguments), now)?)
     })
     .await?;
-    Report::of(&object(&price), format!("{} now costs:\n{}", price.model, listed(std::slice::from_ref(&price), &workbench.settings.currency)))
+    Report::of(
+        &object(&price),
+        format!("{} now costs:\n{}", price.model, listed(std::slice::from_ref(&price), &workbench.settings.currency)),
+    )
 }
 
 /// The present price with what was given put over it.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use clap::Subcommand;
-use secrecy::zeroize::Zeroizing;
 use secrecy::ExposeSecret;
+use secrecy::zeroize::Zeroizing;
 use serde_json::json;
 use shared::catalogue::channel;
 use shared::config::Settings;
@@ -38,7 +38,9 @@ pub(crate) async fn run(settings: Settings, command: SecretCommand) -> Result<Re
     let SecretCommand::Rotate = command;
     let place = place(&settings);
     if !holds_two(&settings)? {
-        let message = format!("{place} holds one secret; set it to NEW,OLD (the new one first) and run this again: see `xiaoyi secret rotate --help`");
+        let message = format!(
+            "{place} holds one secret; set it to NEW,OLD (the new one first) and run this again: see `xiaoyi secret rotate --help`"
+        );
         return Err(Failure::new("one_secret", message));
     }
     let workbench = open(settings).await?;
@@ -67,7 +69,9 @@ fn holds_two(settings: &Settings) -> Result<bool, Failure> {
         None => {
             let path = settings.secret_key_path();
             let read = std::fs::read_to_string(&path);
-            Zeroizing::new(read.map_err(|error| Failure::new("no_secret", format!("{} cannot be read: {error}", path.display())))?)
+            Zeroizing::new(
+                read.map_err(|error| Failure::new("no_secret", format!("{} cannot be read: {error}", path.display())))?,
+            )
         }
     };
     Ok(text.contains(','))

@@ -43,18 +43,23 @@ pub(crate) async fn run(settings: Settings, command: TenantCommand) -> Result<Re
     match command {
         TenantCommand::Create { name } => {
             let made = write(&workbench, move |connection| Ok(tenant::create(connection, &name, now)?)).await?;
-            Report::of(&made, format!("Tenant {} is made (id {}). Next: xiaoyi key issue, xiaoyi topup.", made.name, made.id))
+            Report::of(
+                &made,
+                format!("Tenant {} is made (id {}). Next: xiaoyi key issue, xiaoyi topup.", made.name, made.id),
+            )
         }
         TenantCommand::List => {
             let tenants = read(&workbench, |connection| Ok(tenant::list(connection)?)).await?;
             Report::of(&tenants, listed(&tenants))
         }
         TenantCommand::Suspend { name } => {
-            let tenant = write(&workbench, move |connection| Ok(tenant::set_suspended(connection, &name, Some(now))?)).await?;
+            let tenant =
+                write(&workbench, move |connection| Ok(tenant::set_suspended(connection, &name, Some(now))?)).await?;
             Report::of(&tenant, format!("Tenant {} is suspended: its calls are refused within a second.", tenant.name))
         }
         TenantCommand::Resume { name } => {
-            let tenant = write(&workbench, move |connection| Ok(tenant::set_suspended(connection, &name, None)?)).await?;
+            let tenant =
+                write(&workbench, move |connection| Ok(tenant::set_suspended(connection, &name, None)?)).await?;
             Report::of(&tenant, format!("Tenant {} may call again.", tenant.name))
         }
     }

@@ -44,22 +44,24 @@ pub(crate) async fn run(settings: Settings, arguments: TopupArguments) -> Result
     let tenant = tenant.find(&workbench).await?;
     let top_up = TopUp { id: TransferId::new(), account: tenant.id, amount, reference: reference.clone(), note };
     let now = workbench.clock.now();
-    let outcome = write(&workbench, move |connection| {
-        Ok(ledger::apply_one(connection, Operation::TopUp(top_up), now)?)
-    })
-    .await?;
+    let outcome =
+        write(&workbench, move |connection| Ok(ledger::apply_one(connection, Operation::TopUp(top_up), now)?)).await?;
     let currency = &workbench.settings.currency;
     match outcome {
         Outcome::TopUp(TopUpDecision::Posted { id, posted, replayed }) => {
             let text = if replayed {
-                format!("This payment was booked before; nothing was booked now. The balance of {} is {posted} {currency}.", tenant.name)
+                format!(
+                    "This payment was booked before; nothing was booked now. The balance of {} is {posted} {currency}.",
+                    tenant.name
+                )
             } else {
                 format!("{amount} {currency} are booked. The balance of {} is {posted} {currency}.", tenant.name)
             };
             Report::of(&json!({"id": id, "posted": posted, "replayed": replayed}), text)
         }
         Outcome::TopUp(TopUpDecision::ReferenceTaken { amount }) => {
-            let message = format!("the reference {reference} belongs to a payment of {amount} {currency}; nothing was booked");
+            let message =
+                format!("the reference {reference} belongs to a payment of {amount} {currency}; nothing was booked");
             Err(Failure::new("reference_taken", message))
         }
         other => Err(Failure::internal(format!("the ledger answered another question: {other:?}"))),
@@ -68,14 +70,22 @@ pub(crate) async fn run(settings: Settings, arguments: TopupArguments) -> Result
 
 fn check(amount: Amount, reference: &str, note: Option<&str>) -> Result<(), Failure> {
     if amount <= Amount::ZERO {
-        return Err(Failure::new("amount_not_positive", format!("the amount must be above zero, not {amount}; nothing was booked")));
+        return Err(Failure::new(
+            "amount_not_positive",
+            format!("the amount must be above zero, not {amount}; nothing was booked"),
+        ));
     }
     if !fits(reference, 1, LONGEST_REFERENCE) || reference.trim() != reference {
-        let message = format!("a reference has 1 to {LONGEST_REFERENCE} characters, no control characters, and no space around it");
+        let message = format!(
+            "a reference has 1 to {LONGEST_REFERENCE} characters, no control characters, and no space around it"
+        );
         return Err(Failure::new("bad_reference", message));
     }
     if !note.is_none_or(|note| fits(note, 0, LONGEST_NOTE)) {
-        return Err(Failure::new("bad_note", format!("a note has at most {LONGEST_NOTE} characters and no control characters")));
+        return Err(Failure::new(
+            "bad_note",
+            format!("a note has at most {LONGEST_NOTE} characters and no control characters"),
+        ));
     }
     Ok(())
 }

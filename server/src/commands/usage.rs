@@ -67,7 +67,8 @@ pub(crate) async fn run(settings: Settings, arguments: UsageArguments) -> Result
         GroupBy::Key => Grouping::Key,
         GroupBy::User => Grouping::User,
     };
-    let rows = read(&workbench, move |connection| Ok(ledger::usage(connection, tenant.id, None, period, grouping)?)).await?;
+    let rows =
+        read(&workbench, move |connection| Ok(ledger::usage(connection, tenant.id, None, period, grouping)?)).await?;
     let field = arguments.group_by.field();
     let objects: Vec<Value> = rows.iter().map(|row| object(field, row)).collect();
     Report::of(&objects, listed(field, &rows))
@@ -104,7 +105,8 @@ fn listed(field: &str, rows: &[UsageRow]) -> String {
     let cells: Vec<_> = rows
         .iter()
         .map(|row| {
-            let numbers = [row.requests, row.prompt_tokens, row.completion_tokens, row.images].map(|number| number.to_string());
+            let numbers =
+                [row.requests, row.prompt_tokens, row.completion_tokens, row.images].map(|number| number.to_string());
             let [requests, prompt, completion, images] = numbers;
             [row.group.clone(), requests, prompt, completion, images, row.amount.to_string()]
         })

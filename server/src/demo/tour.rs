@@ -53,9 +53,12 @@ impl Tour {
     /// The tour for people.
     pub(super) fn text(&self, service: &Service) -> String {
         let settings = &service.deployment.settings;
-        let folder = service.deployment.database.path().parent().map(|folder| folder.display().to_string()).unwrap_or_default();
+        let folder =
+            service.deployment.database.path().parent().map(|folder| folder.display().to_string()).unwrap_or_default();
         let count = |name: &str| words(&self.usage[name]);
-        let arithmetic = words(&self.charge["arithmetic"]).replace("; completion:", "\n  completion:").replace("; together", "\n  together");
+        let arithmetic = words(&self.charge["arithmetic"])
+            .replace("; completion:", "\n  completion:")
+            .replace("; together", "\n  together");
         format!(
             "小一 demo: one call and its charge. The built-in echo channel answers with what it was asked; the data is in {folder}.\n\n\
              The call\n  {call}\n\n\

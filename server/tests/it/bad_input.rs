@@ -9,13 +9,17 @@ mod wire;
 
 use serde_json::{Value, json};
 
-use crate::support::raw::{Reply, Request, ask};
-use crate::support::shop::Shop;
+use crate::support::money::nanos;
+use crate::support::raw::{Connection, Reply, Request, ask};
+use crate::support::tenancy::Tenancy;
 
 const PREFIXES: [&str; 3] = ["/v1", "/api/v1", "/index.php/api/v1"];
 const GOOD_BODY: &str = r#"{"messages":[{"role":"user","content":"你好"}]}"#;
 /// Two hanzi, as prompt and as answer, at the default prices, in 1e-9.
 const GOOD_COST: i64 = 2 * (10_000 + 30_000);
+
+/// 1000.00, in 1e-9.
+const TOPPED_UP: i64 = 1_000_000_000_000;
 
 /// What a request is refused with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,22 +40,22 @@ const fn refused_field(code: u32, param: &str) -> Refused<'_> {
 
 /// A server to be maltreated. It counts the good calls that it has answered in between.
 struct Victim {
-    shop: Shop,
+    tenancy: Tenancy,
     asked: usize,
     answered: i64,
 }
 
 impl Victim {
     async fn start() -> Self {
-        Self { shop: Shop::open("echo:", "1000.00", 1).await, asked: 0, answered: 0 }
+        Self { tenancy: Tenancy::open("echo:", "1000.00", 1).await, asked: 0, answered: 0 }
     }
 
     fn base(&self) -> String {
-        self.shop.base()
+        self.tenancy.base()
     }
 
     fn key(&self) -> &str {
-        &self.shop.keys[0]
+        &self.tenancy.keys[0]
     }
 
     /// The path under one of the three prefixes, each in its turn.
@@ -74,7 +78,11 @@ impl Victim {
         assert_eq!((&object["code"], &object["error"]["param"]), (&json!(code), &json!(param)), "{what}: {text}");
         assert_eq!(u32::from(reply.status), code / 100, "{what}: {text}");
         let (kind, name) = names(code, param);
-        assert_eq!((&object["error"]["type"], &object["error"]["code"]), (&json!(kind), &json!(name)), "{what}: {text}");
+        assert_eq!(
+            (&object["error"]["type"], &object["error"]["code"]),
+            (&json!(kind), &json!(name)),
+            "{what}: {text}"
+        );
         assert_eq!(object["msg"], object["error"]["message"], "{what}: {text}");
         assert!(object["msg"].as_str().is_some_and(|message| message.len() > 10), "{what}: {text}");
         assert_eq!(keys(&object), ["code", "msg", "error"], "{what}");
@@ -93,9 +101,9 @@ impl Victim {
             self.answers("a good call", &request, GOOD_COST);
         }
         // Nothing is charged or held, not even for a moment longer than a call.
-        self.shop.until_held(0).await;
-        let posted = crate::support::money::nanos(&self.shop.balance().await["posted"]);
-        assert_eq!(1_000_000_000_000 - posted, self.answered, "only the good calls are charged");
+        self.tenancy.until_held(0).await;
+        let charged = TOPPED_UP - nanos(&self.tenancy.balance().await["posted"]);
+        assert_eq!(charged, self.answered, "only the good calls are charged");
     }
 
     /// A good call in between, which costs this.
@@ -108,10 +116,25 @@ impl Victim {
         object
     }
 
+    /// A good call on this connection.
+    fn answered_on(&mut self, connection: &mut Connection) {
+        let reply = connection.reply().expect("a good call is answered");
+        assert_eq!(reply.status, 200, "{}", reply.json());
+        self.answered += GOOD_COST;
+    }
+
+    /// What a call costs, once nothing runs, of which nobody knows whether it ran. From here on it counts as a good call.
+    async fn charge_of_a_call_that_may_have_run(&mut self) -> i64 {
+        self.tenancy.until_held(0).await;
+        let charged = TOPPED_UP - nanos(&self.tenancy.balance().await["posted"]) - self.answered;
+        self.answered += charged;
+        charged
+    }
+
     /// The end of a test: everything is in the books, and nothing else.
     async fn is_unharmed(mut self) {
         self.goes_on().await;
-        let books = self.shop.clean_books().await;
+        let books = self.tenancy.clean_books().await;
         assert_eq!(books.charged(), self.answered);
     }
 }

@@ -4,3 +4,23 @@
 mod commands;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod billing;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod streaming;
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod beside_load;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod exact_balance;
+#[cfg(test)]
+mod providers;
+#[cfg(test)]
+mod upstream_failures;

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::support::money::{nanos, recompute};
-use crate::support::shop::{COMPLETION_PRICE, PROMPT_PRICE, Shop};
+use crate::support::storefront::{COMPLETION_PRICE, PROMPT_PRICE, Storefront};
 
 const CHAT: &str = include_str!("../data/original/chat.sh");
 const NOTICE: &str = include_str!("../data/original/notice.sh");
@@ -38,7 +38,7 @@ const DICT_TO_JSON: &str = "import ast, json, sys; print(json.dumps(ast.literal_
 async fn the_chat_of_curl() {
     require("curl", &["--version"], "curl");
     require("iconv", &["--version"], "libc-bin");
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     // 8 + 44 + 12 + (344 hanzi + 5 words x 1.3 = 350) + 10, counted by hand.
     for base in ["", "/api", "/index.php/api"] {
         let expected = Expected { answer: "周末这里的天气怎么样？", prompt: 424, completion: 10, user: Value::Null };
@@ -54,7 +54,7 @@ async fn the_chat_of_curl() {
 async fn the_two_mistakes_that_the_document_warns_of() {
     require("curl", &["--version"], "curl");
     require("iconv", &["--version"], "libc-bin");
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     let (posted, _) = shop.balance().await;
     let without_header = NOTICE.replacen("-H \"Content-Type: application/json\" ", "", 1);
     let no_array = NOTICE.replacen("[{\"role\":\"user\",\"content\":\"请介绍一下你自己\"}]", "{\"role\":\"user\",\"content\":\"请介绍一下你自己\"}", 1);
@@ -74,7 +74,7 @@ async fn the_two_mistakes_that_the_document_warns_of() {
 async fn the_image_of_curl() {
     require("curl", &["--version"], "curl");
     require("iconv", &["--version"], "libc-bin");
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     let (posted, _) = shop.balance().await;
 
     // As printed it has a comma too many, before the brace in line 4.
@@ -103,7 +103,7 @@ async fn the_image_of_curl() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_chat_of_php() {
     require("php", &["--version"], "php-cli");
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     // "1" and "100" are two words, the signs are none: floor(2.6).
     let expected = Expected { answer: "1+100=", prompt: 2, completion: 2, user: json!("张三") };
     let reply = async || {
@@ -120,7 +120,7 @@ async fn the_chat_of_php() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_chat_of_python() {
     let python = python_with_requests();
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     let expected = Expected { answer: "1+100=", prompt: 2, completion: 2, user: json!("张三") };
     let reply = async || {
         let sample = replaced(PYTHON, BASE_URL, &format!("{}/index.php/", shop.server.url("")), "dd61320f306e6c6568be8a0b0004a53d", &shop.key.secret);
@@ -136,7 +136,7 @@ async fn the_chat_of_python() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn completions_as_the_table_describes_them() {
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     let (posted, _) = shop.balance().await;
     let body = json!({
         "model": "text-davinci-003", "prompt": "This is a test", "suffix": null, "max_tokens": 16, "temperature": 1, "top_p": 1, "n": 1,
@@ -168,7 +168,7 @@ struct Expected {
 
 impl Expected {
     /// Makes the call, and checks the reply as the document prints one, and what became of the balance.
-    async fn of(&self, shop: &Shop, sample: impl AsyncFn() -> String) {
+    async fn of(&self, shop: &Storefront, sample: impl AsyncFn() -> String) {
         let (posted, _) = shop.balance().await;
         let reply = json_of(&sample().await);
         let Self { answer, prompt, completion, user } = self;
@@ -192,7 +192,7 @@ impl Expected {
 }
 
 /// Runs a sample of curl against `base`, such as `/api`, with the shop's key.
-fn shell(shop: &Shop, sample: &str, base: &str) -> String {
+fn shell(shop: &Storefront, sample: &str, base: &str) -> String {
     let url = shop.server.url(base);
     let script = if sample.contains(BASE_URL) {
         replaced(sample, BASE_URL, &format!("{url}/index.php/"), "\"xxxx\"", &format!("\"{}\"", shop.key.secret))

@@ -1,129 +1,33 @@
 //! Starts the real program on free ports in a folder of its own, and talks to it.
 
-use std::ffi::OsStr;
+pub(crate) mod books;
+pub(crate) mod call;
+pub(crate) mod events;
+pub(crate) mod load;
+pub(crate) mod money;
+mod place;
+pub(crate) mod provider;
+pub(crate) mod raw;
+pub(crate) mod reseller;
+pub(crate) mod storefront;
+pub(crate) mod tenancy;
+
 use std::fs::File;
 use std::future::Future;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_xiaoyi");
+pub(crate) use self::place::{Output, Place};
+
 /// More than a start takes on the slowest machine.
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// More than a stop takes when nothing hangs.
 const STOP_LIMIT: Duration = Duration::from_secs(40);
-
-/// How a command ended.
-#[derive(Debug)]
-pub(crate) struct Output {
-    /// The exit status.
-    pub(crate) status: i32,
-    /// The one JSON value on the standard output; null when there was none.
-    pub(crate) json: Value,
-    /// Everything on the standard output.
-    pub(crate) stdout: String,
-    /// Everything on the standard error output.
-    pub(crate) stderr: String,
-}
-
-impl Output {
-    /// The JSON of a command that must have succeeded.
-    pub(crate) fn ok(self) -> Value {
-        assert_eq!(self.status, 0, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
-        self.json
-    }
-
-    /// The code and message of a command that must have failed with `status`.
-    pub(crate) fn failed(self, status: i32) -> (String, String) {
-        assert_eq!(self.status, status, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
-        let error = &self.json["error"];
-        assert!(error.is_object(), "no error on stdout: {}\nstderr: {}", self.stdout, self.stderr);
-        (error["code"].as_str().unwrap().to_owned(), error["message"].as_str().unwrap().to_owned())
-    }
-}
-
-/// A folder with its environment, in which commands run.
-pub(crate) struct Place {
-    folder: TempDir,
-    environment: Vec<(String, String)>,
-}
-
-impl Place {
-    /// An empty folder.
-    pub(crate) fn new() -> Self {
-        Self::with(&[])
-    }
-
-    /// An empty folder, with more variables.
-    pub(crate) fn with(environment: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let usual = [
-            ("XIAOYI_API_LISTEN", "127.0.0.1:0"),
-            ("XIAOYI_ADMIN_LISTEN", "127.0.0.1:0"),
-            ("XIAOYI_METRICS_LISTEN", "127.0.0.1:0"),
-            ("XIAOYI_LOG_FORMAT", "json"),
-        ];
-        let mut place = Self { folder, environment: Vec::new() };
-        for (name, value) in usual.iter().chain(environment) {
-            place.set(name, value);
-        }
-        place
-    }
-
-    /// Sets a variable for what is started from now on.
-    pub(crate) fn set(&mut self, name: &str, value: &str) {
-        self.environment.retain(|(known, _)| known != name);
-        self.environment.push((name.to_owned(), value.to_owned()));
-    }
-
-    /// The folder of the database.
-    pub(crate) fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
-    }
-
-    /// Runs a command with `--json`.
-    pub(crate) fn command(&self, arguments: &[&str]) -> Output {
-        self.command_with(arguments, &[], "")
-    }
-
-    /// Runs a command with `--json`, more variables, and text on its standard input.
-    pub(crate) fn command_with(&self, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Output {
-        let mut command = self.program(arguments);
-        command.arg("--json").envs(environment.iter().copied());
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // A command that reads nothing may have ended already.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        let stdout = String::from_utf8(output.stdout).unwrap();
-        let json = if stdout.trim().is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{arguments:?} printed no JSON ({error}): {stdout}"))
-        };
-        let status = output.status.code().unwrap_or(-1);
-        Output { status, json, stdout, stderr: String::from_utf8(output.stderr).unwrap() }
-    }
-
-    /// Runs a command as a person does, and gives its status and all that it printed.
-    pub(crate) fn spoken(&self, arguments: &[&str]) -> (i32, String, String) {
-        let output = self.program(arguments).stdin(Stdio::null()).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
-    }
-
-    /// The program with nothing in its environment but what this place sets.
-    fn program<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
-        let mut command = Command::new(PROGRAM);
-        command.args(arguments).env_clear().current_dir(self.folder.path());
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command
-    }
-}
 
 /// A key as it was issued.
 #[derive(Debug, Clone)]
@@ -272,7 +176,10 @@ impl Server {
     /// One more key.
     pub(crate) fn issue(&self, options: &[&str]) -> IssuedKey {
         let issued = self.command(&[&["key", "issue"], options].concat()).ok();
-        IssuedKey { id: issued["id"].as_str().unwrap().to_owned(), secret: issued["secret"].as_str().unwrap().to_owned() }
+        IssuedKey {
+            id: issued["id"].as_str().unwrap().to_owned(),
+            secret: issued["secret"].as_str().unwrap().to_owned(),
+        }
     }
 
     /// An echo channel for these models, once the server uses it.
@@ -283,14 +190,25 @@ impl Server {
     /// An echo channel with delays, such as `echo://local?delay_ms=500`.
     pub(crate) async fn echo_at(&self, base_url: &str, models: &str) {
         let name = format!("echo-{}", models.replace(',', "-"));
-        let added = self.command(&["channel", "add", "--name", &name, "--type", "echo", "--base-url", base_url, "--models", models]);
-        added.ok();
-        let first = models.split(',').next().unwrap().to_owned();
-        let tenant = format!("watch-{name}");
-        let key = self.customer(&tenant);
-        self.within(Duration::from_secs(1), "the new channel", async || {
+        // Known names are listed without a channel, so the server shows by one more model that it uses this one.
+        let models = format!("{models},{name}");
+        self.command(&[
+            "channel",
+            "add",
+            "--name",
+            &name,
+            "--type",
+            "echo",
+            "--base-url",
+            base_url,
+            "--models",
+            &models,
+        ])
+        .ok();
+        let key = self.customer(&format!("watcher of {name}"));
+        self.within(START_LIMIT, "the new channel", async || {
             let models = self.get("/v1/models", &key).await.json;
-            models["data"].as_array().unwrap().iter().any(|model| model["id"] == first.as_str())
+            models["data"].as_array().unwrap().iter().any(|model| model["id"] == name.as_str())
         })
         .await;
     }
@@ -309,23 +227,28 @@ impl Server {
 }
 
 impl Drop for Server {
+    #[expect(clippy::print_stderr, reason = "what a failed test needs to be understood")]
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("--- log of the server ---\n{}", std::fs::read_to_string(log_path(&self.place)).unwrap_or_default());
+            eprintln!(
+                "--- log of the server ---\n{}",
+                std::fs::read_to_string(log_path(&self.place)).unwrap_or_default()
+            );
         }
     }
 }
 
 fn log_path(place: &Place) -> PathBuf {
-    place.folder.path().join("server.log")
+    place.folder().join("server.log")
 }
 
 fn spawn(place: &Place, arguments: &[String]) -> (Child, Value) {
     let log = log_path(place);
     let stderr = File::options().create(true).append(true).open(&log).unwrap();
-    let mut child = place.program(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+    let mut child =
+        place.program(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
     let (sender, lines) = mpsc::channel();
     let stdout = BufReader::new(child.stdout.take().unwrap());
     std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));

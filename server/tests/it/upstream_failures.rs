@@ -106,7 +106,9 @@ async fn run(reseller: &Reseller, provider: &Provider, client: Client, case: &Ca
             charge_for(text)
         }
         Want::Answered(text) => {
-            assert_eq!((reply.status, reply.text().as_str()), (200, *text), "{name}: {reply:?}");
+            assert_eq!((reply.status, reply.text().as_str()), (200, text.as_str()), "{name}: {reply:?}");
+            let chunks = reply.chunks();
+            assert!(chunks.iter().all(|chunk| chunk["error"].is_null()), "{name}: {reply:?}");
             charge_for(text)
         }
     };

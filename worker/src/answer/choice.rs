@@ -179,7 +179,7 @@ fn index(given: Option<&RawValue>, place: usize) -> i64 {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-use shared::queue::Endpoint;
+    use shared::queue::Endpoint;
 
     use super::super::sample::job;
     use super::*;

@@ -11,7 +11,7 @@ use shared::tokens::Tally;
 use super::choice::{Choice, count_message};
 use super::identity::Identity;
 use super::meter::{Meter, most_choices};
-use super::object::{Members, members, ObjectWriter, parse, quoted, string};
+use super::object::{Members, ObjectWriter, members, parse, quoted, string};
 use super::{Nonsense, ProviderUsage, refuse_error};
 
 /// Reads the chunks of one stream in their order, and makes those that the provider does not send.

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use serde_json::value::RawValue;
-pub(super) use shared::json_object::Members;
 use shared::json_object::Duplicates;
+pub(super) use shared::json_object::Members;
 
 use super::{Excerpt, Nonsense};
 

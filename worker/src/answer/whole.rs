@@ -10,7 +10,7 @@ use shared::tokens::Tally;
 use super::choice::{Choice, count_message};
 use super::identity::Identity;
 use super::meter::{Meter, most_choices};
-use super::object::{Members, members, ObjectWriter, parse, string};
+use super::object::{Members, ObjectWriter, members, parse, string};
 use super::{Nonsense, ProviderUsage, refuse_error};
 
 /// A provider's whole answer, counted and made ready for the client up to the usage, which is known only once the
@@ -219,9 +219,7 @@ mod tests {
     }
 
     #[rstest]
-    #[case::each_begins_with_its_prompt(
-        r#"{"choices":[{"index":0,"text":"a b c"},{"index":1,"text":"d e"}]}"#,
-        2)]
+    #[case::each_begins_with_its_prompt(r#"{"choices":[{"index":0,"text":"a b c"},{"index":1,"text":"d e"}]}"#, 2)]
     #[case::without_index(r#"{"choices":[{"text":"a b c"},{"text":"d e"}]}"#, 2)]
     #[case::one_does_not(r#"{"choices":[{"index":0,"text":"c"},{"index":1,"text":"d e"}]}"#, 2)]
     #[case::shorter_than_the_prompt(r#"{"choices":[{"index":0,"text":"a"}]}"#, 1)]

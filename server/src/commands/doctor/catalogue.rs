@@ -13,8 +13,10 @@ use crate::failure::Failure;
 /// Looks at all of it.
 pub(super) async fn checks(workbench: &Workbench) -> Result<Vec<Check>, Failure> {
     let sealer = Arc::clone(&workbench.sealer);
-    let (channels, snapshot) =
-        workbench.database.read(move |connection| Ok((channel::list(connection)?, Snapshot::load(connection, &sealer)?))).await?;
+    let (channels, snapshot) = workbench
+        .database
+        .read(move |connection| Ok((channel::list(connection)?, Snapshot::load(connection, &sealer)?)))
+        .await?;
     let models = &workbench.settings.models;
     let wanted: BTreeSet<&str> =
         models.known.iter().chain([&models.chat_default, &models.image_default]).map(String::as_str).collect();
@@ -28,7 +30,8 @@ pub(super) async fn checks(workbench: &Workbench) -> Result<Vec<Check>, Failure>
 }
 
 fn of_channels(channels: &[Channel]) -> Check {
-    let enabled: Vec<&str> = channels.iter().filter(|channel| channel.enabled).map(|channel| channel.name.as_str()).collect();
+    let enabled: Vec<&str> =
+        channels.iter().filter(|channel| channel.enabled).map(|channel| channel.name.as_str()).collect();
     if enabled.is_empty() {
         let detail = "no channel is enabled, so every call is refused: add one with `xiaoyi channel add`";
         return Check::new("channels", State::Warn, detail);
@@ -42,7 +45,10 @@ fn of_echo(channels: &[Channel]) -> Option<Check> {
     if echo.is_empty() {
         return None;
     }
-    let detail = format!("{} answers with the prompt and charges for it; real channels go before it. Not for production", echo.join(", "));
+    let detail = format!(
+        "{} answers with the prompt and charges for it; real channels go before it. Not for production",
+        echo.join(", ")
+    );
     Some(Check::new("echo", State::Warn, detail))
 }
 
@@ -50,14 +56,21 @@ fn of_models(served: usize, unserved: &[&str]) -> Check {
     if unserved.is_empty() {
         return Check::new("models", State::Ok, format!("{served} served"));
     }
-    Check::new("models", State::Warn, format!("{served} served; no channel serves {}, which the settings name", unserved.join(", ")))
+    Check::new(
+        "models",
+        State::Warn,
+        format!("{served} served; no channel serves {}, which the settings name", unserved.join(", ")),
+    )
 }
 
 fn of_prices(at_default: &[&str]) -> Check {
     if at_default.is_empty() {
         return Check::new("prices", State::Ok, "every served model has one of its own");
     }
-    let detail = format!("the default price of the settings counts for {}: set one with `xiaoyi price set`", at_default.join(", "));
+    let detail = format!(
+        "the default price of the settings counts for {}: set one with `xiaoyi price set`",
+        at_default.join(", ")
+    );
     Check::new("prices", State::Warn, detail)
 }
 
@@ -68,7 +81,17 @@ mod tests {
     fn channel(name: &str, kind: ChannelKind, enabled: bool) -> Channel {
         let base_url = "echo:".to_owned();
         let models = [("m".to_owned(), "m".to_owned())].into();
-        Channel { id: 1, name: name.to_owned(), kind, base_url, has_api_key: false, models, priority: 100, weight: 1, enabled }
+        Channel {
+            id: 1,
+            name: name.to_owned(),
+            kind,
+            base_url,
+            has_api_key: false,
+            models,
+            priority: 100,
+            weight: 1,
+            enabled,
+        }
     }
 
     #[test]

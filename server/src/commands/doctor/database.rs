@@ -20,7 +20,8 @@ const LARGE_LOG: u64 = 1 << 30;
 /// Looks at all of it.
 pub(super) async fn checks(workbench: &Workbench) -> Result<Vec<Check>, Failure> {
     let path = workbench.database.path();
-    let (durability, seen_at) = workbench.database.read(|connection| Ok((Durability::read(connection)?, last_seen(connection)?))).await?;
+    let (durability, seen_at) =
+        workbench.database.read(|connection| Ok((Durability::read(connection)?, last_seen(connection)?))).await?;
     let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     let detail = format!("{} ({size} bytes), all migrations run", path.display());
     Ok(vec![
@@ -72,7 +73,11 @@ impl Durability {
         let is_durable = journal_mode == "wal" && *synchronous >= 2 && *foreign_keys == 1;
         let state = if is_durable { State::Ok } else { State::Error };
         let found = format!("journal_mode={journal_mode} synchronous={synchronous} foreign_keys={foreign_keys}");
-        let detail = if is_durable { found } else { format!("{found}; needed are wal, 2 (FULL) and 1: does this file system support WAL?") };
+        let detail = if is_durable {
+            found
+        } else {
+            format!("{found}; needed are wal, 2 (FULL) and 1: does this file system support WAL?")
+        };
         Check::new("durability", state, detail)
     }
 }
@@ -94,10 +99,15 @@ fn secret(workbench: &Workbench) -> Check {
     }
     let path = workbench.settings.secret_key_path();
     if is_readable_by_others(&path) {
-        let detail = format!("{path} opens the database, but others may read it: chmod 600 {path}", path = path.display());
+        let detail =
+            format!("{path} opens the database, but others may read it: chmod 600 {path}", path = path.display());
         return Check::new("secret", State::Warn, detail);
     }
-    Check::new("secret", State::Ok, format!("{} opens the database; keep a copy of it apart from the database's", path.display()))
+    Check::new(
+        "secret",
+        State::Ok,
+        format!("{} opens the database; keep a copy of it apart from the database's", path.display()),
+    )
 }
 
 fn is_readable_by_others(path: &Path) -> bool {
@@ -112,7 +122,9 @@ fn last_seen(connection: &mut Connection) -> Result<Option<Timestamp>, DbError> 
 
 fn server(seen_at: Option<Timestamp>, now: Timestamp) -> Check {
     let detail = match seen_at.map(|seen_at| now.since(seen_at)) {
-        Some(silence_ms) if silence_ms < SILENT_MS => format!("one is running, or was {} s ago", silence_ms.max(0) / 1000),
+        Some(silence_ms) if silence_ms < SILENT_MS => {
+            format!("one is running, or was {} s ago", silence_ms.max(0) / 1000)
+        }
         _ => "none is running".to_owned(),
     };
     Check::new("server", State::Ok, detail)
@@ -129,7 +141,12 @@ mod tests {
     #[case("delete", 2, 1, State::Error)]
     #[case("wal", 1, 1, State::Error)]
     #[case("wal", 2, 0, State::Error)]
-    fn durability(#[case] journal_mode: &str, #[case] synchronous: i64, #[case] foreign_keys: i64, #[case] expected: State) {
+    fn durability(
+        #[case] journal_mode: &str,
+        #[case] synchronous: i64,
+        #[case] foreign_keys: i64,
+        #[case] expected: State,
+    ) {
         let durability = Durability { journal_mode: journal_mode.to_owned(), synchronous, foreign_keys };
         assert_eq!(durability.check().state, expected);
     }

@@ -7,21 +7,60 @@ const MIB: usize = 1024 * 1024;
 
 /// What no reader should take for an object.
 fn not_json() -> Vec<Vec<u8>> {
-    let texts: [&[u8]; 46] = [
-        b" ", b"\n\t", b"{", b"}", b"[", b"[]", b"[{}]", b"null", b"true", b"17", b"\"{}\"", b"\"", b"hello", b"{}{}", b"{} x", b"{},",
-        b"{\"messages\"}", b"{\"messages\":}", b"{\"messages\":[", b"{\"messages\":[],}", b"{\"messages\":[1,]}", b"{,}", b"{messages:[]}",
-        b"{'messages':[]}", b"{\"a\":01}", b"{\"a\":+1}", b"{\"a\":.5}", b"{\"a\":1.}", b"{\"a\":0x10}", b"{\"a\":NaN}", b"{\"a\":-Infinity}",
-        b"{\"a\":True}", b"{\"a\":None}", b"{\"a\":undefined}", b"{\"a\":\"\n\"}", b"{\"a\":\"\0\"}", b"{\"a\":\"\\x41\"}",
-        b"{\"a\":\"\\u12g4\"}", b"{\"a\":\"\\ud83d\"}", b"{\"\\ude00\":1}", b"{/* a */}", b"model=gpt-4&messages=hi", b"<xml/>",
-        b"\0\0\0\0", b"{\"a\":1}\0", b"--boundary\r\nContent-Disposition: form-data\r\n\r\n{}\r\n--boundary--",
+    let texts: &[&[u8]] = &[
+        b" ",
+        b"\n\t",
+        b"{",
+        b"}",
+        b"[",
+        b"[]",
+        b"[{}]",
+        b"null",
+        b"true",
+        b"17",
+        b"\"{}\"",
+        b"\"",
+        b"hello",
+        b"{}{}",
+        b"{} x",
+        b"{},",
+        b"{\"messages\"}",
+        b"{\"messages\":}",
+        b"{\"messages\":[",
+        b"{\"messages\":[],}",
+        b"{\"messages\":[1,]}",
+        b"{,}",
+        b"{messages:[]}",
+        b"{'messages':[]}",
+        b"{\"a\":01}",
+        b"{\"a\":+1}",
+        b"{\"a\":.5}",
+        b"{\"a\":1.}",
+        b"{\"a\":0x10}",
+        b"{\"a\":NaN}",
+        b"{\"a\":-Infinity}",
+        b"{\"a\":True}",
+        b"{\"a\":None}",
+        b"{\"a\":undefined}",
+        b"{\"a\":\"\n\"}",
+        b"{\"a\":\"\0\"}",
+        b"{\"a\":\"\\x41\"}",
+        b"{\"a\":\"\\u12g4\"}",
+        b"{\"a\":\"\\ud83d\"}",
+        b"{\"\\ude00\":1}",
+        b"{/* a */}",
+        b"model=gpt-4&messages=hi",
+        b"<xml/>",
+        b"\0\0\0\0",
+        b"{\"a\":1}\0",
+        b"--boundary\r\nContent-Disposition: form-data\r\n\r\n{}\r\n--boundary--",
     ];
     let mut bodies: Vec<Vec<u8>> = texts.iter().map(|text| text.to_vec()).collect();
     bodies.push([b"\xEF\xBB\xBF", super::GOOD_BODY.as_bytes()].concat());
     bodies.push(super::GOOD_BODY.encode_utf16().flat_map(u16::to_le_bytes).collect());
     bodies.push(super::GOOD_BODY.as_bytes()[..super::GOOD_BODY.len() - 7].to_vec());
-    let with_content = |content: &[u8]| {
-        [&br#"{"messages":[{"role":"user","content":""#[..], content, br#""}]}"#].concat()
-    };
+    let with_content =
+        |content: &[u8]| [&br#"{"messages":[{"role":"user","content":""#[..], content, br#""}]}"#].concat();
     // GBK, a byte that is never UTF-8, an overlong NUL, a surrogate as bytes, a character cut in two.
     for content in [&b"\xC4\xE3\xBA\xC3"[..], b"\xFF", b"\xC0\x80", b"\xED\xA0\x80", b"\xE4\xBD"] {
         bodies.push(with_content(content));
@@ -126,7 +165,11 @@ async fn strange_things_that_are_allowed_are_answered() {
     let request = Request::post("/v1/chat/completions", chat(&deeper)).key(victim.key());
     victim.refuses("100 deep", &request, refused(40000));
     let huge = chat(r#","n":128,"max_tokens":9223372036854775807,"model":"gpt-4""#);
-    victim.answers("128 answers", &Request::post("/v1/chat/completions", huge).key(victim.key()), 2 * 10_000 + 128 * 2 * 30_000);
+    victim.answers(
+        "128 answers",
+        &Request::post("/v1/chat/completions", huge).key(victim.key()),
+        2 * 10_000 + 128 * 2 * 30_000,
+    );
     let beyond = chat(r#","max_tokens":9223372036854775808"#);
     let request = Request::post("/v1/chat/completions", beyond).key(victim.key());
     victim.refuses("a number beyond 64 bits", &request, refused_field(40002, "max_tokens"));

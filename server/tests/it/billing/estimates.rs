@@ -4,7 +4,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::support::money::recompute;
-use crate::support::shop::{COMPLETION_PRICE, PROMPT_PRICE, Reply, Shop};
+use crate::support::storefront::{COMPLETION_PRICE, PROMPT_PRICE, Reply, Storefront};
 
 const CHAT: &str = "/v1/chat/completions";
 const COMPLETIONS: &str = "/v1/completions";
@@ -65,7 +65,7 @@ fn completions_with(fields: Value) -> Value {
 )]
 #[tokio::test(flavor = "multi_thread")]
 async fn chats(#[case] body: Value, #[case] prompt: i64, #[case] completion: i64) {
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     let reply = shop.post(CHAT, body.clone()).await;
     charged(&shop, &reply, prompt, completion).await;
     let choices = reply.json["choices"].as_array().expect("choices");
@@ -92,7 +92,7 @@ async fn chats(#[case] body: Value, #[case] prompt: i64, #[case] completion: i64
 #[case::stop(json!({"prompt": "一二三四", "stop": ["四", "三"]}), 4, &[("一二", "stop")], 2)]
 #[tokio::test(flavor = "multi_thread")]
 async fn completions(#[case] fields: Value, #[case] prompt: i64, #[case] choices: &[(&str, &str)], #[case] completion: i64) {
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     let reply = shop.post(COMPLETIONS, completions_with(fields)).await;
     charged(&shop, &reply, prompt, completion).await;
     let expected = choices.iter().enumerate().map(|(index, (text, reason))| {
@@ -109,7 +109,7 @@ async fn completions(#[case] fields: Value, #[case] prompt: i64, #[case] choices
 #[case::base64(json!({"response_format": "b64_json"}), 1, "1024x1024", 200_000_000)]
 #[tokio::test(flavor = "multi_thread")]
 async fn images(#[case] fields: Value, #[case] count: i64, #[case] size: &str, #[case] price: i64) {
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     let images = ["--image", "1024x1024=0.20", "--image", "512x512=0.15", "--image", "0.40"];
     let tokens = ["--prompt", "7.00", "--completion", "7.00"];
     shop.run(&[["price", "set", "dall-e-3"].as_slice(), &tokens, &images].concat());
@@ -139,7 +139,7 @@ async fn images(#[case] fields: Value, #[case] count: i64, #[case] size: &str, #
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_prefixes_are_one_api() {
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     let mut seen = Vec::new();
     for prefix in ["/v1", "/api/v1", "/index.php/api/v1"] {
         let reply = shop.post(&format!("{prefix}/chat/completions"), chat_with(json!({}))).await;
@@ -161,7 +161,7 @@ async fn three_prefixes_are_one_api() {
 }
 
 /// The usage is the expected one, the balance moved by its price, and the record of it says the same.
-async fn charged(shop: &Shop, reply: &Reply, prompt: i64, completion: i64) {
+async fn charged(shop: &Storefront, reply: &Reply, prompt: i64, completion: i64) {
     assert_eq!(reply.usage(), (prompt, completion), "{}", reply.text);
     let entry = shop.entry_of(&reply.request_id()).await;
     assert_eq!(recompute(&entry), prompt * PROMPT_PRICE + completion * COMPLETION_PRICE);

@@ -4,7 +4,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::support::money::recompute;
-use crate::support::shop::{COMPLETION_PRICE, PROMPT_PRICE, Shop};
+use crate::support::storefront::{COMPLETION_PRICE, PROMPT_PRICE, Storefront};
 
 const PATH: &str = "/index.php/api/v1/chat/completions";
 
@@ -25,7 +25,7 @@ fn messages(messages: &[(&str, &str)]) -> Value {
 #[case::parts(json!([{"role": "user", "content": [{"type": "text", "text": "一"}]}]), "messages[0].content", (40002, "invalid_parameter"))]
 #[tokio::test(flavor = "multi_thread")]
 async fn refused(#[case] messages: Value, #[case] param: &str, #[case] (code, name): (i64, &str)) {
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     let reply = shop.post_original(PATH, json!({"messages": messages})).await;
     let message = reply.refused(400, code, name);
     assert!(!message.contains(&shop.key.secret));
@@ -36,7 +36,7 @@ async fn refused(#[case] messages: Value, #[case] param: &str, #[case] (code, na
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_longest_question_is_answered() {
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     let reply = shop.post_original(PATH, json!({"messages": messages(&[("user", &"字".repeat(2_000))])})).await;
     assert_eq!(reply.usage(), (2_000, 2_000));
     assert_eq!(reply.json["model"], "gpt-3.5", "the usual model");
@@ -53,7 +53,7 @@ async fn the_longest_question_is_answered() {
 #[case::two_rounds([1, 1, 1_000, 1, 1_000], 1_000)]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_forgotten_is_not_paid(#[case] lengths: [usize; 5], #[case] prompt: i64) {
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     let contents = lengths.map(|length| "字".repeat(length));
     let roles = ["user", "assistant", "user", "assistant", "user"];
     let turns: Vec<(&str, &str)> = roles.into_iter().zip(contents.iter().map(String::as_str)).collect();

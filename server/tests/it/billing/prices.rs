@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::support::money::{cost, nanos, recompute};
-use crate::support::shop::{COMPLETION_PRICE, PROMPT_PRICE, Shop, chat};
+use crate::support::storefront::{COMPLETION_PRICE, PROMPT_PRICE, Storefront, chat};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_price_is_for_later_calls() {
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     let first = shop.chat("gpt-4", "一二三四五").await;
     let before = shop.entry_of(&first.request_id()).await;
     assert_eq!(recompute(&before), 5 * (PROMPT_PRICE + COMPLETION_PRICE));
@@ -35,9 +35,9 @@ async fn a_new_price_is_for_later_calls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_call_keeps_the_price_of_its_hold() {
-    let shop = Shop::open_with("10.00", &[], "echo://local?delay_ms=5000").await;
+    let shop = Storefront::open_with("10.00", &[], "echo://local?delay_ms=5000").await;
     let request = shop.request(&shop.key, "/v1/chat/completions", &chat("gpt-4", "一二三四五"));
-    let call = tokio::spawn(async { crate::support::shop::Reply::of(request.send().await.expect("an answer")).await });
+    let call = tokio::spawn(async { crate::support::storefront::Reply::of(request.send().await.expect("an answer")).await });
     shop.until("money is held", async || shop.balance().await.1 > 0).await;
 
     shop.run(&["price", "set", "gpt-4", "--prompt", "1000.00", "--completion", "1000.00"]);

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::support::money::{amount, nanos, recompute};
-use crate::support::shop::{COMPLETION_PRICE, PROMPT_PRICE, Shop};
+use crate::support::storefront::{COMPLETION_PRICE, PROMPT_PRICE, Storefront};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_ledger_explains_the_balance() {
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     let messages = json!([{"role": "system", "content": "Be brief, please."}, {"role": "user", "content": "你好 there"}]);
     let chat = shop.post("/v1/chat/completions", json!({"model": "gpt-4", "messages": messages, "user": "张三", "n": 2})).await;
     assert_eq!(chat.usage(), (3 + 3, 6));
@@ -66,7 +66,7 @@ fn without_rounding_notes(charge: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_ledger_has_pages() {
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     for _ in 0..6 {
         shop.chat("gpt-4", "你好").await.ok();
     }
@@ -99,7 +99,7 @@ async fn the_ledger_has_pages() {
 async fn an_answer_beyond_its_hold_and_the_balance_is_written_off() {
     // Held is for the prompt and 4 tokens of answer; echo, which has no `max_tokens`, answers with 1000.
     let settings = [("XIAOYI_MODELS_MAX_OUTPUT", "4")];
-    let shop = Shop::open_with("0.02", &settings, "echo:").await;
+    let shop = Storefront::open_with("0.02", &settings, "echo:").await;
     let reply = shop.chat("gpt-4", &"字".repeat(1_000)).await;
     assert_eq!(reply.usage(), (1_000, 1_000));
     let entry = shop.entry_of(&reply.request_id()).await;

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use crate::support::shop::{Shop, chat};
+use crate::support::storefront::{Storefront, chat};
 
 const CHAT: &str = "/v1/chat/completions";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn models_that_a_key_may_not_use_and_models_that_do_not_exist() {
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     let limited = shop.issue(&["--models", "gpt-4,dall-e-3"]);
     let reply = shop.post_as(&limited, CHAT, chat("gpt-3.5", "你好")).await;
     let message = reply.refused(403, 40300, "model_not_allowed");
@@ -34,7 +34,7 @@ async fn models_that_a_key_may_not_use_and_models_that_do_not_exist() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspended_tenant() {
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     shop.chat("gpt-4", "你好").await.ok();
     shop.run(&["tenant", "suspend", "acme"]);
     shop.until("calls are refused", async || shop.chat("gpt-4", "你好").await.status != 200).await;
@@ -49,7 +49,7 @@ async fn a_suspended_tenant() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_key() {
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     let key = shop.issue(&["--expires", "2s"]);
     shop.until("the key has expired", async || shop.post_as(&key, CHAT, chat("gpt-4", "你好")).await.status != 200).await;
     let reply = shop.post_as(&key, CHAT, chat("gpt-4", "你好")).await;
@@ -62,7 +62,7 @@ async fn an_expired_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_balance_that_does_not_cover_the_hold() {
-    let shop = Shop::open("0.001").await;
+    let shop = Storefront::open("0.001").await;
     let needs = async |path: &str, body: serde_json::Value, needed: &str| {
         let reply = shop.post(path, body).await;
         let message = reply.refused(402, 40200, "insufficient_quota").to_owned();

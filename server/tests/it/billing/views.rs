@@ -3,19 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, FixedOffset};
+use chrono::{DateTime, Days, FixedOffset};
 use serde_json::{Value, json};
 
 use crate::support::money::{amount, nanos, number, recompute};
-use crate::support::shop::{Key, Reply, Shop};
+use crate::support::storefront::{Key, Reply, Storefront};
 
-const PERIOD: &str = "from=2000-01-01&to=2100-01-01";
+const ALL_TIME: &str = "from=2000-01-01&to=2100-01-01";
 /// Asia/Shanghai, in seconds.
 const SHANGHAI: i32 = 8 * 3_600;
 
 /// Calls of three keys: the shop's, and one that sees only its own calls, and one that sees nothing of a console.
-async fn busy_shop() -> (Shop, Key, Key) {
-    let shop = Shop::open("10.00").await;
+async fn busy_shop() -> (Storefront, Key, Key) {
+    let shop = Storefront::open("10.00").await;
     let own = shop.issue(&["--console", "key", "--name", "own"]);
     let usual = shop.issue(&[]);
     let ask = async |key: &Key, model: &str, text: &str, user: &str| {
@@ -49,9 +49,13 @@ fn sums(entries: &[Value], group_of: impl Fn(&Value) -> String) -> BTreeMap<Stri
     groups.into_iter().map(|(group, sum)| (group.clone(), object(&group, sum))).collect()
 }
 
-fn day_of(entry: &Value) -> String {
+fn moment_of(entry: &Value) -> DateTime<FixedOffset> {
     let moment = DateTime::parse_from_rfc3339(entry["created_at"].as_str().expect("a moment")).expect("RFC 3339");
-    moment.with_timezone(&FixedOffset::east_opt(SHANGHAI).expect("a zone")).date_naive().to_string()
+    moment.with_timezone(&FixedOffset::east_opt(SHANGHAI).expect("a zone"))
+}
+
+fn day_of(entry: &Value) -> String {
+    moment_of(entry).date_naive().to_string()
 }
 
 fn text_of(value: &Value) -> String {
@@ -63,6 +67,9 @@ async fn usage_in_groups() {
     let (shop, own, usual) = busy_shop().await;
     for key in [&shop.key, &own, &usual] {
         let entries = shop.ledger_as(key).await;
+        // By day a period has at most 366 days.
+        let today = moment_of(&entries[0]).date_naive();
+        let (from, to) = (today - Days::new(2), today + Days::new(2));
         let by: [(&str, fn(&Value) -> String); 4] = [
             ("day", day_of),
             ("model", |entry| text_of(&entry["charge"]["model"])),
@@ -70,14 +77,14 @@ async fn usage_in_groups() {
             ("user", |entry| text_of(&entry["charge"]["user"])),
         ];
         for (name, group_of) in by {
-            let reply = shop.get_as(key, &format!("/v1/usage?{PERIOD}&group_by={name}")).await;
+            let reply = shop.get_as(key, &format!("/v1/usage?from={from}&to={to}&group_by={name}")).await;
             let expected: Vec<Value> = sums(&entries, group_of).into_values().collect();
             assert_eq!(reply.ok()["data"], json!(expected), "by {name}");
             assert_eq!((&reply.json["object"], &reply.json["has_more"]), (&json!("list"), &json!(false)));
         }
     }
     // By hand, so that the test does not only agree with the ledger.
-    let by_model = shop.get(&format!("/v1/usage?{PERIOD}&group_by=model")).await;
+    let by_model = shop.get(&format!("/v1/usage?{ALL_TIME}&group_by=model")).await;
     assert_eq!(
         by_model.ok()["data"],
         json!([
@@ -93,7 +100,7 @@ async fn usage_in_groups() {
     // A period without calls, and one that is none.
     let empty = shop.get("/v1/usage?from=2000-01-01&to=2000-02-01").await;
     assert_eq!(empty.ok()["data"], json!([]));
-    for bad in ["from=2000-02-01&to=2000-01-01", "from=yesterday", "group_by=colour"] {
+    for bad in ["from=2000-02-01&to=2000-01-01", "from=yesterday", "group_by=colour", ALL_TIME] {
         shop.get(&format!("/v1/usage?{bad}")).await.refused(400, 40002, "invalid_parameter");
     }
     shop.close().await;

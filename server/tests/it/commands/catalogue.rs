@@ -29,7 +29,8 @@ fn a_channel_is_added_listed_and_switched() {
 fn a_providers_key_comes_from_a_variable_or_the_standard_input_and_is_never_shown() {
     let place = prepared();
     let add = |name: &str, source: &[&str]| {
-        let arguments = [&["channel", "add", "--name", name, "--type", "openai", "--models", "gpt-4=gpt-4o"], source].concat();
+        let arguments =
+            [&["channel", "add", "--name", name, "--type", "openai", "--models", "gpt-4=gpt-4o"], source].concat();
         place.command_with(&arguments, &[("PROVIDER_KEY", "sk-provider-secret")], "sk-stdin-secret\n")
     };
     for (name, source) in [("a", &["--api-key-env", "PROVIDER_KEY"][..]), ("b", &["--api-key-stdin"])] {
@@ -55,12 +56,34 @@ fn a_providers_key_comes_from_a_variable_or_the_standard_input_and_is_never_show
 fn an_address_that_must_not_be_called_is_refused() {
     let place = prepared();
     for base_url in ["http://169.254.169.254/v1", "ftp://example.com", "http://user:word@example.com/"] {
-        let added = place.command(&["channel", "add", "--name", "a", "--type", "openai", "--models", "m", "--base-url", base_url]);
+        let added = place.command(&[
+            "channel",
+            "add",
+            "--name",
+            "a",
+            "--type",
+            "openai",
+            "--models",
+            "m",
+            "--base-url",
+            base_url,
+        ]);
         let (code, message) = added.failed(1);
         assert_eq!(code, "bad_base_url");
         assert!(!message.contains("word@"), "{message}");
     }
-    let echo = place.command(&["channel", "add", "--name", "a", "--type", "echo", "--models", "m", "--base-url", "http://local"]);
+    let echo = place.command(&[
+        "channel",
+        "add",
+        "--name",
+        "a",
+        "--type",
+        "echo",
+        "--models",
+        "m",
+        "--base-url",
+        "http://local",
+    ]);
     assert_eq!(echo.failed(1).0, "bad_base_url");
 }
 
@@ -80,7 +103,9 @@ fn a_channel_is_tested() {
     // A port that was free a moment ago answers nobody.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let base_url = format!("http://127.0.0.1:{port}/v1");
-    place.command(&["channel", "add", "--name", "dead", "--type", "openai", "--base-url", &base_url, "--models", "m"]).ok();
+    place
+        .command(&["channel", "add", "--name", "dead", "--type", "openai", "--base-url", &base_url, "--models", "m"])
+        .ok();
     assert_eq!(place.command(&["channel", "test", "dead"]).failed(1).0, "channel_test_failed");
 }
 
@@ -104,10 +129,19 @@ fn prices_say_where_the_default_counts() {
     assert_eq!(models, ["gpt-4", "m"]);
     assert!(listed.as_array().unwrap().iter().all(|price| price["default"] == true && price["prompt"] == "10.00"));
 
-    let set = place.command(&["price", "set", "gpt-4", "--prompt", "3.50", "--completion", "10.50", "--image", "1024x1024=0.20"]).ok();
-    assert_eq!((&set["model"], &set["prompt"], &set["completion"], &set["default"]), (&"gpt-4".into(), &"3.50".into(), &"10.50".into(), &false.into()));
-    assert_eq!((&set["images"], &set["image"], &set["basis"]), (&json!({"1024x1024": "0.20"}), &"0.30".into(), &"estimate".into()));
-    let again = place.command(&["price", "set", "gpt-4", "--prompt", "4", "--completion", "11", "--basis", "upstream"]).ok();
+    let set = place
+        .command(&["price", "set", "gpt-4", "--prompt", "3.50", "--completion", "10.50", "--image", "1024x1024=0.20"])
+        .ok();
+    assert_eq!(
+        (&set["model"], &set["prompt"], &set["completion"], &set["default"]),
+        (&"gpt-4".into(), &"3.50".into(), &"10.50".into(), &false.into())
+    );
+    assert_eq!(
+        (&set["images"], &set["image"], &set["basis"]),
+        (&json!({"1024x1024": "0.20"}), &"0.30".into(), &"estimate".into())
+    );
+    let again =
+        place.command(&["price", "set", "gpt-4", "--prompt", "4", "--completion", "11", "--basis", "upstream"]).ok();
     assert_eq!((&again["images"], &again["basis"]), (&json!({"1024x1024": "0.20"}), &"upstream".into()));
     place.command(&["price", "set", "later", "--prompt", "0", "--completion", "0"]).ok();
     let listed = place.command(&["price", "list"]).ok();

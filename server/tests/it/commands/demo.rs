@@ -36,7 +36,12 @@ async fn it_serves_with_a_new_key_each_time() {
     assert!(first.secret.contains(&first.id));
     for model in ["gpt-3.5", "gpt-4"] {
         let reply = server.chat(&first, model, "hello").await;
-        assert_eq!((reply.status, &reply.json["choices"][0]["message"]["content"]), (200, &"hello".into()), "{}", reply.text);
+        assert_eq!(
+            (reply.status, &reply.json["choices"][0]["message"]["content"]),
+            (200, &"hello".into()),
+            "{}",
+            reply.text
+        );
     }
     server.terminate();
     server.restart();

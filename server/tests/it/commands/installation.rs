@@ -7,7 +7,8 @@ use crate::support::{Place, Server};
 #[test]
 fn commands_make_no_database_and_say_where_they_looked() {
     let place = Place::new();
-    for arguments in [&["tenant", "list"][..], &["balance", "--tenant", "a"], &["ledger", "audit"], &["price", "list"]] {
+    for arguments in [&["tenant", "list"][..], &["balance", "--tenant", "a"], &["ledger", "audit"], &["price", "list"]]
+    {
         let (code, message) = place.command(arguments).failed(1);
         assert_eq!(code, "no_database");
         // The folder may be known by another name (a link), its end is the same.
@@ -66,7 +67,9 @@ fn flags_go_before_the_environment() {
 
 #[test]
 fn what_cannot_be_deployed_is_refused() {
-    for (variable, value) in [("DATABASE_URL", "postgres://u:hidden@localhost/x"), ("REDIS_URL", "redis://:hidden@localhost")] {
+    for (variable, value) in
+        [("DATABASE_URL", "postgres://u:hidden@localhost/x"), ("REDIS_URL", "redis://:hidden@localhost")]
+    {
         let place = Place::with(&[(variable, value)]);
         let (code, message) = place.command(&["serve"]).failed(1);
         assert_eq!(code, "unsupported");
@@ -82,7 +85,8 @@ async fn doctor_looks_at_everything() {
     assert_eq!(doctor["ok"], true);
     let state = |name: &str| {
         let checks = doctor["checks"].as_array().unwrap();
-        let check = checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no check {name}: {doctor}"));
+        let check =
+            checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no check {name}: {doctor}"));
         (check["state"].as_str().unwrap().to_owned(), check["detail"].as_str().unwrap().to_owned())
     };
     for name in ["configuration", "database", "durability", "write-ahead log", "secret", "channels", "ledger"] {

@@ -12,21 +12,43 @@ fn issue_shows_the_secret_and_list_never_does() {
     let place = Place::new();
     place.command(&["migrate"]).ok();
     place.command(&["tenant", "create", "acme"]).ok();
-    let output = place.command(&["key", "issue", "--tenant", "acme", "--name", "ci", "--expires", "30d", "--models", "gpt-4,m", "--console", "tenant"]);
+    let output = place.command(&[
+        "key",
+        "issue",
+        "--tenant",
+        "acme",
+        "--name",
+        "ci",
+        "--expires",
+        "30d",
+        "--models",
+        "gpt-4,m",
+        "--console",
+        "tenant",
+    ]);
     assert!(output.stderr.contains("no enabled channel serves gpt-4"), "{}", output.stderr);
     let issued = output.ok();
-    assert_eq!(fields(&issued), ["id", "secret", "tenant", "name", "models", "console", "expires_at", "last_four", "created_at"]);
+    assert_eq!(
+        fields(&issued),
+        ["id", "secret", "tenant", "name", "models", "console", "expires_at", "last_four", "created_at"]
+    );
     let (id, secret) = (issued["id"].as_str().unwrap(), issued["secret"].as_str().unwrap());
     assert_eq!(secret.len(), 68);
     assert!(secret.starts_with(&format!("sk-xy{id}")));
     assert!(secret.ends_with(issued["last_four"].as_str().unwrap()));
     assert_eq!(issued["models"], serde_json::json!(["gpt-4", "m"]));
-    assert_eq!((&issued["tenant"], &issued["name"], &issued["console"]), (&"acme".into(), &"ci".into(), &"tenant".into()));
+    assert_eq!(
+        (&issued["tenant"], &issued["name"], &issued["console"]),
+        (&"acme".into(), &"ci".into(), &"tenant".into())
+    );
 
     let listed = place.command(&["key", "list", "--tenant", "acme"]);
     assert!(!listed.stdout.contains(secret) && !listed.stdout.contains(&secret[17..60]));
     let listed = listed.ok();
-    assert_eq!(fields(&listed[0]), ["id", "tenant", "name", "models", "console", "expires_at", "last_four", "revoked_at", "created_at"]);
+    assert_eq!(
+        fields(&listed[0]),
+        ["id", "tenant", "name", "models", "console", "expires_at", "last_four", "revoked_at", "created_at"]
+    );
     assert_eq!((&listed[0]["id"], &listed[0]["revoked_at"]), (&issued["id"], &Value::Null));
 }
 
@@ -36,7 +58,10 @@ fn what_cannot_be_issued_is_refused() {
     place.command(&["migrate"]).ok();
     place.command(&["tenant", "create", "acme"]).ok();
     assert_eq!(place.command(&["key", "issue", "--tenant", "nobody"]).failed(1).0, "unknown_tenant");
-    assert_eq!(place.command(&["key", "issue", "--tenant", "acme", "--expires", "2020-01-01T00:00:00Z"]).failed(2).0, "usage");
+    assert_eq!(
+        place.command(&["key", "issue", "--tenant", "acme", "--expires", "2020-01-01T00:00:00Z"]).failed(2).0,
+        "usage"
+    );
     assert_eq!(place.command(&["key", "revoke", "000000000000"]).failed(1).0, "unknown_key");
     assert_eq!(place.command(&["key", "rotate", "000000000000"]).failed(1).0, "unknown_key");
     assert_eq!(place.command(&["key", "list", "--tenant", "acme"]).ok(), serde_json::json!([]));
@@ -64,7 +89,10 @@ async fn a_rotated_key_takes_over_and_the_old_one_ends_with_its_grace() {
     let rotated = server.command(&["key", "rotate", &old.id, "--grace", "1h"]).ok();
     assert_eq!(fields(&rotated), ["id", "secret", "old_id", "old_expires_at"]);
     assert_eq!(rotated["old_id"], old.id.as_str());
-    let new = IssuedKey { id: rotated["id"].as_str().unwrap().to_owned(), secret: rotated["secret"].as_str().unwrap().to_owned() };
+    let new = IssuedKey {
+        id: rotated["id"].as_str().unwrap().to_owned(),
+        secret: rotated["secret"].as_str().unwrap().to_owned(),
+    };
     server.within(SEEN, "the new key", async || server.get("/v1/balance", &new).await.status == 200).await;
     assert_eq!(server.get("/v1/balance", &old).await.status, 200, "the old key has its grace");
 

@@ -24,13 +24,18 @@ fn a_payment_is_booked_once_per_reference() {
     assert!(message.contains("10.00"), "{message}");
     assert_eq!(pay("0.000000001", "invoice-8").ok()["posted"], "10.000000001");
     let balance = place.command(&["balance", "--tenant", "acme"]).ok();
-    assert_eq!(balance, json!({"currency": "CNY", "posted": "10.000000001", "held": "0.00", "available": "10.000000001"}));
+    assert_eq!(
+        balance,
+        json!({"currency": "CNY", "posted": "10.000000001", "held": "0.00", "available": "10.000000001"})
+    );
 }
 
 #[test]
 fn what_is_no_payment_is_refused() {
     let place = place_with_tenant();
-    let pay = |amount: &str, reference: &str| place.command(&["topup", "--tenant", "acme", "--amount", amount, "--reference", reference]);
+    let pay = |amount: &str, reference: &str| {
+        place.command(&["topup", "--tenant", "acme", "--amount", amount, "--reference", reference])
+    };
     assert_eq!(pay("0", "r").failed(1).0, "amount_not_positive");
     assert_eq!(pay("-5.00", "r").failed(1).0, "amount_not_positive");
     assert_eq!(pay("ten", "r").failed(2).0, "usage");
@@ -59,7 +64,10 @@ async fn usage_and_audit_show_what_a_call_cost() {
     assert_eq!(by_key[0]["group"], key.id.as_str());
     let long_ago = server.command(&["usage", "--tenant", "acme", "--from", "2020-01-01", "--to", "2020-02-01"]).ok();
     assert_eq!(long_ago, json!([]));
-    assert_eq!(server.command(&["usage", "--tenant", "acme", "--from", "2020-02-01", "--to", "2020-01-01"]).failed(2).0, "usage");
+    assert_eq!(
+        server.command(&["usage", "--tenant", "acme", "--from", "2020-02-01", "--to", "2020-01-01"]).failed(2).0,
+        "usage"
+    );
 
     assert_eq!(server.command(&["balance", "--tenant", "acme"]).ok()["posted"], "9.99988");
     let audit = server.command(&["ledger", "audit"]).ok();

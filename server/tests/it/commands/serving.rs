@@ -32,7 +32,10 @@ async fn the_ready_line_leads_to_every_listener() {
 
 #[tokio::test]
 async fn links_begin_with_the_public_urls() {
-    let server = Server::start_with(&[("XIAOYI_PUBLIC_URL", "https://api.example.com/"), ("XIAOYI_ADMIN_URL", "https://panel.example.com")]);
+    let server = Server::start_with(&[
+        ("XIAOYI_PUBLIC_URL", "https://api.example.com/"),
+        ("XIAOYI_ADMIN_URL", "https://panel.example.com"),
+    ]);
     assert_eq!(server.ready["api"], "https://api.example.com");
     assert_eq!(server.ready["admin"], "https://panel.example.com");
     assert_eq!(server.ready["console"], "https://api.example.com/console");
@@ -46,7 +49,12 @@ async fn metrics_count_calls() {
     assert_eq!(server.chat(&key, "gpt-3.5", "hello").await.status, 200);
     let metrics = server.send(server.http.get(server.address("metrics", "/metrics"))).await;
     assert!(metrics.headers["content-type"].to_str().unwrap().starts_with("text/plain; version=0.0.4"));
-    for name in ["xiaoyi_queue_waiting_jobs 0", "xiaoyi_ready 1", "xiaoyi_queue_wait_seconds_bucket{", "xiaoyi_channel_calls_total{"] {
+    for name in [
+        "xiaoyi_queue_waiting_jobs 0",
+        "xiaoyi_ready 1",
+        "xiaoyi_queue_wait_seconds_bucket{",
+        "xiaoyi_channel_calls_total{",
+    ] {
         assert!(metrics.text.contains(name), "no {name}:\n{}", metrics.text);
     }
     assert!(!metrics.text.contains(&key.secret) && !server.log().contains(&key.secret));
@@ -109,7 +117,11 @@ async fn a_second_signal_ends_at_once() {
     let body = json!({"model": "slow", "messages": [{"role": "user", "content": "hello"}]});
     let request = server.http.post(server.url("/v1/chat/completions")).bearer_auth(&key.secret).json(&body);
     let _running = tokio::spawn(request.send());
-    server.within(Duration::from_secs(5), "the hold", async || server.command(&["balance", "--tenant", "acme"]).ok()["held"] != "0.00").await;
+    server
+        .within(Duration::from_secs(5), "the hold", async || {
+            server.command(&["balance", "--tenant", "acme"]).ok()["held"] != "0.00"
+        })
+        .await;
     server.order_to_stop();
     server.within(Duration::from_secs(5), "the order", async || server.log().contains("stopping")).await;
     server.order_to_stop();
@@ -128,20 +140,34 @@ async fn a_killed_server_leaves_no_hold_behind() {
     let body = json!({"model": "slow", "messages": [{"role": "user", "content": "hello"}]});
     let request = server.http.post(server.url("/v1/chat/completions")).bearer_auth(&key.secret).json(&body);
     let _running = tokio::spawn(request.send());
-    server.within(Duration::from_secs(5), "the hold", async || server.command(&["balance", "--tenant", "acme"]).ok()["held"] != "0.00").await;
+    server
+        .within(Duration::from_secs(5), "the hold", async || {
+            server.command(&["balance", "--tenant", "acme"]).ok()["held"] != "0.00"
+        })
+        .await;
     server.kill9();
     server.restart();
-    assert_eq!(server.command(&["balance", "--tenant", "acme"]).ok(), json!({"currency": "CNY", "posted": "10.00", "held": "0.00", "available": "10.00"}));
+    assert_eq!(
+        server.command(&["balance", "--tenant", "acme"]).ok(),
+        json!({"currency": "CNY", "posted": "10.00", "held": "0.00", "available": "10.00"})
+    );
     assert_eq!(server.command(&["ledger", "audit"]).ok()["ok"], true);
 }
 
 #[tokio::test]
 async fn an_openai_key_makes_a_channel_once() {
-    let mut server = Server::start_with(&[("OPENAI_API_KEY", "sk-provider-secret"), ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")]);
+    let mut server =
+        Server::start_with(&[("OPENAI_API_KEY", "sk-provider-secret"), ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")]);
     let channels = server.command(&["channel", "list"]).ok();
     let channel = &channels[0];
-    assert_eq!((&channel["name"], &channel["type"], &channel["has_api_key"]), (&"openai".into(), &"openai".into(), &true.into()));
-    assert_eq!((&channel["base_url"], &channel["models"]["gpt-4"]), (&"http://127.0.0.1:9/v1".into(), &"gpt-4o".into()));
+    assert_eq!(
+        (&channel["name"], &channel["type"], &channel["has_api_key"]),
+        (&"openai".into(), &"openai".into(), &true.into())
+    );
+    assert_eq!(
+        (&channel["base_url"], &channel["models"]["gpt-4"]),
+        (&"http://127.0.0.1:9/v1".into(), &"gpt-4o".into())
+    );
     assert!(server.log().contains("OPENAI_API_KEY") && !server.log().contains("sk-provider-secret"));
     server.terminate();
     server.restart();

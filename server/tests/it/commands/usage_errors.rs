@@ -39,7 +39,10 @@ fn help_and_version_are_no_failure() {
     let place = Place::new();
     let (status, stdout, _) = place.spoken(&["--help"]);
     assert_eq!(status, 0);
-    for command in ["serve", "demo", "migrate", "tenant", "key", "topup", "balance", "usage", "channel", "price", "secret", "ledger", "doctor"] {
+    for command in [
+        "serve", "demo", "migrate", "tenant", "key", "topup", "balance", "usage", "channel", "price", "secret",
+        "ledger", "doctor",
+    ] {
         assert!(stdout.lines().any(|line| line.trim_start().starts_with(command)), "no {command}:\n{stdout}");
     }
     let (status, stdout, _) = place.spoken(&["--version"]);

@@ -8,7 +8,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::events::{Events, text};
 use crate::support::money::recompute;
-use crate::support::shop::{COMPLETION_PRICE, PROMPT_PRICE, Shop, chat};
+use crate::support::storefront::{COMPLETION_PRICE, PROMPT_PRICE, Storefront, chat};
 
 /// So long an answer that no buffer on its way holds all of it: each hanzi is a chunk of some 200 bytes.
 const LONG: i64 = 60_000;
@@ -16,7 +16,7 @@ const LONG: i64 = 60_000;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_pays_what_was_generated() {
     const CHUNK_DELAY: Duration = Duration::from_millis(50);
-    let shop = Shop::open_with("10.00", &[], "echo://local?chunk_delay_ms=50").await;
+    let shop = Storefront::open_with("10.00", &[], "echo://local?chunk_delay_ms=50").await;
     let mut body = chat("gpt-4", &"字".repeat(1_000));
     body["stream"] = true.into();
     let start = Instant::now();
@@ -45,7 +45,7 @@ async fn a_client_that_leaves_pays_what_was_generated() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_before_any_text_pays_nothing() {
-    let shop = Shop::open_with("10.00", &[], "echo://local?delay_ms=60000").await;
+    let shop = Storefront::open_with("10.00", &[], "echo://local?delay_ms=60000").await;
     for is_stream in [true, false] {
         let mut body = chat("gpt-4", "你好");
         body["stream"] = is_stream.into();
@@ -105,12 +105,12 @@ async fn a_client_that_stops_reading_counts_as_gone() {
     shop.close().await;
 }
 
-async fn shop_with_room() -> Shop {
-    Shop::open_with("1000.00", &[("XIAOYI_MODELS_MAX_OUTPUT", "100000")], "echo:").await
+async fn shop_with_room() -> Storefront {
+    Storefront::open_with("1000.00", &[("XIAOYI_MODELS_MAX_OUTPUT", "100000")], "echo:").await
 }
 
 /// A connection that asked for a long stream, and whose own buffer holds next to nothing.
-async fn client_with_little_room(shop: &Shop) -> TcpStream {
+async fn client_with_little_room(shop: &Storefront) -> TcpStream {
     let body = json!({"model": "gpt-4", "stream": true, "messages": [{"role": "user", "content": "字".repeat(60_000)}]});
     let body: &Value = &body;
     let address = shop.server.url("").trim_start_matches("http://").trim_end_matches('/').parse().expect("an address");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::events::{Event, Events, text};
 use crate::support::money::recompute;
-use crate::support::shop::{COMPLETION_PRICE, PROMPT_PRICE, Shop, chat};
+use crate::support::storefront::{COMPLETION_PRICE, PROMPT_PRICE, Storefront, chat};
 
 /// 2 hanzi and 3 words: floor(2 + 3.9).
 const TEXT: &str = "你好 world, GPT-4!";
@@ -14,7 +14,7 @@ const TOKENS: i64 = 5;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chat_with_the_key_in_a_header() {
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     let mut body = chat("gpt-4", TEXT);
     body["stream"] = true.into();
     body["n"] = 2.into();
@@ -50,7 +50,7 @@ async fn a_chat_with_the_key_in_a_header() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chat_with_the_key_in_the_body() {
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     let messages = json!([
         {"role": "user", "content": "一".repeat(1_000)}, {"role": "assistant", "content": "二".repeat(1_000)},
         {"role": "user", "content": "三".repeat(30)},
@@ -68,7 +68,7 @@ async fn a_chat_with_the_key_in_the_body() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_usage_for_those_who_ask() {
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     for include_usage in [true, false] {
         let mut body = chat("gpt-4", TEXT);
         body["stream"] = true.into();
@@ -90,7 +90,7 @@ async fn the_usage_for_those_who_ask() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn completions_with_two_prompts() {
-    let shop = Shop::open("10.00").await;
+    let shop = Storefront::open("10.00").await;
     let body = json!({"model": "text-davinci-003", "prompt": ["one two", "三四五"], "max_tokens": 2, "echo": true, "stream": true});
     let mut events = Events::of(shop.request(&shop.key, "/v1/completions", &body)).await;
     let chunks = events.chunks().await;
@@ -107,7 +107,7 @@ async fn completions_with_two_prompts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_is_cut_at_its_hold() {
     // Echo obeys `max_tokens` only, so without it the answer would be as long as the prompt; held is for 20 tokens.
-    let shop = Shop::open_with("10.00", &[("XIAOYI_MODELS_MAX_OUTPUT", "20")], "echo:").await;
+    let shop = Storefront::open_with("10.00", &[("XIAOYI_MODELS_MAX_OUTPUT", "20")], "echo:").await;
     let mut body = chat("gpt-4", &"字".repeat(300));
     body["stream"] = true.into();
     body["stream_options"] = json!({"include_usage": true});
@@ -125,7 +125,7 @@ async fn an_answer_is_cut_at_its_hold() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_silence_is_filled_with_comments() {
-    let shop = Shop::open_with("10.00", &[], "echo://local?delay_ms=11000").await;
+    let shop = Storefront::open_with("10.00", &[], "echo://local?delay_ms=11000").await;
     let start = Instant::now();
     let mut body = chat("gpt-4", TEXT);
     body["stream"] = true.into();

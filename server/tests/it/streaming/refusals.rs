@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::shop::{Reply, Shop, chat};
+use crate::support::storefront::{Reply, Storefront, chat};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_before_the_first_text_keeps_its_status() {
-    let shop = Shop::open("0.001").await;
+    let shop = Storefront::open("0.001").await;
     let limited = shop.issue(&["--models", "gpt-4"]);
     let streamed = |mut body: Value| {
         body["stream"] = true.into();
@@ -34,7 +34,7 @@ async fn a_failure_before_the_first_text_keeps_its_status() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deadline_before_the_first_text_keeps_its_status() {
     let settings = [("XIAOYI_DEADLINE_FIRST_TEXT_S", "2")];
-    let shop = Shop::open_with("10.00", &settings, "echo://local?delay_ms=60000").await;
+    let shop = Storefront::open_with("10.00", &settings, "echo://local?delay_ms=60000").await;
     let mut body = chat("gpt-4", "你好");
     body["stream"] = true.into();
     let reply = shop.post("/v1/chat/completions", body).await;

@@ -3,38 +3,39 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
-use shared::money::Amount;
+
+use super::money::nanos;
 
 /// Entries of one page.
 const PAGE: usize = 250;
 
 /// One movement of the balance. Amounts are in 1e-9 of the currency.
 #[derive(Debug, Clone)]
-pub struct Entry {
-    pub kind: String,
-    pub amount: i64,
-    pub request_id: Option<String>,
-    pub reference: Option<String>,
+pub(crate) struct Entry {
+    pub(crate) kind: String,
+    pub(crate) amount: i64,
+    pub(crate) request_id: Option<String>,
+    pub(crate) reference: Option<String>,
 }
 
 /// What one request was charged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Charged {
+pub(crate) struct Charged {
     /// Times that it was charged.
-    pub times: usize,
+    pub(crate) times: usize,
     /// What it was charged, less what was given back, in 1e-9.
-    pub net: i64,
+    pub(crate) net: i64,
 }
 
 /// All movements, the oldest first.
 #[derive(Debug)]
-pub struct Books {
-    pub entries: Vec<Entry>,
+pub(crate) struct Books {
+    pub(crate) entries: Vec<Entry>,
 }
 
 impl Books {
     /// Reads all pages with a key that sees the whole tenant.
-    pub async fn read(client: &reqwest::Client, base: &str, key: &str) -> Self {
+    pub(crate) async fn read(client: &reqwest::Client, base: &str, key: &str) -> Self {
         let mut pages: Vec<Value> = Vec::new();
         let mut cursor = String::new();
         loop {
@@ -72,17 +73,17 @@ impl Books {
     }
 
     /// What was topped up, in 1e-9.
-    pub fn topped_up(&self) -> i64 {
+    pub(crate) fn topped_up(&self) -> i64 {
         self.entries.iter().filter(|entry| entry.kind == "top_up").map(|entry| entry.amount).sum()
     }
 
     /// What was charged and not given back, in 1e-9.
-    pub fn charged(&self) -> i64 {
+    pub(crate) fn charged(&self) -> i64 {
         -self.entries.iter().filter(|entry| entry.kind != "top_up").map(|entry| entry.amount).sum::<i64>()
     }
 
     /// What each request was charged.
-    pub fn by_request(&self) -> HashMap<&str, Charged> {
+    pub(crate) fn by_request(&self) -> HashMap<&str, Charged> {
         let mut requests: HashMap<&str, Charged> = HashMap::new();
         for entry in self.entries.iter().filter(|entry| entry.kind != "top_up") {
             let request_id = entry.request_id.as_deref().expect("a charge names its request");
@@ -94,13 +95,7 @@ impl Books {
     }
 
     /// The references of all payments, in the order of their booking.
-    pub fn references(&self) -> Vec<&str> {
+    pub(crate) fn references(&self) -> Vec<&str> {
         self.entries.iter().filter_map(|entry| entry.reference.as_deref()).collect()
     }
-}
-
-/// An amount of a reply, in 1e-9.
-pub fn nanos(amount: &Value) -> i64 {
-    let text = amount.as_str().unwrap_or_else(|| panic!("an amount is a text, not {amount}"));
-    text.parse::<Amount>().expect("an amount").nanos()
 }

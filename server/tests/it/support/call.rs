@@ -9,7 +9,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a client sees at most: the end of an answer, an error that was sent whole, or a connection that broke.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Saw {
+pub(crate) enum Saw {
     /// A complete 200 body, or `finish_reason` or `[DONE]` without an error.
     End,
     /// An error reply, or an error frame in a stream.
@@ -20,47 +20,47 @@ pub enum Saw {
 
 /// A call's result from its client's side.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// `x-request-id`, when a status line came.
-    pub request_id: Option<String>,
+    pub(crate) request_id: Option<String>,
     /// What came.
-    pub saw: Saw,
+    pub(crate) saw: Saw,
     /// The seconds of `Retry-After`, when there was one.
-    pub retry_after: Option<u64>,
+    pub(crate) retry_after: Option<u64>,
     /// The text of the answer, as far as it came; of images the number.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 impl Seen {
     /// Whether the client was told that nothing was charged.
-    pub fn says_nothing_was_charged(&self) -> bool {
+    pub(crate) fn says_nothing_was_charged(&self) -> bool {
         matches!(&self.saw, Saw::Error { message, .. } if message.contains("nothing was charged"))
     }
 
     /// Whether the client was refused for the moment only, and may try again.
-    pub fn is_refused_for_now(&self) -> bool {
+    pub(crate) fn is_refused_for_now(&self) -> bool {
         matches!(self.saw, Saw::Error { status: 429 | 503, .. })
     }
 }
 
 /// Where the Secret Key stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyIn {
+pub(crate) enum KeyIn {
     Header,
     Body,
 }
 
 /// What is asked for.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub(crate) struct Order {
     /// Behind the server's address.
-    pub path: &'static str,
+    pub(crate) path: &'static str,
     /// Without the key.
-    pub body: Value,
-    pub key: String,
-    pub key_in: KeyIn,
+    pub(crate) body: Value,
+    pub(crate) key: String,
+    pub(crate) key_in: KeyIn,
     /// What it costs at the default prices when echo answers it, in 1e-9.
-    pub cost: i64,
+    pub(crate) cost: i64,
 }
 
 impl Order {
@@ -69,36 +69,36 @@ impl Order {
     }
 
     /// A chat of one message of nothing but hanzi, with OpenAI's rules.
-    pub fn chat(key: &str, content: &str) -> Self {
+    pub(crate) fn chat(key: &str, content: &str) -> Self {
         let body = json!({"model": "gpt-4", "messages": [{"role": "user", "content": content}]});
         Self::new("/v1/chat/completions", key, body, cost_of_echoed_hanzi(content))
     }
 
     /// A completion of a prompt of nothing but hanzi.
-    pub fn completion(key: &str, prompt: &str) -> Self {
+    pub(crate) fn completion(key: &str, prompt: &str) -> Self {
         let body = json!({"model": "text-davinci-003", "prompt": prompt, "max_tokens": 1000});
         Self::new("/v1/completions", key, body, cost_of_echoed_hanzi(prompt))
     }
 
     /// One small image.
-    pub fn image(key: &str) -> Self {
+    pub(crate) fn image(key: &str) -> Self {
         let body = json!({"prompt": "一只猫", "size": "256x256"});
         Self::new("/v1/images/generations", key, body, 300_000_000)
     }
 
     /// The same with one more field.
-    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.body[name] = value.into();
         self
     }
 
     /// The same, streamed.
-    pub fn streamed(self) -> Self {
+    pub(crate) fn streamed(self) -> Self {
         self.with("stream", true)
     }
 
     /// The same with the key in the body, so that the original rules apply.
-    pub fn with_key_in_body(self) -> Self {
+    pub(crate) fn with_key_in_body(self) -> Self {
         Self { key_in: KeyIn::Body, ..self }
     }
 
@@ -114,7 +114,7 @@ fn cost_of_echoed_hanzi(text: &str) -> i64 {
 }
 
 /// Makes the call and reads the answer to its end.
-pub async fn call(client: &reqwest::Client, base: &str, order: &Order) -> Seen {
+pub(crate) async fn call(client: &reqwest::Client, base: &str, order: &Order) -> Seen {
     match tokio::time::timeout(PATIENCE, call_patiently(client, base, order)).await {
         Ok(seen) => seen,
         Err(_) => panic!("a call took longer than {PATIENCE:?}: {order:?}"),

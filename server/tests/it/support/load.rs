@@ -14,11 +14,11 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A call and what became of it.
 #[derive(Debug, Clone)]
-pub struct Observed {
-    pub order: Order,
-    pub seen: Seen,
+pub(crate) struct Observed {
+    pub(crate) order: Order,
+    pub(crate) seen: Seen,
     /// Whether the server was being killed when the call ended.
-    pub is_in_a_crash: bool,
+    pub(crate) is_in_a_crash: bool,
 }
 
 /// Where the server is, and which run of it this is. A client whose connection broke waits for the next one.
@@ -29,7 +29,7 @@ enum Place {
 }
 
 /// A number of clients at work.
-pub struct Load {
+pub(crate) struct Load {
     clients: Vec<JoinHandle<Vec<Observed>>>,
     place: watch::Sender<Place>,
     tally: Arc<Tally>,
@@ -45,7 +45,7 @@ struct Tally {
 
 impl Load {
     /// Starts so many clients. `orders` makes a client's next call from its number and the number of the call.
-    pub fn start<F>(clients: usize, base: &str, client: &reqwest::Client, orders: F) -> Self
+    pub(crate) fn start<F>(clients: usize, base: &str, client: &reqwest::Client, orders: F) -> Self
     where
         F: Fn(usize, usize) -> Order + Clone + Send + 'static,
     {
@@ -60,29 +60,29 @@ impl Load {
     }
 
     /// How many ends of answers all clients have seen so far.
-    pub fn ends(&self) -> usize {
+    pub(crate) fn ends(&self) -> usize {
         self.tally.ends.load(Ordering::SeqCst)
     }
 
     /// Waits until the clients have seen so many more ends.
-    pub async fn until_more_ends(&self, more: usize) {
+    pub(crate) async fn until_more_ends(&self, more: usize) {
         let enough = self.ends() + more;
         wait_until("the clients see more answers", || self.ends() >= enough).await;
     }
 
     /// From now on a connection may break.
-    pub fn crash_begins(&self) {
+    pub(crate) fn crash_begins(&self) {
         self.tally.crashed_below.store(self.run + 1, Ordering::SeqCst);
     }
 
     /// The server is back.
-    pub fn crash_is_over(&mut self, base: &str) {
+    pub(crate) fn crash_is_over(&mut self, base: &str) {
         self.run += 1;
         self.place.send_replace(Place::At { base: base.into(), run: self.run });
     }
 
     /// Lets every client end its present call, and gives what all of them saw.
-    pub async fn stop(self) -> Vec<Observed> {
+    pub(crate) async fn stop(self) -> Vec<Observed> {
         self.place.send_replace(Place::Over);
         let mut observed = Vec::new();
         for client in self.clients {
@@ -115,7 +115,7 @@ async fn work(
 }
 
 /// Waits for what must come true, and says what it was when it does not.
-pub async fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
+pub(crate) async fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_true() {
         assert!(begun.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain until {what}");
@@ -124,7 +124,7 @@ pub async fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
 }
 
 /// A number below `most` that looks random and is the same in each run.
-pub fn scattered(seed: usize, most: usize) -> usize {
+pub(crate) fn scattered(seed: usize, most: usize) -> usize {
     let mixed = (seed as u64).wrapping_add(0x9E37_79B9_7F4A_7C15).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     usize::try_from((mixed ^ (mixed >> 31)) % most as u64).expect("a small number")

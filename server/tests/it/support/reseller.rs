@@ -222,7 +222,7 @@ pub(crate) async fn read(request: RequestBuilder) -> Reply {
 pub(crate) fn client() -> reqwest::Client {
     // Another test may have installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    reqwest::Client::builder().no_proxy().tls_certs_only(Vec::new()).build().unwrap()
 }
 
 /// The tokens of a text of ASCII and plain hanzi, by the contract's rule and not by the program's code.
@@ -254,8 +254,5 @@ pub(crate) fn shown(nanos: i64) -> String {
 }
 
 fn good(server: &Server, arguments: &[&str]) -> Value {
-    let arguments = [arguments, &["--json"]].concat();
-    let output = server.command(&arguments);
-    assert_eq!(output.status, 0, "{arguments:?}: {output:?}");
-    output.json
+    server.command(arguments).ok()
 }

@@ -24,7 +24,7 @@ pub(super) enum Want {
     /// An error in a frame behind this text.
     BrokenOff(Told, &'static str),
     /// An answer, after all.
-    Answered(&'static str),
+    Answered(String),
 }
 
 impl Case {
@@ -182,8 +182,11 @@ fn streams(telling: &str) -> Vec<Case> {
     }
     // From the finish_reason on the answer is whole.
     for (name, end) in [("cut", Act::Cut), ("closed", Act::Close), ("ended", stream_end()), ("nonsense", event(&nonsense))] {
-        cases.push(Case::streamed(&format!("{name} after finish_reason"), begun([finish(), end]), Want::Answered(TEXT)));
+        cases.push(Case::streamed(&format!("{name} after finish_reason"), begun([finish(), end]), Want::Answered(TEXT.to_owned())));
     }
-    cases.push(Case::streamed("DONE without finish_reason", begun([done(), stream_end()]), Want::Answered(TEXT)));
+    // What comes behind it has a bound: 64 chunks, the finish_reason among them; nobody pays for more.
+    let talkative = [finish()].into_iter().chain(std::iter::repeat_n(text("more "), 100)).chain([done(), stream_end()]);
+    cases.push(Case::streamed("text after finish_reason", begun(talkative), Want::Answered(format!("{TEXT}{}", "more ".repeat(63)))));
+    cases.push(Case::streamed("DONE without finish_reason", begun([done(), stream_end()]), Want::Answered(TEXT.to_owned())));
     cases
 }

@@ -37,9 +37,9 @@ fn cases() -> Vec<Case> {
         Case::streamed("comments after text", begun([comments()]), fell_silent()),
         Case::streamed("empty chunks after text", begun([empty_chunks()]), fell_silent()),
         // From the finish_reason on the answer is whole; it waits a little for the provider's usage.
-        Case::streamed("hang after finish_reason", begun([finish(), Act::Hang]), Want::Answered(TEXT)),
-        Case::streamed("comments after finish_reason", begun([finish(), comments()]), Want::Answered(TEXT)),
-        Case::streamed("empty chunks after finish_reason", begun([finish(), empty_chunks()]), Want::Answered(TEXT)),
+        Case::streamed("hang after finish_reason", begun([finish(), Act::Hang]), Want::Answered(TEXT.to_owned())),
+        Case::streamed("comments after finish_reason", begun([finish(), comments()]), Want::Answered(TEXT.to_owned())),
+        Case::streamed("empty chunks after finish_reason", begun([finish(), empty_chunks()]), Want::Answered(TEXT.to_owned())),
     ]
 }
 
@@ -70,7 +70,7 @@ async fn a_provider_that_talks_on_and_on() {
     let provider = Provider::start();
     let more = event(&chunk(&json!({"content": "more "}), None));
     let Act::Send(more) = more else { unreachable!() };
-    let case = Case::streamed("endless", vec![stream_head(), text("more "), Act::Repeat(more, OFTEN)], Want::Answered(""));
+    let case = Case::streamed("endless", vec![stream_head(), text("more "), Act::Repeat(more, OFTEN)], Want::Answered(String::new()));
     let reseller = open(&provider, &DEADLINES, std::slice::from_ref(&case)).await;
     let reply = reseller.chat(CLIENTS[0], &case.model(), true).await;
     let text = reply.text();

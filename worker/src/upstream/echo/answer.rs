@@ -108,8 +108,8 @@ mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
 
-    use crate::sample::job;
     use super::*;
+    use crate::sample::job;
 
     fn shown(endpoint: Endpoint, fields: &str) -> Vec<(String, &'static str)> {
         let choices = choices(&job(endpoint, fields, false)).unwrap();

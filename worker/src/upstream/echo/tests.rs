@@ -3,8 +3,8 @@
 use rstest::rstest;
 use shared::clock::Timestamp;
 
-use crate::sample::job;
 use super::*;
+use crate::sample::job;
 
 const CHAT: &str = r#""messages":[{"role":"user","content":"你好 world, GPT-4!"}],"n":2"#;
 

@@ -9,8 +9,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use self::provider::{Provider, read_request, reply};
-use crate::sample::job;
 use super::*;
+use crate::sample::job;
 
 const CHAT: &str = r#""messages":[{"role":"user","content":"你好"}],"temperature":0.50,"x":1e2"#;
 

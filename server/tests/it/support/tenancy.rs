@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::Server;
-use super::books::{Books, nanos};
+use super::books::Books;
+use super::money::nanos;
 
 /// The models of the echo channel.
 const MODELS: &str = "gpt-3.5=echo,gpt-4=echo,text-davinci-003=echo,dall-e-3=echo";
@@ -13,47 +14,48 @@ const MODELS: &str = "gpt-3.5=echo,gpt-4=echo,text-davinci-003=echo,dall-e-3=ech
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The server, its tenant `acme`, and what its developers have.
-pub struct Shop {
-    pub server: Server,
-    pub client: reqwest::Client,
-    pub keys: Vec<String>,
+pub(crate) struct Tenancy {
+    pub(crate) server: Server,
+    pub(crate) client: reqwest::Client,
+    pub(crate) keys: Vec<String>,
 }
 
-impl Shop {
+impl Tenancy {
     /// Starts a server whose echo channel has this base URL, and tops up the tenant.
-    pub async fn open(echo: &str, balance: &str, keys: usize) -> Self {
+    pub(crate) async fn open(echo: &str, balance: &str, keys: usize) -> Self {
         Self::open_with(&[], echo, balance, keys).await
     }
 
     /// The same with settings.
-    pub async fn open_with(settings: &[(&str, &str)], echo: &str, balance: &str, keys: usize) -> Self {
+    pub(crate) async fn open_with(settings: &[(&str, &str)], echo: &str, balance: &str, keys: usize) -> Self {
         let server = Server::start_with(settings);
-        good(&server, &["channel", "add", "--name", "echo", "--type", "echo", "--base-url", echo, "--models", MODELS]);
-        good(&server, &["tenant", "create", "acme"]);
-        good(&server, &["topup", "--tenant", "acme", "--amount", balance, "--reference", "first"]);
-        let keys = (0..keys).map(|_| issue(&server)).collect();
-        let shop = Self { server, client: client(), keys };
-        shop.until_it_serves("dall-e-3").await;
-        shop
+        let channel = ["channel", "add", "--name", "echo", "--type", "echo", "--base-url", echo, "--models", MODELS];
+        server.command(&channel).ok();
+        server.command(&["tenant", "create", "acme"]).ok();
+        server.command(&["topup", "--tenant", "acme", "--amount", balance, "--reference", "first"]).ok();
+        let keys = (0..keys).map(|_| server.issue(&["--tenant", "acme", "--console", "tenant"]).secret).collect();
+        let tenancy = Self { server, client: client(), keys };
+        tenancy.until_it_serves("dall-e-3").await;
+        tenancy
     }
 
     /// Where the API is.
-    pub fn base(&self) -> String {
+    pub(crate) fn base(&self) -> String {
         self.server.url("")
     }
 
     /// Runs a command that must succeed.
-    pub fn command(&self, arguments: &[&str]) -> Value {
-        good(&self.server, arguments)
+    pub(crate) fn command(&self, arguments: &[&str]) -> Value {
+        self.server.command(arguments).ok()
     }
 
     /// What is held, as the command shows it, in 1e-9.
-    pub fn held(&self) -> i64 {
+    pub(crate) fn held(&self) -> i64 {
         nanos(&self.command(&["balance", "--tenant", "acme"])["held"])
     }
 
     /// Waits until so much is held, in 1e-9.
-    pub async fn until_held(&self, expected: i64) {
+    pub(crate) async fn until_held(&self, expected: i64) {
         let begun = Instant::now();
         loop {
             let held = nanos(&self.balance().await["held"]);
@@ -66,7 +68,7 @@ impl Shop {
     }
 
     /// The balance as a developer sees it.
-    pub async fn balance(&self) -> Value {
+    pub(crate) async fn balance(&self) -> Value {
         let url = self.server.url("/v1/balance");
         let response = self.client.get(url).header("x-api-key", &self.keys[0]).send().await.expect("a reply");
         assert_eq!(response.status(), 200);
@@ -74,7 +76,7 @@ impl Shop {
     }
 
     /// The books, once nothing is held any more and the audit has found them right.
-    pub async fn clean_books(&self) -> Books {
+    pub(crate) async fn clean_books(&self) -> Books {
         self.until_held(0).await;
         let audit = self.command(&["ledger", "audit"]);
         assert_eq!(audit["ok"], true, "{audit}");
@@ -87,7 +89,7 @@ impl Shop {
     }
 
     /// Sets the price of a model, and waits until the server has seen it.
-    pub async fn set_price(&self, model: &str, prices: &[&str]) {
+    pub(crate) async fn set_price(&self, model: &str, prices: &[&str]) {
         self.command(&[&["price", "set", model], prices].concat());
         // What a channel serves shows in the API, a price does not; the server sees both in the order of their commands.
         let mark = format!("mark-{model}");
@@ -111,7 +113,8 @@ impl Shop {
     }
 }
 
-fn issue(server: &Server) -> String {
-    let key = good(server, &["key", "issue", "--tenant", "acme", "--console", "tenant"]);
-    key["secret"].as_str().expect("a secret").to_owned()
+/// A client that keeps its connections.
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().tls_certs_only(Vec::new()).build().expect("a client")
 }
