@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 case "${1:-}" in
 -h | --help)
-    sed -n '2,4p' "$0" | cut -c3-
+    sed -n '2,3p' "$0" | cut -c3-
     echo "Example: scripts/test.sh --test it samples   (only the end-to-end tests whose name holds 'samples')"
     exit 0
     ;;

@@ -1,4 +1,4 @@
-//! Who calls: the Secret Key in a header (contract, 1.2). The one in a body is read in `call`.
+//! Who calls: the Secret Key in a header. The one in a body is read in `call`.
 
 use std::future::Future;
 use std::pin::Pin;

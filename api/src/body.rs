@@ -1,4 +1,4 @@
-//! Reading a request's body within bounds: header key, content type, size, in this order (contract, 1.2).
+//! Reading a request's body within bounds: header key, content type, size, in this order.
 
 use std::time::Duration;
 

@@ -27,7 +27,7 @@ pub(crate) fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Ref
     Ok(query.into_inner())
 }
 
-/// The period between two parameters, each given with its name. Without an end it is now, without a beginning 30 days before the end.
+/// The period between two parameters, each given with its name. Without an end it is now (this millisecond included), without a beginning 30 days before the end.
 ///
 /// # Errors
 /// The parameter that is no moment, or a period that ends before it begins.
@@ -41,7 +41,7 @@ pub(crate) fn between(
         text.filter(|text| !text.is_empty()).map(|text| moment(name, text, zone)).transpose()
     };
     let (name, end_name) = (from.0, to.0);
-    let (from, to) = (read(from)?, read(to)?.unwrap_or(now));
+    let (from, to) = (read(from)?, read(to)?.unwrap_or(now.plus_ms(1)));
     let from = from.unwrap_or_else(|| to.plus_ms(-USUAL_MS));
     if from >= to {
         let message = format!("{name} must be before {end_name}, which is exclusive (without one it is now)");

@@ -1,4 +1,4 @@
-//! How a refusal and a success look in HTTP (contract, 1.3).
+//! How a refusal and a success look in HTTP.
 //!
 //! [`Refusal`] is the domain's word for it; [`Refused`] is the same on its way out, with what belongs to HTTP only.
 

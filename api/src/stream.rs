@@ -1,4 +1,4 @@
-//! A call's answer as a stream of events (contract, 1.4).
+//! A call's answer as a stream of events.
 //!
 //! One future, the writer, follows the call and puts lines into an outbox; the reply's body polls it and hands out whatever the
 //! outbox holds, so all that is ready goes out in one piece. The writer is one future because waiting for the call's next step

@@ -60,7 +60,6 @@ impl From<DeploymentError> for Failure {
             DeploymentError::Unsupported(_) => "unsupported",
             DeploymentError::AlreadyRunning(_) => "already_running",
             DeploymentError::File { .. } => "file_unusable",
-            DeploymentError::NoSecret(_) => "no_secret",
             DeploymentError::SecretLost { .. } => "secret_lost",
             DeploymentError::BadSecret { .. } => "bad_secret",
             DeploymentError::Installation(error) => return error.into(),

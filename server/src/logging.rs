@@ -8,8 +8,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::failure::Failure;
 
-/// Said by libraries at each start, about things that our own lines say better. `RUST_LOG=actix_server=info` brings it back.
-const QUIET: &str = "actix_server=warn";
+/// What libraries say at each start, about things that our own lines say better, and the errors that anyone can cause who connects and
+/// does not speak HTTP. `RUST_LOG=actix_server=info` or `RUST_LOG=actix_http::h1::dispatcher=error` brings them back.
+const QUIET: &str = "actix_server=warn,actix_http::h1::dispatcher=off";
 
 /// Starts logging. Call it once.
 ///

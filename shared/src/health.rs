@@ -51,7 +51,7 @@ impl Health {
 
     /// Asks every part.
     pub async fn readiness(&self) -> Readiness {
-        let reads = self.database.read(|connection| crate::epoch::read(connection)).await.is_ok();
+        let reads = self.database.read(crate::epoch::read).await.is_ok();
         let serves = reads && !self.ledger.is_failing() && self.epoch.current().is_some();
         let word = |good: bool| if good { "ok" } else { "error" };
         Readiness {

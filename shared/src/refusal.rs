@@ -1,4 +1,4 @@
-//! Why a call is not answered, in the words and codes that a caller is given (contract, table of failures).
+//! Why a call is not answered, in the words and codes that a caller is given.
 //! Every error that reaches a developer is a [`Refusal`]; what only the log may know stays in the error that caused it.
 
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The contract's number. Its first three digits are the HTTP status.
+    /// The public number. Its first three digits are the HTTP status.
     pub const fn code(self) -> u32 {
         match self {
             Self::InvalidJson => 40000,

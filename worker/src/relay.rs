@@ -91,8 +91,9 @@ pub(crate) async fn relay<'job>(
             Some(Event::Done) => return stream.done(),
             None if !stream.held_back.is_empty() => return Ok(stream.ended()),
             None => {
-                return Err(stream
-                    .broken(UpstreamError::Failed { why: "the provider closed the stream before its end".to_owned() }));
+                return Err(stream.broken(UpstreamError::Failed {
+                    why: "the provider closed the stream before its end".to_owned(),
+                }));
             }
         }
     }

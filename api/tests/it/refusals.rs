@@ -1,4 +1,4 @@
-//! The table of failures (contract, 1.3), each as a client sees it.
+//! The table of failures, each as a client sees it.
 
 use serde_json::json;
 use shared::key::KeyPolicy;

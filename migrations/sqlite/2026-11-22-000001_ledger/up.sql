@@ -65,17 +65,17 @@ CREATE UNIQUE INDEX transfers_reference ON transfers (credit, reference) WHERE r
 CREATE UNIQUE INDEX transfers_write_off ON transfers (request_id) WHERE kind = 'write_off';
 
 -- A customer's side of a transfer. Each line names the line before it by account, number and balance, so a balance cannot be
--- altered without altering every line after it, which nothing can. Line 0 (all zero) names itself.
+-- altered without altering every line after it, which nothing can. Line 0 (all zero) names itself. The key has the balance in it
+-- because the chain refers to it; that a number is there once is what the trigger `lines_chain` sees to.
 CREATE TABLE lines (
-    account      INTEGER NOT NULL REFERENCES accounts (id) CHECK (account > 1000),
+    account      INTEGER NOT NULL CHECK (account > 1000),
     seq          INTEGER NOT NULL,
     transfer     BLOB    NOT NULL REFERENCES transfers (id),
     delta        INTEGER NOT NULL,
     prev_seq     INTEGER NOT NULL,
     prev_balance INTEGER NOT NULL,
     balance      INTEGER NOT NULL CHECK (balance >= 0),
-    PRIMARY KEY (account, seq),
-    UNIQUE (account, seq, balance),
+    PRIMARY KEY (account, seq, balance),
     UNIQUE (transfer),
     FOREIGN KEY (account, prev_seq, prev_balance) REFERENCES lines (account, seq, balance),
     CHECK (balance = prev_balance + delta),
@@ -84,7 +84,7 @@ CREATE TABLE lines (
 
 -- The arithmetic of a captured request, so that every charge can be recomputed by hand.
 CREATE TABLE charges (
-    account               INTEGER NOT NULL REFERENCES accounts (id),
+    account               INTEGER NOT NULL,
     request_id            BLOB    NOT NULL REFERENCES settlements (request_id),
     key_id                TEXT    NOT NULL,
     endpoint              TEXT    NOT NULL,
@@ -146,18 +146,19 @@ CREATE TRIGGER charges_no_replace BEFORE INSERT ON charges
     WHEN EXISTS (SELECT 1 FROM charges WHERE account = NEW.account AND request_id = NEW.request_id)
       OR NOT EXISTS (SELECT 1 FROM holds WHERE request_id = NEW.request_id AND account = NEW.account)
     BEGIN SELECT RAISE(ABORT, 'this charge exists, or the hold of its request is on another account'); END;
--- The chain once more, for a connection that forgot PRAGMA foreign_keys.
+-- A line follows the newest one of its account; the first belongs to an account that is there.
 CREATE TRIGGER lines_chain BEFORE INSERT ON lines
-    WHEN EXISTS (SELECT 1 FROM lines WHERE account = NEW.account AND seq = NEW.seq)
+    WHEN CASE WHEN NEW.seq = 0
+         THEN EXISTS (SELECT 1 FROM lines WHERE account = NEW.account) OR NOT EXISTS (SELECT 1 FROM accounts WHERE id = NEW.account)
+         ELSE (NEW.prev_seq, NEW.prev_balance) IS NOT (SELECT seq, balance FROM lines WHERE account = NEW.account ORDER BY seq DESC LIMIT 1)
+         END
       OR EXISTS (SELECT 1 FROM lines WHERE transfer = NEW.transfer)
-      OR (NEW.seq <> 0 AND NOT EXISTS (SELECT 1 FROM lines WHERE account = NEW.account AND seq = NEW.prev_seq AND balance = NEW.prev_balance))
-    BEGIN SELECT RAISE(ABORT, 'this line does not follow the newest one'); END;
+    BEGIN SELECT RAISE(ABORT, 'this line does not follow the newest one, or its transfer has a line'); END;
 
 -- A balance is what the newest line says, and nothing else can set it.
 CREATE TRIGGER accounts_posted_is_newest_line BEFORE UPDATE OF posted, seq ON accounts
-    WHEN NEW.kind = 'customer' AND (
-         NOT EXISTS (SELECT 1 FROM lines WHERE account = NEW.id AND seq = NEW.seq AND balance = NEW.posted)
-      OR EXISTS (SELECT 1 FROM lines WHERE account = NEW.id AND seq = NEW.seq + 1))
+    WHEN NEW.kind = 'customer'
+     AND (NEW.seq, NEW.posted) IS NOT (SELECT seq, balance FROM lines WHERE account = NEW.id ORDER BY seq DESC LIMIT 1)
     BEGIN SELECT RAISE(ABORT, 'posted and seq are those of the newest line'); END;
 CREATE TRIGGER accounts_identity BEFORE UPDATE OF id, kind ON accounts
     BEGIN SELECT RAISE(ABORT, 'an account keeps its id and kind'); END;

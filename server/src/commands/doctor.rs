@@ -68,8 +68,7 @@ fn part_at_fault(error: &DeploymentError) -> &'static str {
         DeploymentError::Unsupported(_) | DeploymentError::Installation(InstallationError::OtherCurrency { .. }) => {
             "configuration"
         }
-        DeploymentError::NoSecret(_)
-        | DeploymentError::SecretLost { .. }
+        DeploymentError::SecretLost { .. }
         | DeploymentError::BadSecret { .. }
         | DeploymentError::Installation(InstallationError::WrongSecret) => "secret",
         _ => "database",

@@ -136,6 +136,9 @@ impl Victim {
         self.goes_on().await;
         let books = self.tenancy.clean_books().await;
         assert_eq!(books.charged(), self.answered);
+        let log = self.tenancy.server.log();
+        assert!(!log.contains("\"level\":\"ERROR\""), "what strangers send is no error of ours");
+        assert!(!log.contains(&self.key()[17..]), "the key is in the log");
     }
 }
 

@@ -1,8 +1,9 @@
 //! `xiaoyi demo`: what it shows, word for word, and what it leaves alone.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -13,6 +14,8 @@ use crate::support::{IssuedKey, Place, Server};
 const TOKENS: i64 = 11;
 const CHARGED: i64 = TOKENS * 10_000 + TOKENS * 30_000;
 const TOP_UP: i64 = 10_000_000_000;
+/// The longest wait for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn once_in_an_empty_folder_and_once_more() {
@@ -34,7 +37,8 @@ fn once_in_an_empty_folder_and_once_more() {
         ];
         let mut rest = text.as_str();
         for each in expected {
-            let place = rest.find(&each).unwrap_or_else(|| panic!("{each:?} is not there, or not in its place: {text}"));
+            let place =
+                rest.find(&each).unwrap_or_else(|| panic!("{each:?} is not there, or not in its place: {text}"));
             rest = &rest[place + each.len()..];
         }
     }
@@ -46,10 +50,14 @@ fn once_as_json() {
     let names: Vec<&str> = shown.as_object().expect("an object").keys().map(String::as_str).collect();
     assert_eq!(names, ["call", "answer", "usage", "charge", "balance_before", "balance_after"]);
     assert_eq!(shown["answer"], "请介绍一下你自己: who are you?");
-    assert_eq!(shown["usage"], json!({"prompt_tokens": TOKENS, "completion_tokens": TOKENS, "total_tokens": 2 * TOKENS}));
+    assert_eq!(
+        shown["usage"],
+        json!({"prompt_tokens": TOKENS, "completion_tokens": TOKENS, "total_tokens": 2 * TOKENS})
+    );
     assert_eq!(nanos(&shown["charge"]["amount"]), CHARGED);
     assert!(shown["charge"]["request_id"].is_string() && shown["charge"]["arithmetic"].is_string(), "{shown}");
-    let balance = |nanos: i64| json!({"currency": "CNY", "posted": amount(nanos), "held": "0.00", "available": amount(nanos)});
+    let balance =
+        |nanos: i64| json!({"currency": "CNY", "posted": amount(nanos), "held": "0.00", "available": amount(nanos)});
     assert_eq!((&shown["balance_before"], &shown["balance_after"]), (&balance(TOP_UP), &balance(TOP_UP - CHARGED)));
 }
 
@@ -61,10 +69,15 @@ fn the_real_service_is_left_alone() {
     let before = files(&place);
     assert!(before.contains_key("data/xiaoyi.db"), "{:?}", before.keys());
 
-    let elsewhere = [("DATABASE_URL", "sqlite://elsewhere.db"), ("OPENAI_API_KEY", "sk-real"), ("OPENAI_BASE_URL", "http://127.0.0.1:9")];
+    let elsewhere = [
+        ("DATABASE_URL", "sqlite://elsewhere.db"),
+        ("OPENAI_API_KEY", "sk-real"),
+        ("OPENAI_BASE_URL", "http://127.0.0.1:9"),
+    ];
     let shown = place.command_with(&["demo", "--once"], &elsewhere, "").ok();
     assert_eq!(shown["balance_after"]["posted"], amount(TOP_UP - CHARGED), "the echo channel answered: {shown}");
-    let (of_demo, after): (BTreeMap<_, _>, BTreeMap<_, _>) = files(&place).into_iter().partition(|(name, _)| name.starts_with("data/demo/"));
+    let (of_demo, after): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        files(&place).into_iter().partition(|(name, _)| name.starts_with("data/demo/"));
     assert!(of_demo.contains_key("data/demo/xiaoyi.db"), "{:?}", of_demo.keys());
     assert!(before == after, "{:?} became {:?}", before.keys(), after.keys());
 }
@@ -88,7 +101,7 @@ fn files(place: &Place) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-fn entries(folder: &Path) -> Vec<std::path::PathBuf> {
+fn entries(folder: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect()
 }
 
@@ -101,7 +114,12 @@ async fn it_serves_with_one_valid_key() {
     assert!(server.ready["console"].as_str().is_some_and(|url| url.ends_with("/console")), "{}", server.ready);
     let first = key_of(&server);
     let reply = server.chat(&first, "gpt-4", "你好").await;
-    assert_eq!((reply.status, &reply.json["choices"][0]["message"]["content"]), (200, &json!("你好")), "{}", reply.text);
+    assert_eq!(
+        (reply.status, &reply.json["choices"][0]["message"]["content"]),
+        (200, &json!("你好")),
+        "{}",
+        reply.text
+    );
     server.terminate();
     let said_before = server.log().len();
     server.restart();
@@ -114,14 +132,13 @@ async fn it_serves_with_one_valid_key() {
     assert_eq!(server.chat(&second, "gpt-4", "你好").await.status, 200);
 
     // The call that it shows is one that can be made. It is said behind the ready line.
-    let mut call = None;
-    server
-        .within(std::time::Duration::from_secs(60), "the call is shown", async || {
-            call = server.log()[said_before..].lines().find(|line| line.starts_with("  curl ")).map(str::to_owned);
-            call.is_some()
-        })
-        .await;
-    let output = Command::new("bash").args(["-c", &call.unwrap_or_default()]).env("no_proxy", "*").output().expect("bash and curl are there");
+    let shown = || server.log()[said_before..].lines().find(|line| line.starts_with("  curl ")).map(str::to_owned);
+    server.within(PATIENCE, "the call is shown", async || shown().is_some()).await;
+    let output = Command::new("bash")
+        .args(["-c", &shown().unwrap_or_default()])
+        .env("no_proxy", "*")
+        .output()
+        .expect("bash and curl are there");
     let reply: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     assert_eq!(reply["usage"]["total_tokens"], 2 * TOKENS, "{reply}");
     server.terminate();

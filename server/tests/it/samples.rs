@@ -41,7 +41,8 @@ async fn the_chat_of_curl() {
     let shop = Storefront::open("10.00").await;
     // 8 + 44 + 12 + (344 hanzi + 5 words x 1.3 = 350) + 10, counted by hand.
     for base in ["", "/api", "/index.php/api"] {
-        let expected = Expected { answer: "周末这里的天气怎么样？", prompt: 424, completion: 10, user: Value::Null };
+        let expected =
+            Expected { answer: "周末这里的天气怎么样？", prompt: 424, completion: 10, user: Value::Null };
         expected.of(&shop, async || shell(&shop, CHAT, base)).await;
     }
     let expected = Expected { answer: "请介绍一下你自己", prompt: 8, completion: 8, user: Value::Null };
@@ -57,7 +58,11 @@ async fn the_two_mistakes_that_the_document_warns_of() {
     let shop = Storefront::open("10.00").await;
     let (posted, _) = shop.balance().await;
     let without_header = NOTICE.replacen("-H \"Content-Type: application/json\" ", "", 1);
-    let no_array = NOTICE.replacen("[{\"role\":\"user\",\"content\":\"请介绍一下你自己\"}]", "{\"role\":\"user\",\"content\":\"请介绍一下你自己\"}", 1);
+    let no_array = NOTICE.replacen(
+        "[{\"role\":\"user\",\"content\":\"请介绍一下你自己\"}]",
+        "{\"role\":\"user\",\"content\":\"请介绍一下你自己\"}",
+        1,
+    );
     assert!(without_header != NOTICE && no_array != NOTICE);
 
     let reply = json_of(&shell(&shop, &without_header, ""));
@@ -107,7 +112,13 @@ async fn the_chat_of_php() {
     // "1" and "100" are two words, the signs are none: floor(2.6).
     let expected = Expected { answer: "1+100=", prompt: 2, completion: 2, user: json!("张三") };
     let reply = async || {
-        let sample = replaced(PHP, BASE_URL, &format!("{}/index.php/", shop.server.url("")), "dd61320fddde6c6568be8a0b0004a53a", &shop.key.secret);
+        let sample = replaced(
+            PHP,
+            BASE_URL,
+            &format!("{}/index.php/", shop.server.url("")),
+            "dd61320fddde6c6568be8a0b0004a53a",
+            &shop.key.secret,
+        );
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("sample.php");
         std::fs::write(&path, [PHP_BEFORE, &sample, PHP_BEHIND].concat()).expect("a file is written");
@@ -123,12 +134,20 @@ async fn the_chat_of_python() {
     let shop = Storefront::open("10.00").await;
     let expected = Expected { answer: "1+100=", prompt: 2, completion: 2, user: json!("张三") };
     let reply = async || {
-        let sample = replaced(PYTHON, BASE_URL, &format!("{}/index.php/", shop.server.url("")), "dd61320f306e6c6568be8a0b0004a53d", &shop.key.secret);
+        let sample = replaced(
+            PYTHON,
+            BASE_URL,
+            &format!("{}/index.php/", shop.server.url("")),
+            "dd61320f306e6c6568be8a0b0004a53d",
+            &shop.key.secret,
+        );
         let folder = tempfile::tempdir().expect("a folder");
         let (path, dict) = (folder.path().join("sample.py"), folder.path().join("dict"));
         std::fs::write(&path, sample).expect("a file is written");
         std::fs::write(&dict, printed(Command::new(&python).arg(&path))).expect("a file is written");
-        printed(Command::new(&python).args(["-c", DICT_TO_JSON]).stdin(std::fs::File::open(&dict).expect("it was written")))
+        printed(
+            Command::new(&python).args(["-c", DICT_TO_JSON]).stdin(std::fs::File::open(&dict).expect("it was written")),
+        )
     };
     expected.of(&shop, reply).await;
     shop.close().await;
@@ -150,7 +169,10 @@ async fn completions_as_the_table_describes_them() {
     assert!(reply.json["id"].as_str().is_some_and(|id| !id.is_empty()));
     assert!(reply.json["created"].as_i64().is_some_and(|created| created > LONG_AGO));
     assert_eq!((&reply.json["object"], &reply.json["model"]), (&json!("text_completion"), &json!("text-davinci-003")));
-    assert_eq!(reply.json["choices"], json!([{"text": "This is a test", "index": 0, "logprobs": null, "finish_reason": "stop"}]));
+    assert_eq!(
+        reply.json["choices"],
+        json!([{"text": "This is a test", "index": 0, "logprobs": null, "finish_reason": "stop"}])
+    );
 
     assert_eq!(shop.settled().await, posted - 5 * PROMPT_PRICE - 5 * COMPLETION_PRICE);
     let entry = shop.entry_of(&reply.request_id()).await;
@@ -175,7 +197,10 @@ impl Expected {
         assert_eq!((&reply["code"], &reply["msg"]), (&json!(0), &json!("")), "{reply}");
         assert!(reply["id"].as_str().is_some_and(|id| !id.is_empty()), "{reply}");
         assert!(reply["created"].as_i64().is_some_and(|created| created > LONG_AGO), "{reply}");
-        assert_eq!(reply["usage"], json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}));
+        assert_eq!(
+            reply["usage"],
+            json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion})
+        );
         let choices = reply["choices"].as_array().expect("a list");
         assert_eq!(choices.len(), 1);
         let choice = &choices[0];
@@ -214,7 +239,8 @@ fn json_of(text: &str) -> Value {
 
 /// What a program prints, once it has succeeded.
 fn printed(command: &mut Command) -> String {
-    let Output { status, stdout, stderr } = output(command).unwrap_or_else(|error| panic!("{command:?} cannot be run: {error}"));
+    let Output { status, stdout, stderr } =
+        output(command).unwrap_or_else(|error| panic!("{command:?} cannot be run: {error}"));
     let (stdout, stderr) = (String::from_utf8(stdout).expect("UTF-8"), String::from_utf8_lossy(&stderr));
     assert!(status.success(), "{command:?}: {status}\n{stdout}\n{stderr}");
     stdout
@@ -230,12 +256,17 @@ fn output(command: &mut Command) -> std::io::Result<Output> {
 #[track_caller]
 fn require(program: &str, arguments: &[&str], package: &str) {
     let works = output(Command::new(program).args(arguments)).is_ok_and(|output| output.status.success());
-    assert!(works, "this test needs {program}: install the Debian package {package}, or run scripts/test.sh, which does it");
+    assert!(
+        works,
+        "this test needs {program}: install the Debian package {package}, or run scripts/test.sh, which does it"
+    );
 }
 
 #[track_caller]
 fn python_with_requests() -> PathBuf {
-    let has_requests = |python: &&str| output(Command::new(python).args(["-c", "import requests"])).is_ok_and(|output| output.status.success());
+    let has_requests = |python: &&str| {
+        output(Command::new(python).args(["-c", "import requests"])).is_ok_and(|output| output.status.success())
+    };
     let python = ["python3", "/usr/bin/python3"].into_iter().find(has_requests);
     let why = "this test needs a python3 that can import requests: install the Debian package python3-requests, or run scripts/test.sh, which does it";
     python.expect(why).into()

@@ -29,9 +29,11 @@ struct Told {
     retry_after: Option<&'static str>,
 }
 
-const UPSTREAM_ERROR: Told = Told { status: 502, code: 50200, family: "upstream_error", name: "upstream_error", retry_after: None };
+const UPSTREAM_ERROR: Told =
+    Told { status: 502, code: 50200, family: "upstream_error", name: "upstream_error", retry_after: None };
 const TIMEOUT: Told = Told { status: 504, code: 50400, family: "upstream_error", name: "timeout", retry_after: None };
-const REJECTED: Told = Told { status: 400, code: 40005, family: "invalid_request_error", name: "upstream_rejected", retry_after: None };
+const REJECTED: Told =
+    Told { status: 400, code: 40005, family: "invalid_request_error", name: "upstream_rejected", retry_after: None };
 
 const fn no_channel(retry_after: &'static str) -> Told {
     Told { status: 503, code: 50300, family: "overloaded_error", name: "no_channel", retry_after: Some(retry_after) }
@@ -60,7 +62,10 @@ fn assert_broken_off(name: &str, reply: &Reply, told: Told, text: &str, charge: 
     assert_eq!(reply.text(), text, "{name}: {reply:?}");
     let chunks = reply.chunks();
     let (frame, before) = chunks.split_last().unwrap();
-    assert!(before.iter().all(|chunk| chunk["error"].is_null() && chunk["choices"][0]["finish_reason"].is_null()), "{name}: {reply:?}");
+    assert!(
+        before.iter().all(|chunk| chunk["error"].is_null() && chunk["choices"][0]["finish_reason"].is_null()),
+        "{name}: {reply:?}"
+    );
     let error = &frame["error"];
     assert_eq!((&error["type"], &error["code"]), (&json!(told.family), &json!(told.name)), "{name}: {frame}");
     let message = error["message"].as_str().unwrap();
@@ -78,7 +83,9 @@ fn assert_discreet(name: &str, reply: &Reply, provider: &Provider) {
     let everything = reply.everything();
     let address = provider.url();
     let address = address.trim_start_matches("http://").trim_end_matches("/v1");
-    for secret in [PROVIDER_KEY, PROVIDERS_WORDS, CHANNEL, "upstream-of", "127.0.0.1", "nothing.invalid", "up-1", address] {
+    for secret in
+        [PROVIDER_KEY, PROVIDERS_WORDS, CHANNEL, "upstream-of", "127.0.0.1", "nothing.invalid", "up-1", address]
+    {
         assert!(!everything.contains(secret), "{name}: {secret:?} is in {everything}");
     }
 }
@@ -97,7 +104,11 @@ async fn run(reseller: &Reseller, provider: &Provider, client: Client, case: &Ca
         Want::Rejected { message, param } => {
             assert_refused(name, &reply, REJECTED);
             let error = &reply.json()["error"];
-            assert_eq!(error["message"], format!("the model's provider rejected this request: {message}; nothing was charged"), "{name}");
+            assert_eq!(
+                error["message"],
+                format!("the model's provider rejected this request: {message}; nothing was charged"),
+                "{name}"
+            );
             assert_eq!(error["param"].as_str(), *param, "{name}");
             0
         }
@@ -145,7 +156,12 @@ async fn a_provider_that_does_wrong() {
         for client in CLIENTS {
             charges += run(&reseller, &provider, client, case).await;
         }
-        assert_eq!(provider.received(&case.upstream_model()).len(), CLIENTS.len(), "{}: calls of the provider", case.name);
+        assert_eq!(
+            provider.received(&case.upstream_model()).len(),
+            CLIENTS.len(),
+            "{}: calls of the provider",
+            case.name
+        );
     }
     assert!(provider.all_received().iter().all(|call| !call.path.contains("elsewhere")), "a redirect was followed");
     reseller.assert_books(charges).await;
@@ -160,7 +176,11 @@ async fn a_provider_that_cannot_be_reached() {
     let refused = format!("http://{}/v1", socket.local_addr().unwrap());
     // The provider waits for the rest of what is no HTTP, so connecting takes longer than it may.
     let without_handshake = provider.url().replace("http:", "https:");
-    let urls = [("refused", refused.as_str()), ("no-name", "http://nothing.invalid/v1"), ("no-tls", without_handshake.as_str())];
+    let urls = [
+        ("refused", refused.as_str()),
+        ("no-name", "http://nothing.invalid/v1"),
+        ("no-tls", without_handshake.as_str()),
+    ];
     let reseller = Reseller::open(&[("XIAOYI_DEADLINE_CONNECT_S", "1")]);
     for (model, url) in urls {
         reseller.add_channel(&format!("{CHANNEL}-{model}"), url, &[(model, "upstream-of-it")], "100");

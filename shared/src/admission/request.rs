@@ -1,4 +1,4 @@
-//! Reading a caller's body: JSON first, then the Secret Key inside it, then the rules of its endpoint (contract, 1.2 to 1.5).
+//! Reading a caller's body: JSON first, then the Secret Key inside it, then the rules of its endpoint.
 
 mod body;
 mod chat;

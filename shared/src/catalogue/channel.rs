@@ -15,6 +15,9 @@ use crate::db::{Connection, DbError};
 use crate::epoch;
 use crate::seal::{SealContext, SealError, Sealer};
 
+/// The models that a channel serves: public name to the provider's name.
+pub type ServedModels = BTreeMap<String, String>;
+
 /// How a channel's provider is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -61,7 +64,7 @@ pub struct NewChannel {
     /// The provider's key.
     pub api_key: Option<SecretString>,
     /// Public name to the provider's name.
-    pub models: BTreeMap<String, String>,
+    pub models: ServedModels,
     /// Lower is tried first: 0 to 1000.
     pub priority: i64,
     /// Among equals, how often: 1 to 1000.
@@ -83,7 +86,7 @@ pub struct Channel {
     /// Whether a provider's key is kept.
     pub has_api_key: bool,
     /// Public name to the provider's name.
-    pub models: BTreeMap<String, String>,
+    pub models: ServedModels,
     /// Lower is tried first.
     pub priority: i64,
     /// Among equals, how often.
@@ -229,7 +232,7 @@ pub fn set_enabled(connection: &mut Connection, name: &str, enabled: bool) -> Re
 ///
 /// # Errors
 /// [`ChannelError`]; also when its key cannot be opened.
-pub fn open(connection: &mut Connection, sealer: &Sealer, name: &str) -> Result<(OpenChannel, BTreeMap<String, String>), ChannelError> {
+pub fn open(connection: &mut Connection, sealer: &Sealer, name: &str) -> Result<(OpenChannel, ServedModels), ChannelError> {
     let row: Option<Row> = channels::table.filter(channels::name.eq(name)).select(Row::as_select()).first(connection).optional()?;
     let row = row.ok_or_else(|| ChannelError::Unknown(name.to_owned()))?;
     let models = models_of(connection, row.id)?;
@@ -240,7 +243,7 @@ pub fn open(connection: &mut Connection, sealer: &Sealer, name: &str) -> Result<
 ///
 /// # Errors
 /// [`DbError`]; also when a key cannot be opened.
-pub(super) fn open_enabled(connection: &mut Connection, sealer: &Sealer) -> Result<Vec<(Arc<OpenChannel>, BTreeMap<String, String>)>, DbError> {
+pub(super) fn open_enabled(connection: &mut Connection, sealer: &Sealer) -> Result<Vec<(Arc<OpenChannel>, ServedModels)>, DbError> {
     let rows: Vec<Row> = channels::table.filter(channels::enabled.eq(true)).order(channels::id).select(Row::as_select()).load(connection)?;
     rows.into_iter()
         .map(|row| {
@@ -276,7 +279,7 @@ fn context<'a>(id: &'a str, base_url: &'a str) -> SealContext<'a> {
     SealContext { table: "channels", row: id, host: host.split('/').next().unwrap_or(host) }
 }
 
-fn models_of(connection: &mut Connection, channel: i64) -> Result<BTreeMap<String, String>, DbError> {
+fn models_of(connection: &mut Connection, channel: i64) -> Result<ServedModels, DbError> {
     let rows: Vec<(String, String)> = channel_models::table
         .filter(channel_models::channel.eq(channel))
         .select((channel_models::model, channel_models::upstream))

@@ -57,7 +57,7 @@ pub struct Settings {
     pub migrate: MigrateSettings,
     /// The developers' API.
     pub api: ApiSettings,
-    /// The operators' panel and the developers' console.
+    /// The operators' panel.
     pub admin: AdminSettings,
     /// Metrics and health.
     pub metrics: MetricsSettings,

@@ -47,7 +47,7 @@ pub struct ApiSettings {
     pub listen: SocketAddr,
 }
 
-/// The operators' panel and the developers' console.
+/// The operators' panel.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdminSettings {

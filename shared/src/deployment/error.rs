@@ -24,9 +24,6 @@ pub enum DeploymentError {
         /// The operating system's reason.
         message: String,
     },
-    /// There is no secret, and this command does not make one.
-    #[error("no XIAOYI_SECRET_KEY is set and {} does not exist: start `xiaoyi serve` (or run `xiaoyi migrate`) first", .0.display())]
-    NoSecret(PathBuf),
     /// The database was sealed with a secret that is gone.
     #[error("the database {} exists, but its secret {} does not: restore that file, or set XIAOYI_SECRET_KEY", .database.display(), .secret.display())]
     SecretLost {

@@ -36,7 +36,7 @@ impl Workbench {
     pub async fn open(settings: Settings) -> Result<Self, DeploymentError> {
         let path = sqlite_path(&settings)?;
         let database = Database::open(&path)?;
-        let sealer = Arc::new(existing_secret(&settings)?.ok_or_else(|| DeploymentError::NoSecret(settings.secret_key_path()))?);
+        let sealer = Arc::new(existing_secret(&settings)?.ok_or_else(|| DeploymentError::SecretLost { database: path, secret: settings.secret_key_path() })?);
         let (for_check, currency) = (Arc::clone(&sealer), settings.currency.clone());
         let checked = database.read(move |connection| Ok(installation::check(connection, &for_check, &currency))).await?;
         checked?;

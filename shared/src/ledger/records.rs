@@ -107,52 +107,76 @@ pub struct StatementEntry {
 /// The arithmetic of a charge, as it was kept.
 #[derive(Debug, Clone, QueryableByName)]
 pub struct ChargeDetail {
+    /// The key that called.
     #[diesel(sql_type = Text)]
     pub key_id: String,
+    /// `chat`, `completions` or `images`.
     #[diesel(sql_type = Text)]
     pub endpoint: String,
+    /// The model's public name.
     #[diesel(sql_type = Text)]
     pub model: String,
+    /// The caller's own name for the end user.
     #[diesel(sql_type = Nullable<Text>)]
     pub end_user: Option<String>,
+    /// The price.
     #[diesel(sql_type = BigInt)]
     pub price_version: i64,
+    /// Which count was billed: `estimate` or `upstream`.
     #[diesel(sql_type = Text)]
     pub basis: String,
+    /// Hanzi of the prompt.
     #[diesel(sql_type = BigInt)]
     pub prompt_hanzi: i64,
+    /// Words of the prompt.
     #[diesel(sql_type = BigInt)]
     pub prompt_words: i64,
+    /// The prompt's tokens by our estimate.
     #[diesel(sql_type = BigInt)]
     pub prompt_tokens: i64,
+    /// Hanzi that were generated.
     #[diesel(sql_type = BigInt)]
     pub completion_hanzi: i64,
+    /// Words that were generated.
     #[diesel(sql_type = BigInt)]
     pub completion_words: i64,
+    /// Generated tokens by our estimate.
     #[diesel(sql_type = BigInt)]
     pub completion_tokens: i64,
+    /// The prompt's tokens by the provider's own count.
     #[diesel(sql_type = Nullable<BigInt>)]
     pub upstream_prompt: Option<i64>,
+    /// Generated tokens by the provider's own count.
     #[diesel(sql_type = Nullable<BigInt>)]
     pub upstream_completion: Option<i64>,
+    /// Images delivered.
     #[diesel(sql_type = BigInt)]
     pub images: i64,
+    /// Their size.
     #[diesel(sql_type = Nullable<Text>)]
     pub image_size: Option<String>,
+    /// Price of a million prompt tokens, in 1e-9 of the currency.
     #[diesel(sql_type = BigInt)]
     pub prompt_price: i64,
+    /// Price of a million completion tokens, in 1e-9 of the currency.
     #[diesel(sql_type = BigInt)]
     pub completion_price: i64,
+    /// Price of one image, in 1e-9 of the currency.
     #[diesel(sql_type = BigInt)]
     pub image_price: i64,
+    /// What the prompt cost, in 1e-9 of the currency.
     #[diesel(sql_type = BigInt)]
     pub prompt_cost: i64,
+    /// What the completion cost, in 1e-9 of the currency.
     #[diesel(sql_type = BigInt)]
     pub completion_cost: i64,
+    /// What the images cost, in 1e-9 of the currency.
     #[diesel(sql_type = BigInt)]
     pub image_cost: i64,
+    /// What of that the house bears, in 1e-9 of the currency.
     #[diesel(sql_type = BigInt)]
     pub written_off: i64,
+    /// The call ended before its answer did.
     #[diesel(sql_type = Bool)]
     pub finished_early: bool,
 }
@@ -303,7 +327,8 @@ pub fn usage(connection: &mut Connection, tenant: TenantId, key: Option<KeyId>, 
     let rows: Vec<Row> = Statement::new(sql!(
         "SELECT CASE ? WHEN 'slot' THEN CAST(c.charged_at / ? AS TEXT) WHEN 'model' THEN c.model WHEN 'key' THEN c.key_id \
          ELSE COALESCE(c.end_user, '') END AS grouped, CAST(COUNT(*) AS BIGINT) AS requests, \
-         CAST(SUM(CASE c.basis WHEN 'upstream' THEN c.upstream_prompt ELSE c.prompt_tokens END) AS BIGINT) AS prompt_tokens, \
+         CAST(SUM(CASE WHEN c.endpoint = 'images' THEN 0 WHEN c.basis = 'upstream' THEN c.upstream_prompt ELSE c.prompt_tokens END) AS BIGINT) \
+         AS prompt_tokens, \
          CAST(SUM(CASE c.basis WHEN 'upstream' THEN c.upstream_completion ELSE c.completion_tokens END) AS BIGINT) AS completion_tokens, \
          CAST(SUM(c.images) AS BIGINT) AS images, \
          CAST(SUM(c.prompt_cost + c.completion_cost + c.image_cost - c.written_off) AS BIGINT) AS amount \

@@ -293,8 +293,8 @@ fn write_transfer(connection: &mut Connection, transfer: &Transfer<'_>, now: Val
             Value::Int(transfer.amount.nanos()),
             Value::MaybeBlob(transfer.request_id.as_ref().map(|id| id.as_bytes().as_slice())),
             Value::MaybeBlob(transfer.reverses.as_ref().map(|id| id.as_bytes().as_slice())),
-            Value::MaybeText(transfer.reference.as_deref()),
-            Value::MaybeText(transfer.note.as_deref()),
+            Value::MaybeText(transfer.reference),
+            Value::MaybeText(transfer.note),
             now,
         ],
     )

@@ -138,7 +138,7 @@ impl<'job> ChunkReader<'job> {
         let mut chunk = ObjectWriter::with_capacity(length + 128);
         self.identity.write(&mut chunk, Some(members));
         for (name, value) in members.iter() {
-            // `code` and `msg` are fields of our whole replies; a stream is OpenAI's without them (contract 1.3).
+            // `code` and `msg` are fields of our whole replies; a stream is OpenAI's without them.
             let is_ours = Identity::MEMBERS.contains(&name) || matches!(name, "usage" | "code" | "msg");
             if !is_ours {
                 chunk.member(name, value.get());

@@ -1,4 +1,4 @@
-//! Counts what a call has generated, text by text: `tokens = hanzi + words x 1.3`, rounded down once per text (contract 1.5).
+//! Counts what a call has generated, text by text: `tokens = hanzi + words x 1.3`, rounded down once per text.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! What a provider answers: read, metered and rewritten for the client.
 //!
 //! [`ChunkReader`] does so for streams, [`WholeAnswer`] for answers in one piece. Both count the generated text as it
-//! is billed (contract 1.5) and put our own identity in front; all else reaches the client as it came, byte for byte.
+//! is billed and put our own identity in front; all else reaches the client as it came, byte for byte.
 
 mod choice;
 mod chunk;
@@ -51,7 +51,7 @@ impl ProviderUsage {
 /// No call has more tokens than this; a higher number is a slip of the provider.
 const MOST_TOKENS: i64 = 1_000_000_000;
 
-/// Why an answer cannot be used. For the log only: a caller is never told a provider's words (contract, 50200).
+/// Why an answer cannot be used. For the log only: a caller is never told a provider's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Nonsense {
     /// It is not JSON, or a part of it has another type than OpenAI's API gives it.

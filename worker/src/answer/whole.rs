@@ -137,7 +137,7 @@ fn count(meter: &mut Meter<'_>, endpoint: Endpoint, place: usize, choice: &RawVa
     count_message(meter, index, choice.message.ok_or(Nonsense::Missing("message in a choice"))?)
 }
 
-/// A reply with the two fields that the original service puts in front (contract 1.3).
+/// A reply with the two fields that the original service puts in front.
 fn reply(length: usize) -> ObjectWriter {
     let mut reply = ObjectWriter::with_capacity(length + 256);
     reply.member("code", "0");

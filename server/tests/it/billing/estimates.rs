@@ -91,13 +91,18 @@ async fn chats(#[case] body: Value, #[case] prompt: i64, #[case] completion: i64
 #[case::two_of_three(json!({"prompt": "你好", "best_of": 3, "n": 2}), 2, &[("你好", "stop"), ("你好", "stop")], 4)]
 #[case::stop(json!({"prompt": "一二三四", "stop": ["四", "三"]}), 4, &[("一二", "stop")], 2)]
 #[tokio::test(flavor = "multi_thread")]
-async fn completions(#[case] fields: Value, #[case] prompt: i64, #[case] choices: &[(&str, &str)], #[case] completion: i64) {
+async fn completions(
+    #[case] fields: Value,
+    #[case] prompt: i64,
+    #[case] choices: &[(&str, &str)],
+    #[case] completion: i64,
+) {
     let shop = Storefront::open("10.00").await;
     let reply = shop.post(COMPLETIONS, completions_with(fields)).await;
     charged(&shop, &reply, prompt, completion).await;
-    let expected = choices.iter().enumerate().map(|(index, (text, reason))| {
-        json!({"text": text, "index": index, "logprobs": null, "finish_reason": reason})
-    });
+    let expected = choices.iter().enumerate().map(
+        |(index, (text, reason))| json!({"text": text, "index": index, "logprobs": null, "finish_reason": reason}),
+    );
     assert_eq!(reply.json["choices"], expected.collect::<Value>());
     shop.close().await;
 }

@@ -24,7 +24,10 @@ async fn a_new_price_is_for_later_calls() {
     })
     .await;
     let others = &charges[..charges.len() - 1];
-    assert!(others.iter().all(|charge| *charge == 5 * (PROMPT_PRICE + COMPLETION_PRICE)), "old or new, nothing else: {charges:?}");
+    assert!(
+        others.iter().all(|charge| *charge == 5 * (PROMPT_PRICE + COMPLETION_PRICE)),
+        "old or new, nothing else: {charges:?}"
+    );
 
     assert_eq!(shop.entry_of(&first.request_id()).await, before, "what was charged stays as it was");
     assert_eq!(shop.chat("gpt-3.5", "一").await.usage(), (1, 1));
@@ -37,7 +40,8 @@ async fn a_new_price_is_for_later_calls() {
 async fn a_running_call_keeps_the_price_of_its_hold() {
     let shop = Storefront::open_with("10.00", &[], "echo://local?delay_ms=5000").await;
     let request = shop.request(&shop.key, "/v1/chat/completions", &chat("gpt-4", "一二三四五"));
-    let call = tokio::spawn(async { crate::support::storefront::Reply::of(request.send().await.expect("an answer")).await });
+    let call =
+        tokio::spawn(async { crate::support::storefront::Reply::of(request.send().await.expect("an answer")).await });
     shop.until("money is held", async || shop.balance().await.1 > 0).await;
 
     shop.run(&["price", "set", "gpt-4", "--prompt", "1000.00", "--completion", "1000.00"]);

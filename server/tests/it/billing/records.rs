@@ -8,8 +8,11 @@ use crate::support::storefront::{COMPLETION_PRICE, PROMPT_PRICE, Storefront};
 #[tokio::test(flavor = "multi_thread")]
 async fn the_ledger_explains_the_balance() {
     let shop = Storefront::open("10.00").await;
-    let messages = json!([{"role": "system", "content": "Be brief, please."}, {"role": "user", "content": "你好 there"}]);
-    let chat = shop.post("/v1/chat/completions", json!({"model": "gpt-4", "messages": messages, "user": "张三", "n": 2})).await;
+    let messages =
+        json!([{"role": "system", "content": "Be brief, please."}, {"role": "user", "content": "你好 there"}]);
+    let chat = shop
+        .post("/v1/chat/completions", json!({"model": "gpt-4", "messages": messages, "user": "张三", "n": 2}))
+        .await;
     assert_eq!(chat.usage(), (3 + 3, 6));
     let images = shop.post("/v1/images/generations", json!({"prompt": "一只猫", "n": 2, "size": "256x256"})).await;
     let tokens = shop.post("/v1/completions", json!({"model": "text-davinci-003", "prompt": [[1, 2, 3], [4]]})).await;
@@ -27,11 +30,17 @@ async fn the_ledger_explains_the_balance() {
     for entry in ledger.iter().rev() {
         balance += nanos(&entry["amount"]);
         assert_eq!(nanos(&entry["balance"]), balance, "{entry}");
-        assert!(chrono::DateTime::parse_from_rfc3339(entry["created_at"].as_str().expect("a moment")).is_ok(), "{entry}");
+        assert!(
+            chrono::DateTime::parse_from_rfc3339(entry["created_at"].as_str().expect("a moment")).is_ok(),
+            "{entry}"
+        );
     }
     assert_eq!(shop.balance().await, (balance, 0));
     let command = shop.run(&["balance", "--tenant", "acme"]);
-    assert_eq!(command, json!({"currency": "CNY", "posted": amount(balance), "held": "0.00", "available": amount(balance)}));
+    assert_eq!(
+        command,
+        json!({"currency": "CNY", "posted": amount(balance), "held": "0.00", "available": amount(balance)})
+    );
 
     assert_eq!((&ledger[0]["reference"], &ledger[0]["note"]), (&json!("second"), &json!("谢谢")));
     for entry in [&ledger[0], &ledger[4]] {

@@ -14,11 +14,16 @@ async fn models_that_a_key_may_not_use_and_models_that_do_not_exist() {
     let message = reply.refused(403, 40300, "model_not_allowed");
     assert!(message.contains("gpt-3.5"), "{message}");
     // No model in the body is the usual one, which this key may not use either.
-    shop.post_as(&limited, CHAT, json!({"messages": [{"role": "user", "content": "你好"}]})).await.refused(403, 40300, "model_not_allowed");
+    shop.post_as(&limited, CHAT, json!({"messages": [{"role": "user", "content": "你好"}]})).await.refused(
+        403,
+        40300,
+        "model_not_allowed",
+    );
     // Whether the model exists is none of this key's business.
     shop.post_as(&limited, CHAT, chat("no-such-model", "你好")).await.refused(403, 40300, "model_not_allowed");
     let listed = shop.get_as(&limited, "/v1/models").await;
-    let names: Vec<&str> = listed.ok()["data"].as_array().expect("a list").iter().filter_map(|model| model["id"].as_str()).collect();
+    let names: Vec<&str> =
+        listed.ok()["data"].as_array().expect("a list").iter().filter_map(|model| model["id"].as_str()).collect();
     assert_eq!(names, ["dall-e-3", "gpt-4"]);
 
     let reply = shop.chat("no-such-model", "你好").await;
@@ -40,7 +45,9 @@ async fn a_suspended_tenant() {
     shop.until("calls are refused", async || shop.chat("gpt-4", "你好").await.status != 200).await;
     let reply = shop.chat("gpt-4", "你好").await;
     reply.refused(403, 40300, "tenant_suspended");
-    shop.post_original("/api/v1/chat/completions", json!({"messages": [{"role": "user", "content": "你好"}]})).await.refused(403, 40300, "tenant_suspended");
+    shop.post_original("/api/v1/chat/completions", json!({"messages": [{"role": "user", "content": "你好"}]}))
+        .await
+        .refused(403, 40300, "tenant_suspended");
 
     shop.run(&["tenant", "resume", "acme"]);
     shop.until("calls are answered", async || shop.chat("gpt-4", "你好").await.status == 200).await;
@@ -51,7 +58,8 @@ async fn a_suspended_tenant() {
 async fn an_expired_key() {
     let shop = Storefront::open("10.00").await;
     let key = shop.issue(&["--expires", "2s"]);
-    shop.until("the key has expired", async || shop.post_as(&key, CHAT, chat("gpt-4", "你好")).await.status != 200).await;
+    shop.until("the key has expired", async || shop.post_as(&key, CHAT, chat("gpt-4", "你好")).await.status != 200)
+        .await;
     let reply = shop.post_as(&key, CHAT, chat("gpt-4", "你好")).await;
     let message = reply.refused(401, 40101, "invalid_api_key");
     assert!(message.contains("expired"), "{message}");

@@ -37,15 +37,19 @@ fn sums(entries: &[Value], group_of: impl Fn(&Value) -> String) -> BTreeMap<Stri
     for entry in entries.iter().filter(|entry| entry["type"] == "capture") {
         let charge = &entry["charge"];
         let count = |value: &Value| value.as_i64().expect("a count");
-        let numbers = [1, count(&charge["prompt"]["tokens"]), count(&charge["completion"]["tokens"]), count(&charge["images"]["count"]), recompute(entry)];
+        let numbers = [
+            1,
+            count(&charge["prompt"]["tokens"]),
+            count(&charge["completion"]["tokens"]),
+            count(&charge["images"]["count"]),
+            recompute(entry),
+        ];
         let sum = groups.entry(group_of(entry)).or_default();
         for (sum, number) in sum.iter_mut().zip(numbers) {
             *sum += number;
         }
     }
-    let object = |group: &str, [requests, prompt, completion, images, charged]: [i64; 5]| {
-        json!({"group": group, "requests": requests, "prompt_tokens": prompt, "completion_tokens": completion, "images": images, "amount": amount(charged)})
-    };
+    let object = |group: &str, [requests, prompt, completion, images, charged]: [i64; 5]| json!({"group": group, "requests": requests, "prompt_tokens": prompt, "completion_tokens": completion, "images": images, "amount": amount(charged)});
     groups.into_iter().map(|(group, sum)| (group.clone(), object(&group, sum))).collect()
 }
 
@@ -93,7 +97,8 @@ async fn usage_in_groups() {
             {"group": "gpt-4", "requests": 3, "prompt_tokens": 8, "completion_tokens": 8, "images": 0, "amount": "0.00032"},
         ])
     );
-    let command = shop.run(&["usage", "--tenant", "acme", "--from", "2000-01-01", "--to", "2100-01-01", "--group-by", "model"]);
+    let command =
+        shop.run(&["usage", "--tenant", "acme", "--from", "2000-01-01", "--to", "2100-01-01", "--group-by", "model"]);
     let amounts: Vec<&Value> = command.as_array().expect("a list").iter().map(|row| &row["amount"]).collect();
     assert_eq!(amounts, ["0.60", "0.00024", "0.00032"]);
 
@@ -113,7 +118,8 @@ async fn a_key_sees_its_own_calls_and_the_tenants_balance() {
     assert_eq!(all.len(), 7, "six calls and a top-up");
     for key in [&own, &usual] {
         let seen = shop.ledger_as(key).await;
-        let expected: Vec<Value> = all.iter().filter(|entry| entry["charge"]["key"] == key.id.as_str()).cloned().collect();
+        let expected: Vec<Value> =
+            all.iter().filter(|entry| entry["charge"]["key"] == key.id.as_str()).cloned().collect();
         assert_eq!(seen, expected);
         assert!(!seen.is_empty() && seen.len() < 6);
         assert_eq!(shop.get_as(key, "/v1/balance").await.json, shop.get("/v1/balance").await.json);
@@ -151,7 +157,9 @@ async fn dashboards_of_chat_clients() {
 
         let granted = number(granted, 9);
         let subscription = shop.get(&format!("{prefix}/dashboard/billing/subscription")).await;
-        let limits = format!(r#""soft_limit_usd":{granted},"hard_limit_usd":{granted},"system_hard_limit_usd":{granted},"access_until":"#);
+        let limits = format!(
+            r#""soft_limit_usd":{granted},"hard_limit_usd":{granted},"system_hard_limit_usd":{granted},"access_until":"#
+        );
         let start = format!(r#"{{"object":"billing_subscription","has_payment_method":true,{limits}"#);
         assert!(subscription.status == 200 && subscription.text.starts_with(&start), "{}", subscription.text);
 

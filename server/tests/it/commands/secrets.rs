@@ -64,5 +64,5 @@ fn a_lost_secret_is_not_replaced() {
         assert_eq!(place.command(command).failed(1).0, "secret_lost");
         assert!(!path.exists(), "{command:?} made a new secret for an old database");
     }
-    assert_eq!(place.command(&["tenant", "list"]).failed(1).0, "no_secret");
+    assert_eq!(place.command(&["tenant", "list"]).failed(1).0, "secret_lost");
 }

@@ -23,7 +23,10 @@ fn send_call(reseller: &Reseller, client: Client) -> TcpStream {
         Client::Original => body["api_secret_key"] = json!(reseller.key),
     }
     let body = body.to_string();
-    let head = format!("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{key}Content-Length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{key}Content-Length: {}\r\n\r\n",
+        body.len()
+    );
     let mut connection = TcpStream::connect(address).unwrap();
     connection.write_all(format!("{head}{body}").as_bytes()).unwrap();
     connection

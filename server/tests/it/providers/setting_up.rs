@@ -25,7 +25,10 @@ async fn a_key_for_openai_is_all_that_a_first_start_needs() {
     }
     let channels = reseller.command(&["channel", "list"]);
     let [channel] = &channels.as_array().unwrap()[..] else { panic!("one channel: {channels}") };
-    assert_eq!((&channel["type"], &channel["base_url"], &channel["has_api_key"]), (&json!("openai"), &json!(url), &json!(true)));
+    assert_eq!(
+        (&channel["type"], &channel["base_url"], &channel["has_api_key"]),
+        (&json!("openai"), &json!(url), &json!(true))
+    );
     assert!(!channels.to_string().contains(PROVIDER_KEY), "{channels}");
     reseller.assert_books(8 * (cost(PROMPT_TOKENS, PROMPT_PRICE) + cost(5, COMPLETION_PRICE))).await;
 }
@@ -34,7 +37,11 @@ async fn a_key_for_openai_is_all_that_a_first_start_needs() {
 async fn a_channel_can_be_tried() {
     let (provider, reseller) = open(&[], "100.00").await;
     let tested = reseller.command(&["channel", "test", "wholesale", "--model", MODEL]);
-    assert_eq!((&tested["ok"], &tested["model"], &tested["answer"]), (&json!(true), &json!(MODEL), &json!(PONG)), "{tested}");
+    assert_eq!(
+        (&tested["ok"], &tested["model"], &tested["answer"]),
+        (&json!(true), &json!(MODEL), &json!(PONG)),
+        "{tested}"
+    );
     let call = provider.only(UPSTREAM);
     assert_eq!(call.header("authorization"), Some(authorization().as_str()));
     assert_eq!((&call.json()["max_tokens"], &call.json()["stream"]), (&json!(16), &Value::Null));
@@ -52,7 +59,11 @@ async fn a_channel_can_be_tried() {
     ] {
         provider.acts(UPSTREAM, acts.clone());
         let output = reseller.server.command(&["channel", "test", "wholesale", "--model", MODEL]);
-        assert_eq!((output.status, &output.json["error"]["code"]), (1, &json!("channel_test_failed")), "{acts:?}: {output:?}");
+        assert_eq!(
+            (output.status, &output.json["error"]["code"]),
+            (1, &json!("channel_test_failed")),
+            "{acts:?}: {output:?}"
+        );
         let everything = format!("{output:?}");
         assert!(!everything.contains(PROVIDER_KEY), "{everything}");
     }
@@ -70,7 +81,8 @@ async fn link_local_addresses_are_refused() {
         "http://2852039166/v1",
         "http://0xa9.0xfe.0xa9.0xfe/v1",
     ] {
-        let arguments = ["channel", "add", "--name", "cloud", "--type", "openai", "--base-url", url, "--models", "gpt-4"];
+        let arguments =
+            ["channel", "add", "--name", "cloud", "--type", "openai", "--base-url", url, "--models", "gpt-4"];
         let output = server.command(&arguments);
         assert_eq!((output.status, &output.json["error"]["code"]), (1, &json!("bad_base_url")), "{url}: {output:?}");
         let message = output.json["error"]["message"].as_str().unwrap();
@@ -85,7 +97,20 @@ async fn echo_never_stands_in_for_a_provider() {
     let provider = Provider::start();
     let reseller = Reseller::open(&[]);
     // Its priority is the best there is, and it was there first.
-    reseller.command(&["channel", "add", "--name", "echo", "--type", "echo", "--models", MODEL, "--priority", "0", "--weight", "1000"]);
+    reseller.command(&[
+        "channel",
+        "add",
+        "--name",
+        "echo",
+        "--type",
+        "echo",
+        "--models",
+        MODEL,
+        "--priority",
+        "0",
+        "--weight",
+        "1000",
+    ]);
     reseller.add_channel("wholesale", &provider.url(), &[(MODEL, UPSTREAM)], "1000");
     reseller.wait_for_changes().await;
     provider.on(UPSTREAM, |call| answer(call, &[PONG]));

@@ -20,13 +20,27 @@ fn answer_with(call: &Received, usage: &Value) -> Vec<Act> {
 }
 
 async fn set_price(reseller: &Reseller) {
-    reseller.command(&["price", "set", MODEL, "--prompt", "7.000000001", "--completion", "11.000000003", "--basis", "upstream"]);
+    reseller.command(&[
+        "price",
+        "set",
+        MODEL,
+        "--prompt",
+        "7.000000001",
+        "--completion",
+        "11.000000003",
+        "--basis",
+        "upstream",
+    ]);
     reseller.wait_for_changes().await;
 }
 
 /// The usage that a reply tells, whole or streamed.
 fn told(reply: &Reply) -> Value {
-    if reply.body.starts_with('{') { reply.json()["usage"].clone() } else { reply.chunks().pop().unwrap()["usage"].clone() }
+    if reply.body.starts_with('{') {
+        reply.json()["usage"].clone()
+    } else {
+        reply.chunks().pop().unwrap()["usage"].clone()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,7 +88,10 @@ async fn a_price_may_bill_the_providers_count() {
             let (of_completion, said_of_completion) = recorded("completion", "completion_tokens");
             let expected = if is_recorded { (said_of_prompt, said_of_completion) } else { (Value::Null, Value::Null) };
             assert_eq!((of_prompt, of_completion), expected, "{usage}, {stream}: {entry}");
-            assert_eq!((&charge["prompt"]["tokens"], &charge["completion"]["tokens"]), (&json!(estimate.0), &json!(estimate.1)));
+            assert_eq!(
+                (&charge["prompt"]["tokens"], &charge["completion"]["tokens"]),
+                (&json!(estimate.0), &json!(estimate.1))
+            );
             let cost = cost(prompt, DEAR_PROMPT) + cost(completion, DEAR_COMPLETION);
             assert_eq!(-nanos(&entry["amount"]), cost, "{usage}, {stream}: {entry}");
             charges += cost;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -36,7 +36,10 @@ async fn a_client_that_leaves_pays_what_was_generated() {
     let entry = shop.entry_of(&request_id).await;
     let completion = entry["charge"]["completion"]["tokens"].as_i64().expect("a count");
     let most = 2 + i64::try_from(in_all.as_millis() / CHUNK_DELAY.as_millis()).expect("a short while");
-    assert!((seen..=most).contains(&completion), "{seen} were seen, {most} can have been sent, {completion} were charged");
+    assert!(
+        (seen..=most).contains(&completion),
+        "{seen} were seen, {most} can have been sent, {completion} were charged"
+    );
     let charged = 1_000 * PROMPT_PRICE + completion * COMPLETION_PRICE;
     assert_eq!((recompute(&entry), 10_000_000_000 - posted), (charged, charged));
     assert_eq!(entry["charge"]["finished_early"], true);
@@ -54,7 +57,11 @@ async fn a_client_that_leaves_before_any_text_pays_nothing() {
         call.abort();
         let left = Instant::now();
         assert_eq!(shop.settled().await, 10_000_000_000);
-        assert!(left.elapsed() < Duration::from_secs(10), "the hold is gone within seconds, not after {:?}", left.elapsed());
+        assert!(
+            left.elapsed() < Duration::from_secs(10),
+            "the hold is gone within seconds, not after {:?}",
+            left.elapsed()
+        );
     }
     shop.close().await;
 }
@@ -111,13 +118,13 @@ async fn shop_with_room() -> Storefront {
 
 /// A connection that asked for a long stream, and whose own buffer holds next to nothing.
 async fn client_with_little_room(shop: &Storefront) -> TcpStream {
-    let body = json!({"model": "gpt-4", "stream": true, "messages": [{"role": "user", "content": "字".repeat(60_000)}]});
-    let body: &Value = &body;
+    let question = "字".repeat(usize::try_from(LONG).expect("it fits"));
+    let body =
+        json!({"model": "gpt-4", "stream": true, "messages": [{"role": "user", "content": question}]}).to_string();
     let address = shop.server.url("").trim_start_matches("http://").trim_end_matches('/').parse().expect("an address");
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small buffer");
     let mut client = socket.connect(address).await.expect("the server listens");
-    let body = body.to_string();
     let head = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nHost: xiaoyi\r\nConnection: close\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         shop.key.secret,

@@ -19,7 +19,11 @@ async fn a_failure_before_the_first_text_keeps_its_status() {
     post(chat("no-such-model", "你好")).await.refused(404, 40400, "model_not_found");
     post(json!({"model": "gpt-4", "messages": []})).await.refused(400, 40002, "invalid_parameter");
     post(json!({"model": "gpt-4"})).await.refused(400, 40001, "missing_parameter");
-    shop.post_as(&limited, "/v1/chat/completions", streamed(chat("gpt-3.5", "你好"))).await.refused(403, 40300, "model_not_allowed");
+    shop.post_as(&limited, "/v1/chat/completions", streamed(chat("gpt-3.5", "你好"))).await.refused(
+        403,
+        40300,
+        "model_not_allowed",
+    );
     let even = json!({"messages": [{"role": "user", "content": "一"}, {"role": "assistant", "content": "二"}], "stream": true});
     shop.post_original("/v1/chat/completions", even).await.refused(400, 40003, "invalid_messages");
     let best = json!({"model": "text-davinci-003", "prompt": "一", "best_of": 2, "stream": true});

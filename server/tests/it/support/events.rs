@@ -24,8 +24,11 @@ impl Events {
     /// Sends a request and waits for the head of its reply, which must be a stream's.
     pub(crate) async fn of(request: RequestBuilder) -> Self {
         let response = request.send().await.expect("the server answers");
-        let header = |name: &str| response.headers().get(name).map(|value| value.to_str().expect("a header of ASCII").to_owned());
-        let told = (response.status().as_u16(), header("content-type"), header("cache-control"), header("x-accel-buffering"));
+        let header = |name: &str| {
+            response.headers().get(name).map(|value| value.to_str().expect("a header of ASCII").to_owned())
+        };
+        let told =
+            (response.status().as_u16(), header("content-type"), header("cache-control"), header("x-accel-buffering"));
         let text = |text: &str| Some(text.to_owned());
         assert_eq!(told, (200, text("text/event-stream"), text("no-cache"), text("no")));
         Self { response, received: Vec::new() }
@@ -63,7 +66,8 @@ impl Events {
     /// Behind each data line.
     async fn empty_line(&mut self) {
         while self.received.is_empty() {
-            let piece = self.response.chunk().await.expect("the stream goes on").expect("an event ends with an empty line");
+            let piece =
+                self.response.chunk().await.expect("the stream goes on").expect("an event ends with an empty line");
             self.received.extend_from_slice(&piece);
         }
         assert_eq!(self.received.remove(0), b'\n', "an event ends with an empty line");
@@ -95,6 +99,8 @@ impl Events {
 /// The text of one answer in these chunks, of a chat or of `completions`.
 pub(crate) fn text(chunks: &[Value], index: i64) -> String {
     let choices = chunks.iter().flat_map(|chunk| chunk["choices"].as_array().expect("choices"));
-    let texts = choices.filter(|choice| choice["index"] == index).filter_map(|choice| choice["delta"]["content"].as_str().or(choice["text"].as_str()));
+    let texts = choices
+        .filter(|choice| choice["index"] == index)
+        .filter_map(|choice| choice["delta"]["content"].as_str().or(choice["text"].as_str()));
     texts.collect()
 }

@@ -180,7 +180,8 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T
 /// A whole reply, with further header lines behind the status such as `"429 Too Many Requests\r\nRetry-After: 7"`.
 pub(crate) fn reply(head: &str, body: &str) -> Act {
     let length = body.len();
-    let kind = if head.to_ascii_lowercase().contains("content-type:") { "" } else { "Content-Type: application/json\r\n" };
+    let kind =
+        if head.to_ascii_lowercase().contains("content-type:") { "" } else { "Content-Type: application/json\r\n" };
     Act::Send(format!("HTTP/1.1 {head}\r\n{kind}Content-Length: {length}\r\n\r\n{body}").into_bytes())
 }
 
@@ -234,8 +235,7 @@ pub(crate) fn chunk(delta: &Value, finish_reason: Option<&str>) -> String {
 /// The JSON of a whole chat with this text, and members such as `usage` behind it.
 pub(crate) fn chat(text: &str, further: &Value) -> String {
     let choice = json!({"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"});
-    let mut reply =
-        json!({"id": "up-1", "object": "chat.completion", "created": 1_700_000_000, "model": "upstream", "choices": [choice]});
+    let mut reply = json!({"id": "up-1", "object": "chat.completion", "created": 1_700_000_000, "model": "upstream", "choices": [choice]});
     for (name, value) in further.as_object().into_iter().flatten() {
         reply[name] = value.clone();
     }
@@ -268,7 +268,8 @@ async fn serve(connection: TcpStream, state: Arc<Mutex<State>>) {
             state.received.push(call.clone());
             (state.received.len() - 1, behaviour)
         };
-        let acts = behaviour.map_or_else(|| answer(&call, &["pong ", "from the provider"]), |behaviour| behaviour(&call));
+        let acts =
+            behaviour.map_or_else(|| answer(&call, &["pong ", "from the provider"]), |behaviour| behaviour(&call));
         for act in acts {
             match perform(&connection, act, &state).await {
                 After::GoOn => {}
@@ -386,7 +387,8 @@ fn parse(bytes: &[u8]) -> Option<Received> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, value)| value.parse().unwrap());
+    let length =
+        headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, value)| value.parse().unwrap());
     let body = bytes.get(end + 4..end + 4 + length)?;
     Some(Received { path, headers, body: String::from_utf8(body.to_vec()).unwrap(), left: None })
 }

@@ -55,14 +55,18 @@ impl Reply {
     /// The data of a stream's events, in their order, without `[DONE]`, which must be the last.
     pub(crate) fn events(&self) -> Vec<&str> {
         let lines = self.body.lines().filter(|line| !line.is_empty() && !line.starts_with(':'));
-        let mut events: Vec<_> = lines.map(|line| line.strip_prefix("data: ").unwrap_or_else(|| panic!("no event: {self:?}"))).collect();
+        let mut events: Vec<_> =
+            lines.map(|line| line.strip_prefix("data: ").unwrap_or_else(|| panic!("no event: {self:?}"))).collect();
         assert_eq!(events.pop(), Some("[DONE]"), "{self:?}");
         events
     }
 
     /// The chunks of a stream.
     pub(crate) fn chunks(&self) -> Vec<Value> {
-        self.events().iter().map(|event| serde_json::from_str(event).unwrap_or_else(|error| panic!("{error}: {event}"))).collect()
+        self.events()
+            .iter()
+            .map(|event| serde_json::from_str(event).unwrap_or_else(|error| panic!("{error}: {event}")))
+            .collect()
     }
 
     /// All text of an answer, whole or streamed.
@@ -75,7 +79,11 @@ impl Reply {
 
     /// Status, headers and body as one text, for searches.
     pub(crate) fn everything(&self) -> String {
-        let headers: Vec<_> = self.headers.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))).collect();
+        let headers: Vec<_> = self
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
+            .collect();
         format!("{}\n{}\n\n{}", self.status, headers.join("\n"), self.body)
     }
 }
@@ -229,7 +237,10 @@ pub(crate) fn client() -> reqwest::Client {
 pub(crate) fn tokens(text: &str) -> i64 {
     let is_hanzi = |character: char| ('\u{4e00}'..='\u{9fff}').contains(&character);
     let separates = |character: char| {
-        is_hanzi(character) || character.is_whitespace() || character.is_ascii_punctuation() || "，。！？".contains(character)
+        is_hanzi(character)
+            || character.is_whitespace()
+            || character.is_ascii_punctuation()
+            || "，。！？".contains(character)
     };
     let hanzi = text.chars().filter(|character| is_hanzi(*character)).count();
     let words = text.split(separates).filter(|word| !word.is_empty()).count();

@@ -76,7 +76,11 @@ impl Reply {
     pub(crate) fn refused(&self, status: u16, code: i64, name: &str) -> &str {
         let told = (self.status, self.json["code"].as_i64(), self.json["error"]["code"].as_str());
         assert_eq!(told, (status, Some(code), Some(name)), "{}", self.text);
-        assert!(self.header("content-type").is_some_and(|kind| kind.starts_with("application/json")), "{:?}", self.headers);
+        assert!(
+            self.header("content-type").is_some_and(|kind| kind.starts_with("application/json")),
+            "{:?}",
+            self.headers
+        );
         let message = self.json["msg"].as_str().expect("a message");
         assert_eq!(self.json["error"]["message"].as_str(), Some(message));
         message
@@ -103,7 +107,8 @@ impl Storefront {
     pub(crate) async fn open_with(balance: &str, settings: &[(&str, &str)], echo: &str) -> Self {
         let server = Server::start_with(settings);
         // No certificates: it calls this very machine.
-        let http = Client::builder().no_proxy().tls_certs_only(Vec::new()).timeout(REPLY_PATIENCE).build().expect("a client");
+        let http =
+            Client::builder().no_proxy().tls_certs_only(Vec::new()).timeout(REPLY_PATIENCE).build().expect("a client");
         run(&server, &["tenant", "create", "acme"]);
         run(&server, &["topup", "--tenant", "acme", "--amount", balance, "--reference", "first"]);
         let key = issue(&server, &["--console", "tenant"]);

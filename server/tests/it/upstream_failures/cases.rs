@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{PROVIDERS_WORDS, Told, UPSTREAM_ERROR, no_channel};
-use crate::support::provider::{Act, Provider, chat, chunk, done, event, finish, piece, reply, stream_end, stream_head, text};
+use crate::support::provider::{
+    Act, Provider, chat, chunk, done, event, finish, piece, reply, stream_end, stream_head, text,
+};
 use crate::support::reseller::PROVIDER_KEY;
 
 /// One way to do wrong.
@@ -77,14 +79,27 @@ pub(super) fn all(provider: &Provider) -> Vec<Case> {
     both("cut before a reply", vec![Act::Cut], failed());
     both("cut in the head", vec![Act::Send(b"HTTP/1.1 200 OK\r\nContent-Le".to_vec()), Act::Cut], failed());
     both("no HTTP", vec![Act::Send(format!("{PROVIDERS_WORDS}\r\n\r\n").into_bytes()), Act::Close], failed());
-    for status in ["401 Unauthorized", "402 Payment Required", "403 Forbidden", "404 Not Found", "408 Request Timeout", "409 Conflict"] {
+    for status in [
+        "401 Unauthorized",
+        "402 Payment Required",
+        "403 Forbidden",
+        "404 Not Found",
+        "408 Request Timeout",
+        "409 Conflict",
+    ] {
         both(status, vec![reply(status, &telling)], failed());
     }
-    for status in ["500 Internal Server Error", "502 Bad Gateway", "503 Service Unavailable\r\nRetry-After: 7", "529 Overloaded"] {
+    for status in
+        ["500 Internal Server Error", "502 Bad Gateway", "503 Service Unavailable\r\nRetry-After: 7", "529 Overloaded"]
+    {
         both(status, vec![reply(status, &telling)], failed());
     }
     both("500 without a body", vec![reply("500 Internal Server Error", "")], failed());
-    both("500 that is cut", vec![Act::Send(b"HTTP/1.1 500 No\r\nContent-Length: 99\r\n\r\n{".to_vec()), Act::Cut], failed());
+    both(
+        "500 that is cut",
+        vec![Act::Send(b"HTTP/1.1 500 No\r\nContent-Length: 99\r\n\r\n{".to_vec()), Act::Cut],
+        failed(),
+    );
 
     let limited = |header: &str| vec![reply(&format!("429 Too Many Requests{header}"), &telling)];
     both("429", limited(""), Want::Refused(no_channel("10")));
@@ -98,7 +113,11 @@ pub(super) fn all(provider: &Provider) -> Vec<Case> {
     both("307", vec![reply(&elsewhere.replace("302 Found", "307 Temporary Redirect"), "")], failed());
     both("204", vec![Act::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())], failed());
     both("empty body", vec![reply("200 OK", "")], failed());
-    both("HTML with 200", vec![reply("200 OK\r\nContent-Type: text/html", &format!("<html>{PROVIDERS_WORDS}</html>"))], failed());
+    both(
+        "HTML with 200",
+        vec![reply("200 OK\r\nContent-Type: text/html", &format!("<html>{PROVIDERS_WORDS}</html>"))],
+        failed(),
+    );
     both("error with 200", vec![reply("200 OK", &telling)], failed());
     both("error as text with 200", vec![reply("200 OK", &json!({"error": PROVIDERS_WORDS}).to_string())], failed());
     both("invalid JSON", vec![reply("200 OK", &format!("{{\"choices\": [{PROVIDERS_WORDS}"))], failed());
@@ -135,10 +154,15 @@ fn whole() -> Vec<Case> {
     let failed = || Want::Refused(UPSTREAM_ERROR);
     let long = chat(&"pong ".repeat(20_000), &Value::Null);
     let unannounced = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{long}");
-    let half = |end: Act| vec![Act::Send(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{\"choices\":[".to_vec()), end];
+    let half =
+        |end: Act| vec![Act::Send(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{\"choices\":[".to_vec()), end];
     vec![
         Case::whole("answer over the limit", vec![reply("200 OK", &long)], failed()),
-        Case::whole("answer over the limit, unannounced", vec![Act::Send(unannounced.into_bytes()), Act::Close], failed()),
+        Case::whole(
+            "answer over the limit, unannounced",
+            vec![Act::Send(unannounced.into_bytes()), Act::Close],
+            failed(),
+        ),
         Case::whole("answer that is cut", half(Act::Cut), failed()),
         Case::whole("answer that is closed", half(Act::Close), failed()),
         Case::whole("stream that was not asked for", begun([finish(), done(), stream_end()]), failed()),
@@ -168,8 +192,16 @@ fn streams(telling: &str) -> Vec<Case> {
         Case::streamed("cut within a line", begun([piece("data: {\"choices\""), Act::Cut]), broken_off()),
         Case::streamed("error after text", begun([event(telling), done(), stream_end()]), broken_off()),
         Case::streamed("nonsense after text", begun([event(&nonsense), finish(), done(), stream_end()]), broken_off()),
-        Case::streamed("bytes after text", begun([piece("data: \u{fffd}\u{1}\n\n"), finish(), done(), stream_end()]), broken_off()),
-        Case::streamed("long line after text", begun([piece(&format!("data: {long}")), done(), stream_end()]), broken_off()),
+        Case::streamed(
+            "bytes after text",
+            begun([piece("data: \u{fffd}\u{1}\n\n"), finish(), done(), stream_end()]),
+            broken_off(),
+        ),
+        Case::streamed(
+            "long line after text",
+            begun([piece(&format!("data: {long}")), done(), stream_end()]),
+            broken_off(),
+        ),
         Case::streamed("wrong HTTP chunk after text", begun([Act::Send(b"zz\r\n".to_vec())]), broken_off()),
     ];
     for (name, shape) in [
@@ -178,15 +210,33 @@ fn streams(telling: &str) -> Vec<Case> {
         ("choices that are none after text", json!({"choices": PROVIDERS_WORDS})),
         ("delta that is a text after text", json!({"choices": [{"index": 0, "delta": PROVIDERS_WORDS}]})),
     ] {
-        cases.push(Case::streamed(name, begun([event(&shape.to_string()), finish(), done(), stream_end()]), broken_off()));
+        cases.push(Case::streamed(
+            name,
+            begun([event(&shape.to_string()), finish(), done(), stream_end()]),
+            broken_off(),
+        ));
     }
     // From the finish_reason on the answer is whole.
-    for (name, end) in [("cut", Act::Cut), ("closed", Act::Close), ("ended", stream_end()), ("nonsense", event(&nonsense))] {
-        cases.push(Case::streamed(&format!("{name} after finish_reason"), begun([finish(), end]), Want::Answered(TEXT.to_owned())));
+    for (name, end) in
+        [("cut", Act::Cut), ("closed", Act::Close), ("ended", stream_end()), ("nonsense", event(&nonsense))]
+    {
+        cases.push(Case::streamed(
+            &format!("{name} after finish_reason"),
+            begun([finish(), end]),
+            Want::Answered(TEXT.to_owned()),
+        ));
     }
     // What comes behind it has a bound: 64 chunks, the finish_reason among them; nobody pays for more.
     let talkative = [finish()].into_iter().chain(std::iter::repeat_n(text("more "), 100)).chain([done(), stream_end()]);
-    cases.push(Case::streamed("text after finish_reason", begun(talkative), Want::Answered(format!("{TEXT}{}", "more ".repeat(63)))));
-    cases.push(Case::streamed("DONE without finish_reason", begun([done(), stream_end()]), Want::Answered(TEXT.to_owned())));
+    cases.push(Case::streamed(
+        "text after finish_reason",
+        begun(talkative),
+        Want::Answered(format!("{TEXT}{}", "more ".repeat(63))),
+    ));
+    cases.push(Case::streamed(
+        "DONE without finish_reason",
+        begun([done(), stream_end()]),
+        Want::Answered(TEXT.to_owned()),
+    ));
     cases
 }

@@ -45,7 +45,11 @@ impl Pair {
     async fn assert_answered(&self, what: &str, calls: (usize, usize)) -> i64 {
         for (client, stream) in WAYS {
             let (reply, made) = self.call(client, stream).await;
-            assert_eq!((reply.status, reply.text().as_str(), made), (200, TEXT, calls), "{what}, {client:?}, {stream}: {reply:?}");
+            assert_eq!(
+                (reply.status, reply.text().as_str(), made),
+                (200, TEXT, calls),
+                "{what}, {client:?}, {stream}: {reply:?}"
+            );
             assert_eq!(self.reseller.charged(reply.request_id()).await, Some(charge_for(TEXT)), "{what}");
         }
         4 * charge_for(TEXT)

@@ -12,8 +12,11 @@ use crate::support::provider::{Act, Provider, chat, chunk, event, finish, piece_
 use crate::support::reseller::CLIENTS;
 
 /// Long enough that a busy machine gets a text through, and short enough to wait for.
-const DEADLINES: [(&str, &str); 3] =
-    [("XIAOYI_DEADLINE_TOTAL_S", "8"), ("XIAOYI_DEADLINE_FIRST_TEXT_S", "4"), ("XIAOYI_DEADLINE_BETWEEN_CHUNKS_S", "3")];
+const DEADLINES: [(&str, &str); 3] = [
+    ("XIAOYI_DEADLINE_TOTAL_S", "8"),
+    ("XIAOYI_DEADLINE_FIRST_TEXT_S", "4"),
+    ("XIAOYI_DEADLINE_BETWEEN_CHUNKS_S", "3"),
+];
 const OFTEN: Duration = Duration::from_millis(200);
 
 fn cases() -> Vec<Case> {
@@ -23,7 +26,8 @@ fn cases() -> Vec<Case> {
     let empty = chunk(&json!({"content": ""}), None);
     let empty_chunks = || Act::Repeat(piece_bytes(&format!("data: {empty}\n\n")), OFTEN);
     let half = format!("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{}", &chat(TEXT, &Value::Null)[..40]);
-    let head_only = Act::Send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n".to_vec());
+    let head_only =
+        Act::Send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n".to_vec());
     vec![
         Case::whole("hang before headers", vec![Act::Hang], too_late()),
         Case::whole("hang after headers", vec![head_only, Act::Hang], too_late()),
@@ -39,7 +43,11 @@ fn cases() -> Vec<Case> {
         // From the finish_reason on the answer is whole; it waits a little for the provider's usage.
         Case::streamed("hang after finish_reason", begun([finish(), Act::Hang]), Want::Answered(TEXT.to_owned())),
         Case::streamed("comments after finish_reason", begun([finish(), comments()]), Want::Answered(TEXT.to_owned())),
-        Case::streamed("empty chunks after finish_reason", begun([finish(), empty_chunks()]), Want::Answered(TEXT.to_owned())),
+        Case::streamed(
+            "empty chunks after finish_reason",
+            begun([finish(), empty_chunks()]),
+            Want::Answered(TEXT.to_owned()),
+        ),
     ]
 }
 
@@ -70,7 +78,11 @@ async fn a_provider_that_talks_on_and_on() {
     let provider = Provider::start();
     let more = event(&chunk(&json!({"content": "more "}), None));
     let Act::Send(more) = more else { unreachable!() };
-    let case = Case::streamed("endless", vec![stream_head(), text("more "), Act::Repeat(more, OFTEN)], Want::Answered(String::new()));
+    let case = Case::streamed(
+        "endless",
+        vec![stream_head(), text("more "), Act::Repeat(more, OFTEN)],
+        Want::Answered(String::new()),
+    );
     let reseller = open(&provider, &DEADLINES, std::slice::from_ref(&case)).await;
     let reply = reseller.chat(CLIENTS[0], &case.model(), true).await;
     let text = reply.text();
