@@ -18,7 +18,7 @@ use shared::keyring::Caller;
 use shared::refusal::Refusal;
 use shared::secret_key::KeyId;
 
-use crate::redact::without_keys;
+use crate::redact::{plain_path, without_keys};
 use crate::reply::Refused;
 use crate::routes::endpoint_of;
 
@@ -51,7 +51,7 @@ impl Visit {
             request.headers().get(&REQUEST_ID).map(|value| shown(&String::from_utf8_lossy(value.as_bytes())));
         Self(Rc::new(Facts {
             method: shown(request.method().as_str()),
-            path: shown(request.path()),
+            path: shown(&plain_path(request.path())),
             endpoint: endpoint_of(request.path()),
             client_request_id,
             started: Instant::now(),

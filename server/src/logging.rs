@@ -9,8 +9,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::failure::Failure;
 
 /// What libraries say at each start, about things that our own lines say better, and the errors that anyone can cause who connects and
-/// does not speak HTTP. `RUST_LOG=actix_server=info` or `RUST_LOG=actix_http::h1::dispatcher=error` brings them back.
-const QUIET: &str = "actix_server=warn,actix_http::h1::dispatcher=off";
+/// does not speak HTTP; the decoder repeats values of headers in them. `RUST_LOG=actix_server=info`,
+/// `RUST_LOG=actix_http::h1::dispatcher=error` or `RUST_LOG=actix_http::h1::decoder=debug` brings them back.
+const QUIET: &str = "actix_server=warn,actix_http::h1::dispatcher=off,actix_http::h1::decoder=info";
 
 /// Starts logging. Call it once.
 ///

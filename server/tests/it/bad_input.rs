@@ -132,7 +132,7 @@ impl Victim {
     }
 
     /// The end of a test: everything is in the books, and nothing else.
-    async fn is_unharmed(mut self) {
+    async fn ends_unharmed(mut self) {
         self.goes_on().await;
         let books = self.tenancy.clean_books().await;
         assert_eq!(books.charged(), self.answered);

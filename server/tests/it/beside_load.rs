@@ -66,6 +66,7 @@ impl Times {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "`--nocapture` shows how fast it was")]
 async fn commands_beside_full_load_succeed_soon_and_once() {
     let tenancy = Tenancy::open("echo:", "100000.00", 4).await;
     let load = Load::start(CLIENTS, &tenancy.base(), &tenancy.client, orders(&tenancy.keys));
@@ -146,6 +147,7 @@ fn amount(number: usize) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "`--nocapture` shows how fast it was")]
 async fn a_key_is_refused_within_a_second_of_its_revocation_under_load() {
     let tenancy = Tenancy::open("echo:", "100000.00", 4).await;
     let load = Load::start(CLIENTS, &tenancy.base(), &tenancy.client, orders(&tenancy.keys));

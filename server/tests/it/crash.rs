@@ -32,6 +32,7 @@ fn mixed(keys: &[String]) -> impl Fn(usize, usize) -> Order + Clone + Send + 'st
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "`--nocapture` shows what was hit")]
 async fn thirty_kills_in_the_middle_of_load_lose_nothing() {
     let mut tenancy = Tenancy::open(SLOW_ECHO, "10000.00", 3).await;
     let mut load = Load::start(CLIENTS, &tenancy.base(), &tenancy.client, mixed(&tenancy.keys));

@@ -13,6 +13,7 @@ use self::rows::{ChargeCheck, LineCheck, SettlementCheck, TransferCheck};
 use super::{CASH, FIRST_CUSTOMER, REVENUE, WRITE_OFF};
 use crate::clock::{Clock, Timestamp};
 use crate::db::{Connection, Database, DbError, Statement, Value, sql};
+use crate::facts::{self, SETTLED_BELOW};
 use crate::id::{RequestId, TenantId};
 
 mod rows;
@@ -60,6 +61,8 @@ pub struct AuditReport {
 pub struct Audit {
     checked: HashMap<i64, i64>,
     from: Option<Timestamp>,
+    /// Every hold up to this one is settled.
+    settled_to: Option<RequestId>,
 }
 
 /// Checks everything, from the first line.
@@ -76,8 +79,14 @@ impl Audit {
     /// # Errors
     /// [`DbError`] when the database cannot be read.
     pub async fn from_now(database: &Database, clock: &Clock) -> Result<Self, DbError> {
-        let checked = database.read(|connection| Ok(accounts(connection)?.into_iter().map(|row| (row.id, row.seq)).collect())).await?;
-        Ok(Self { checked, from: Some(clock.now()) })
+        let from = Some(clock.now());
+        database
+            .read(move |connection| {
+                let checked = accounts(connection)?.into_iter().map(|row| (row.id, row.seq)).collect();
+                let settled_to = facts::read(connection, SETTLED_BELOW)?.and_then(|bytes| RequestId::from_slice(&bytes));
+                Ok(Self { checked, from, settled_to })
+            })
+            .await
     }
 
     /// Checks what is new since the last run (everything, if there was none).
@@ -94,7 +103,7 @@ impl Audit {
         // The same requests once more; they are counted above.
         page(database, from, &mut 0, &mut report.violations, check_charges).await?;
         self.check_lines(database, &mut report).await?;
-        check_holds(database, from, now, &mut report).await?;
+        self.check_holds(database, now, &mut report).await?;
         if self.from.is_none() {
             report.violations.extend(database.read(check_sum).await?);
         }
@@ -130,8 +139,52 @@ impl Audit {
                 report.lines += rows.len() as u64;
                 after = last.seq;
             }
+            report.violations.truncate(MOST_VIOLATIONS);
             self.checked.insert(account.id, after);
         }
+        Ok(())
+    }
+
+    /// Every open hold is carried by its account, and nothing else is.
+    async fn check_holds(&mut self, database: &Database, now: Timestamp, report: &mut AuditReport) -> Result<(), DbError> {
+        let mut oldest_open: Option<RequestId> = None;
+        let mut overdue = Vec::new();
+        let mut after = Some(self.settled_to.unwrap_or_else(RequestId::zero));
+        while let Some(start) = after {
+            let rows: Vec<OpenHold> = database
+                .read(move |connection| {
+                    Ok(Statement::new(sql!(rows::HOLDS), &[Value::Blob(start.as_bytes()), Value::Int(PAGE)]).load(connection)?)
+                })
+                .await?;
+            report.requests += rows.len() as u64;
+            for row in rows.iter().filter(|row| row.open != 0) {
+                let id = RequestId::from_slice(&row.request_id).ok_or_else(|| DbError::Corrupt("a hold's id".to_owned()))?;
+                oldest_open.get_or_insert(id);
+                if now.since(Timestamp(row.expires_at)) > OVERDUE_MS && overdue.len() < MOST_VIOLATIONS {
+                    overdue.push(id);
+                }
+            }
+            after = last_of(rows.last().map(|row| &row.request_id), rows.len())?;
+        }
+        // Ids are made before their rows are committed: one that is older than the oldest open hold may have come in between.
+        let quiet = RequestId::floor(now.plus_ms(-LOOK_BACK_MS));
+        let settled_to = oldest_open.map_or(quiet, |oldest| oldest.min(quiet)).before();
+        let found = database
+            .read(move |connection| {
+                let mut found = check_held(connection, settled_to)?;
+                // While nobody serves, nobody sweeps: then an open hold waits for the next start.
+                if served_lately(connection, now)? {
+                    found.extend(overdue.into_iter().map(|id| Violation {
+                        check: "hold_overdue",
+                        subject: format!("request {id}"),
+                        detail: "the hold is still open more than 60 s after its expiry".to_owned(),
+                    }));
+                }
+                Ok(found)
+            })
+            .await?;
+        report.violations.extend(found);
+        self.settled_to = Some(settled_to);
         Ok(())
     }
 }
@@ -198,45 +251,7 @@ struct OpenHold {
     open: i64,
 }
 
-/// Every open hold is carried by its account, and nothing else is.
-async fn check_holds(database: &Database, from: RequestId, now: Timestamp, report: &mut AuditReport) -> Result<(), DbError> {
-    let mut oldest_open: Option<RequestId> = None;
-    let mut overdue = Vec::new();
-    let mut after = Some(from);
-    while let Some(start) = after {
-        let rows: Vec<OpenHold> = database
-            .read(move |connection| Ok(Statement::new(sql!(rows::HOLDS), &[Value::Blob(start.as_bytes()), Value::Int(PAGE)]).load(connection)?))
-            .await?;
-        report.requests += rows.len() as u64;
-        for row in rows.iter().filter(|row| row.open != 0) {
-            let id = RequestId::from_slice(&row.request_id).ok_or_else(|| DbError::Corrupt("a hold's id".to_owned()))?;
-            oldest_open.get_or_insert(id);
-            if now.since(Timestamp(row.expires_at)) > OVERDUE_MS && overdue.len() < MOST_VIOLATIONS {
-                overdue.push(id);
-            }
-        }
-        after = last_of(rows.last().map(|row| &row.request_id), rows.len())?;
-    }
-    let bound = oldest_open.unwrap_or_else(|| RequestId::floor(now.plus_ms(-LOOK_BACK_MS)));
-    let found = database
-        .read(move |connection| {
-            let mut found = check_held(connection, bound)?;
-            // While nobody serves, nobody sweeps: then an open hold waits for the next start.
-            if served_lately(connection, now)? {
-                found.extend(overdue.into_iter().map(|id| Violation {
-                    check: "hold_overdue",
-                    subject: format!("request {id}"),
-                    detail: "the hold is still open more than 60 s after its expiry".to_owned(),
-                }));
-            }
-            Ok(found)
-        })
-        .await?;
-    report.violations.extend(found);
-    Ok(())
-}
-
-fn check_held(connection: &mut Connection, bound: RequestId) -> Result<Vec<Violation>, DbError> {
+fn check_held(connection: &mut Connection, settled_to: RequestId) -> Result<Vec<Violation>, DbError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = BigInt)]
@@ -246,7 +261,7 @@ fn check_held(connection: &mut Connection, bound: RequestId) -> Result<Vec<Viola
         #[diesel(sql_type = BigInt)]
         open: i64,
     }
-    let rows: Vec<Row> = Statement::new(sql!(rows::HELD), &[Value::Blob(bound.as_bytes())]).load(connection)?;
+    let rows: Vec<Row> = Statement::new(sql!(rows::HELD), &[Value::Blob(settled_to.as_bytes())]).load(connection)?;
     Ok(rows
         .into_iter()
         .map(|row| Violation {
@@ -267,18 +282,26 @@ fn check_sum(connection: &mut Connection) -> Result<Vec<Violation>, DbError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = BigInt)]
-        customers: i64,
+        customers_high: i64,
         #[diesel(sql_type = BigInt)]
-        house: i64,
+        customers_low: i64,
+        #[diesel(sql_type = BigInt)]
+        house_high: i64,
+        #[diesel(sql_type = BigInt)]
+        house_low: i64,
     }
-    let row: Row = Statement::new(sql!(rows::SUM), &[Value::Int(FIRST_CUSTOMER), Value::Int(FIRST_CUSTOMER)]).get_result(connection)?;
-    if row.customers.checked_add(row.house) == Some(0) {
+    let first = Value::Int(FIRST_CUSTOMER);
+    let row: Row = Statement::new(sql!(rows::SUM), &[first, first]).get_result(connection)?;
+    // Summed in halves: all balances together may leave the range of 64 bits.
+    let customers = (i128::from(row.customers_high) << 32) + i128::from(row.customers_low);
+    let house = (i128::from(row.house_high) << 32) + i128::from(row.house_low);
+    if customers + house == 0 {
         return Ok(Vec::new());
     }
     Ok(vec![Violation {
         check: "customers_and_house_sum_to_zero",
         subject: "ledger".to_owned(),
-        detail: format!("customers have {}, the house {}", row.customers, row.house),
+        detail: format!("customers have {customers}, the house {house}"),
     }])
 }
 

@@ -327,9 +327,10 @@ pub fn usage(connection: &mut Connection, tenant: TenantId, key: Option<KeyId>, 
     let rows: Vec<Row> = Statement::new(sql!(
         "SELECT CASE ? WHEN 'slot' THEN CAST(c.charged_at / ? AS TEXT) WHEN 'model' THEN c.model WHEN 'key' THEN c.key_id \
          ELSE COALESCE(c.end_user, '') END AS grouped, CAST(COUNT(*) AS BIGINT) AS requests, \
-         CAST(SUM(CASE WHEN c.endpoint = 'images' THEN 0 WHEN c.basis = 'upstream' THEN c.upstream_prompt ELSE c.prompt_tokens END) AS BIGINT) \
+         CAST(SUM(CASE WHEN c.endpoint = 'images' THEN 0 WHEN c.basis = 'upstream' THEN COALESCE(c.upstream_prompt, 0) ELSE c.prompt_tokens END) AS BIGINT) \
          AS prompt_tokens, \
-         CAST(SUM(CASE c.basis WHEN 'upstream' THEN c.upstream_completion ELSE c.completion_tokens END) AS BIGINT) AS completion_tokens, \
+         CAST(SUM(CASE c.basis WHEN 'upstream' THEN COALESCE(c.upstream_completion, 0) ELSE c.completion_tokens END) AS BIGINT) \
+         AS completion_tokens, \
          CAST(SUM(c.images) AS BIGINT) AS images, \
          CAST(SUM(c.prompt_cost + c.completion_cost + c.image_cost - c.written_off) AS BIGINT) AS amount \
          FROM charges c WHERE c.account = ? AND c.request_id >= ? AND c.request_id < ? \

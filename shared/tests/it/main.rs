@@ -1,3 +1,11 @@
 //! The integration tests of the domain, in one binary.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, also in what helps it"
+)]
+
 mod calls;
+mod ledger;

@@ -8,6 +8,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 const LONGEST: usize = 500;
 /// A provider key shorter than this (`none`, `x`) is a word that may stand anywhere, and no secret.
 const SHORTEST_KEY: usize = 8;
+/// So much of a key's start at the end of a text is taken for the rest of a whole one.
+const SHORTEST_START: usize = 4;
 
 const KEY: &str = "[key]";
 const LINK: &str = "[link]";
@@ -33,7 +35,7 @@ impl Redaction<'_> {
         let mut text: String =
             text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
         if let Some(key) = self.key.filter(|key| key.len() >= SHORTEST_KEY) {
-            text = text.replace(key, KEY);
+            text = without_key(&text, key);
         }
         text = without_links(&text);
         if let Some(host) = self.host {
@@ -42,6 +44,16 @@ impl Redaction<'_> {
         let around_the_model = split_at_word(&text, self.upstream_model);
         let pieces: Vec<String> = around_the_model.into_iter().map(without_names).collect();
         cap(pieces.join(self.public_model).trim())
+    }
+}
+
+/// Takes the key out, and the start of one that was left where a text was cut.
+fn without_key(text: &str, key: &str) -> String {
+    let text = text.replace(key, KEY);
+    let is_left = |length: &usize| key.get(..*length).is_some_and(|start| text.ends_with(start));
+    match (SHORTEST_START..key.len()).rev().find(is_left) {
+        Some(length) => format!("{}{KEY}", &text[..text.len() - length]),
+        None => text,
     }
 }
 
@@ -224,6 +236,9 @@ mod tests {
     #[case::base64url("token aB3-aB3_aB3-aB3_aB3-aB3_ here", "token [key] here")]
     #[case::field_names("max_completion_tokens_details is wrong", "max_completion_tokens_details is wrong")]
     #[case::known_key("your provider.key+1 expired", "your [key] expired")]
+    #[case::known_key_that_was_cut("your provider.key+", "your [key]")]
+    #[case::known_key_that_was_cut_early("your prov", "your [key]")]
+    #[case::word_that_begins_like_the_key("your pro", "your pro")]
     #[case::email("write to some.one+x@example.com!", "write to [e-mail]!")]
     #[case::host("api.provider.example said no.", "[address] said no.")]
     #[case::host_with_port_and_path("at api.provider.example:8443/v1/chat:", "at [address]:")]

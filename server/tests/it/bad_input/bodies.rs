@@ -100,7 +100,7 @@ async fn what_is_not_json_is_refused() {
         victim.refuses("no body at all", &empty, refused(40000));
         victim.refuses("no body with a length", &empty.header("Content-Length", "0"), refused(40000));
     }
-    victim.is_unharmed().await;
+    victim.ends_unharmed().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -140,7 +140,7 @@ async fn what_is_too_large_is_refused_and_what_is_just_not_is_answered() {
     for (what, request) in largest {
         victim.answers(what, &request, GOOD_COST);
     }
-    victim.is_unharmed().await;
+    victim.ends_unharmed().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -173,5 +173,5 @@ async fn strange_things_that_are_allowed_are_answered() {
     let beyond = chat(r#","max_tokens":9223372036854775808"#);
     let request = Request::post("/v1/chat/completions", beyond).key(victim.key());
     victim.refuses("a number beyond 64 bits", &request, refused_field(40002, "max_tokens"));
-    victim.is_unharmed().await;
+    victim.ends_unharmed().await;
 }

@@ -175,7 +175,7 @@ async fn fields_that_are_wrong_are_named() {
     refuses(&mut victim, IMAGES, &long, refused_field(40004, "prompt"));
     let long = format!(r#"{{"model":"{}","messages":[]}}"#, "长".repeat(201));
     refuses(&mut victim, CHAT, &long, refused_field(40002, "model"));
-    victim.is_unharmed().await;
+    victim.ends_unharmed().await;
 }
 
 /// With the key in a header.
@@ -198,5 +198,5 @@ async fn the_original_rules_hold_with_the_key_in_the_body() {
     victim.refuses("2001 characters", &request, refused_field(40004, "messages[0].content"));
     let request = Request::post(&victim.under_a_prefix(CHAT), format!(r#"{{"api_secret_key":"{}"}}"#, victim.key()));
     victim.refuses("no messages", &request, refused_field(40001, "messages"));
-    victim.is_unharmed().await;
+    victim.ends_unharmed().await;
 }

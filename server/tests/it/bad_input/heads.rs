@@ -65,7 +65,7 @@ async fn paths_and_methods_that_do_not_exist() {
     let head = ask(&victim.base(), &Request::new("HEAD", "/v1/chat/completions")).expect("a reply");
     assert_eq!((head.status, head.body.len()), (405, 0));
     assert!(head.header("x-request-id").is_some());
-    victim.is_unharmed().await;
+    victim.ends_unharmed().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,8 +79,8 @@ async fn keys_that_are_none() {
         b"sk-xy",
         b"sk-0123456789",
         last_changed.as_bytes(),
-        key[..key.len() - 1].as_bytes(),
-        key[5..].as_bytes(),
+        &key.as_bytes()[..key.len() - 1],
+        &key.as_bytes()[5..],
         b"null",
         b"undefined",
         b"\xE4\xBD\xA0\xE5\xA5\xBD",
@@ -125,7 +125,7 @@ async fn keys_that_are_none() {
     }
     let request = Request::get(&format!("/v1/balance?api_secret_key={key}&key={key}"));
     victim.refuses("a key in the query", &request, refused(40100));
-    victim.is_unharmed().await;
+    victim.ends_unharmed().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -168,7 +168,7 @@ async fn bodies_that_are_not_declared_as_json() {
         let request = Request::post("/v1/chat/completions", GOOD_BODY).without("Content-Type").key(victim.key());
         victim.answers(content_type, &request.header("Content-Type", content_type), GOOD_COST);
     }
-    victim.is_unharmed().await;
+    victim.ends_unharmed().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -208,7 +208,7 @@ async fn the_first_of_several_faults_is_named() {
     for (what, request, expected) in rows {
         victim.refuses(what, &request, expected);
     }
-    victim.is_unharmed().await;
+    victim.ends_unharmed().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -252,7 +252,7 @@ async fn headers_beyond_reason_change_nothing() {
     for (what, request) in strange {
         victim.answers(what, &request, GOOD_COST);
     }
-    victim.is_unharmed().await;
+    victim.ends_unharmed().await;
 }
 
 /// Enough of a text to know it by.

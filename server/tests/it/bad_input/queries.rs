@@ -79,5 +79,5 @@ async fn queries_that_cannot_be_read_are_refused() {
         let reply = ask(&victim.base(), &request).unwrap_or_else(|| panic!("{path}: closed"));
         assert_eq!(reply.status, 200, "{path}: {}", reply.json());
     }
-    victim.is_unharmed().await;
+    victim.ends_unharmed().await;
 }

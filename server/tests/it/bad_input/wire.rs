@@ -68,7 +68,7 @@ async fn what_is_not_http_closes_its_connection() {
         connection.send(&bytes);
         ends(what, &mut connection);
     }
-    victim.is_unharmed().await;
+    victim.ends_unharmed().await;
 }
 
 /// The connection ends, without a fault of ours.
@@ -139,7 +139,7 @@ async fn bodies_that_do_not_keep_to_their_length() {
             victim.check(body, &reply, refused(40000));
         }
     }
-    victim.is_unharmed().await;
+    victim.ends_unharmed().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -151,7 +151,7 @@ async fn a_client_that_leaves_before_its_last_byte_has_not_called() {
         connection.send(&request[..length]);
         drop(connection);
     }
-    victim.is_unharmed().await;
+    victim.ends_unharmed().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -177,5 +177,5 @@ async fn calls_in_one_piece_are_answered_in_their_order() {
     let is_answered = connection.reply().is_some_and(|reply| reply.status == 200);
     let charged = victim.charge_of_a_call_that_may_have_run().await;
     assert!(charged == GOOD_COST || (!is_answered && charged == 0), "{charged} for an answer: {is_answered}");
-    victim.is_unharmed().await;
+    victim.ends_unharmed().await;
 }

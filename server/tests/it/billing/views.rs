@@ -13,6 +13,9 @@ const ALL_TIME: &str = "from=2000-01-01&to=2100-01-01";
 /// Asia/Shanghai, in seconds.
 const SHANGHAI: i32 = 8 * 3_600;
 
+/// The group that a ledger entry belongs to.
+type GroupOf = fn(&Value) -> String;
+
 /// Calls of three keys: the shop's, and one that sees only its own calls, and one that sees nothing of a console.
 async fn busy_shop() -> (Storefront, Key, Key) {
     let shop = Storefront::open("10.00").await;
@@ -37,13 +40,10 @@ fn sums(entries: &[Value], group_of: impl Fn(&Value) -> String) -> BTreeMap<Stri
     for entry in entries.iter().filter(|entry| entry["type"] == "capture") {
         let charge = &entry["charge"];
         let count = |value: &Value| value.as_i64().expect("a count");
-        let numbers = [
-            1,
-            count(&charge["prompt"]["tokens"]),
-            count(&charge["completion"]["tokens"]),
-            count(&charge["images"]["count"]),
-            recompute(entry),
-        ];
+        // Images are paid by the piece, so what their prompt counts is no usage.
+        let prompt = if charge["endpoint"] == "images" { 0 } else { count(&charge["prompt"]["tokens"]) };
+        let numbers =
+            [1, prompt, count(&charge["completion"]["tokens"]), count(&charge["images"]["count"]), recompute(entry)];
         let sum = groups.entry(group_of(entry)).or_default();
         for (sum, number) in sum.iter_mut().zip(numbers) {
             *sum += number;
@@ -74,7 +74,7 @@ async fn usage_in_groups() {
         // By day a period has at most 366 days.
         let today = moment_of(&entries[0]).date_naive();
         let (from, to) = (today - Days::new(2), today + Days::new(2));
-        let by: [(&str, fn(&Value) -> String); 4] = [
+        let by: [(&str, GroupOf); 4] = [
             ("day", day_of),
             ("model", |entry| text_of(&entry["charge"]["model"])),
             ("key", |entry| text_of(&entry["charge"]["key"])),
@@ -92,7 +92,7 @@ async fn usage_in_groups() {
     assert_eq!(
         by_model.ok()["data"],
         json!([
-            {"group": "dall-e-3", "requests": 1, "prompt_tokens": 1, "completion_tokens": 0, "images": 2, "amount": "0.60"},
+            {"group": "dall-e-3", "requests": 1, "prompt_tokens": 0, "completion_tokens": 0, "images": 2, "amount": "0.60"},
             {"group": "gpt-3.5", "requests": 2, "prompt_tokens": 6, "completion_tokens": 6, "images": 0, "amount": "0.00024"},
             {"group": "gpt-4", "requests": 3, "prompt_tokens": 8, "completion_tokens": 8, "images": 0, "amount": "0.00032"},
         ])

@@ -20,19 +20,34 @@ pub(super) async fn pay(reseller: &Reseller, keys: &[String], evidence: &mut Evi
             evidence.add(format!("reply to visit {number}"), read(request).await.everything());
         }
         for (number, body) in bodies(key).into_iter().enumerate() {
-            let request = reseller.client.post(reseller.server.url(CHAT)).header("content-type", "application/json").body(body);
+            let request =
+                reseller.client.post(reseller.server.url(CHAT)).header("content-type", "application/json").body(body);
             evidence.add(format!("reply to body {number}"), read(request).await.everything());
         }
         for (number, head) in broken_heads(key).into_iter().enumerate() {
             evidence.add(format!("reply to broken request {number}"), send_raw(reseller, &head));
         }
     }
-    for path in ["/healthz", "/readyz", "/openapi.json", "/docs", "/console", "/v1/models", "/v1/usage?group_by=key", "/v1/ledger"] {
+    for path in [
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/docs",
+        "/console",
+        "/v1/models",
+        "/v1/usage?group_by=key",
+        "/v1/ledger",
+    ] {
         evidence.add(format!("reply of {path}"), reseller.get(path).await.everything());
     }
-    let control = json!({"model": "typed", "messages": [{"role": "user", "content": CONTROL}], "user": CONTROL, "n": CONTROL});
-    let request = reseller.client.post(reseller.server.url(CHAT)).bearer_auth(&reseller.key).header("x-request-id", CONTROL).json(&control);
-    evidence.add("reply to the control", read(request).await.everything() + CONTROL);
+    let control = json!({"model": CONTROL, "messages": [{"role": "user", "content": "ping"}]});
+    let request = reseller
+        .client
+        .post(reseller.server.url(CHAT))
+        .bearer_auth(&reseller.key)
+        .header("x-request-id", CONTROL)
+        .json(&control);
+    evidence.add("reply to the control", read(request).await.everything());
     for listener in ["admin", "metrics"] {
         for path in ["/", "/metrics", "/healthz", "/readyz"] {
             let request = reseller.client.get(reseller.server.address(listener, path));
@@ -102,6 +117,7 @@ fn bodies(key: &str) -> Vec<String> {
         format!(r#"{{"api_secret_key":"{key}",{messages},"stream":"{key}"}}"#),
         format!(r#"{{"api_secret_key":"{key}",{messages},"user":["{key}"]}}"#),
         format!(r#"{{"api_secret_key":"{key}",{messages},"model":["{key}"]}}"#),
+        format!(r#"{{"api_secret_key":"{key}",{messages},"model":"{key}"}}"#),
         format!(r#"{{"api_secret_key":["{key}"],{messages}}}"#),
         format!(r#"{{"api_secret_key":{{"{key}":"{key}"}},{messages}}}"#),
         format!(r#"{{"api_secret_key":"{key}","api_secret_key":"{key}",{messages}}}"#),
@@ -120,7 +136,9 @@ fn broken_heads(key: &str) -> Vec<String> {
     vec![
         format!("GET /v1/balance?key={key} HTTP/1.1\r\nAuthorization: Bearer {key}\r\nno header {key}\r\n\r\n"),
         format!("POST {CHAT} HTTP/1.1\r\nHost: x\r\nx-api-key: {key}\r\nContent-Length: {key}\r\n\r\n"),
-        format!("POST {CHAT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{key}\r\n"),
+        format!(
+            "POST {CHAT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{key}\r\n"
+        ),
         format!("{key} / HTTP/1.1\r\n\r\n"),
         format!("GET / {key}\r\n\r\n"),
     ]

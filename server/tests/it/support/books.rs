@@ -45,7 +45,7 @@ impl Books {
             let body = response.bytes().await.expect("the ledger answers to its end");
             assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
             let mut page: Value = serde_json::from_slice(&body).expect("JSON");
-            pages.extend(page["data"].as_array_mut().expect("a list").drain(..));
+            pages.append(page["data"].as_array_mut().expect("a list"));
             match page["next_cursor"].as_str() {
                 Some(next) => cursor = next.to_owned(),
                 None => break,

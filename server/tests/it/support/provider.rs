@@ -1,15 +1,19 @@
 //! A provider that is written by hand, byte for byte, so that it can do wrong whatever a real one can do wrong. It lives in a thread of
 //! the test's process, answers by the upstream name of the model, and remembers every call.
 
+mod replies;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+
+pub(crate) use self::replies::*;
 
 /// How long a test waits for something that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,8 +27,6 @@ pub(crate) enum Act {
     Repeat(Vec<u8>, Duration),
     /// Waits until the caller leaves.
     Hang,
-    /// Waits until the test opens the gate.
-    Gate,
     /// Breaks the connection: the caller reads a reset.
     Cut,
     /// Ends the connection in good order, wherever it is.
@@ -40,7 +42,7 @@ pub(crate) struct Received {
     pub(crate) headers: Vec<(String, String)>,
     /// Byte for byte.
     pub(crate) body: String,
-    /// When the caller left during [`Act::Repeat`], [`Act::Hang`] or [`Act::Gate`].
+    /// When the caller left during [`Act::Repeat`] or [`Act::Hang`].
     pub(crate) left: Option<Instant>,
 }
 
@@ -64,7 +66,6 @@ type Behaviour = Arc<dyn Fn(&Received) -> Vec<Act> + Send + Sync>;
 struct State {
     behaviours: HashMap<String, Behaviour>,
     received: Vec<Received>,
-    gate_is_open: bool,
 }
 
 /// The running provider. It ends when it is dropped.
@@ -102,11 +103,6 @@ impl Provider {
         format!("http://{}/v1", self.address)
     }
 
-    /// The port alone, which must not be shown to a caller.
-    pub(crate) fn port(&self) -> u16 {
-        self.address.port()
-    }
-
     /// Says what becomes of calls for this upstream model.
     pub(crate) fn on(&self, model: &str, behaviour: impl Fn(&Received) -> Vec<Act> + Send + Sync + 'static) {
         self.lock().behaviours.insert(model.to_owned(), Arc::new(behaviour));
@@ -115,11 +111,6 @@ impl Provider {
     /// Says what is done at each call for this upstream model.
     pub(crate) fn acts(&self, model: &str, acts: Vec<Act>) {
         self.on(model, move |_| acts.clone());
-    }
-
-    /// Lets all calls through that wait at [`Act::Gate`].
-    pub(crate) fn open_gate(&self) {
-        self.lock().gate_is_open = true;
     }
 
     /// The calls so far for this upstream model.
@@ -177,81 +168,6 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T
     }
 }
 
-/// A whole reply, with further header lines behind the status such as `"429 Too Many Requests\r\nRetry-After: 7"`.
-pub(crate) fn reply(head: &str, body: &str) -> Act {
-    let length = body.len();
-    let kind =
-        if head.to_ascii_lowercase().contains("content-type:") { "" } else { "Content-Type: application/json\r\n" };
-    Act::Send(format!("HTTP/1.1 {head}\r\n{kind}Content-Length: {length}\r\n\r\n{body}").into_bytes())
-}
-
-/// The head of a stream.
-pub(crate) fn stream_head() -> Act {
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
-    Act::Send(head.as_bytes().to_vec())
-}
-
-/// Bytes within a stream.
-pub(crate) fn piece(text: &str) -> Act {
-    Act::Send(piece_bytes(text))
-}
-
-/// One event of a stream.
-pub(crate) fn event(data: &str) -> Act {
-    piece(&format!("data: {data}\n\n"))
-}
-
-/// An event with this text of an answer.
-pub(crate) fn text(text: &str) -> Act {
-    event(&chunk(&json!({"content": text}), None))
-}
-
-/// The event that ends an answer.
-pub(crate) fn finish() -> Act {
-    event(&chunk(&json!({}), Some("stop")))
-}
-
-/// `[DONE]`.
-pub(crate) fn done() -> Act {
-    event("[DONE]")
-}
-
-/// The orderly end of a stream.
-pub(crate) fn stream_end() -> Act {
-    Act::Send(b"0\r\n\r\n".to_vec())
-}
-
-/// The bytes of an HTTP chunk.
-pub(crate) fn piece_bytes(text: &str) -> Vec<u8> {
-    format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
-}
-
-/// The JSON of a chunk of a chat.
-pub(crate) fn chunk(delta: &Value, finish_reason: Option<&str>) -> String {
-    let choice = json!({"index": 0, "delta": delta, "finish_reason": finish_reason});
-    json!({"id": "up-1", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": "upstream", "choices": [choice]}).to_string()
-}
-
-/// The JSON of a whole chat with this text, and members such as `usage` behind it.
-pub(crate) fn chat(text: &str, further: &Value) -> String {
-    let choice = json!({"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"});
-    let mut reply = json!({"id": "up-1", "object": "chat.completion", "created": 1_700_000_000, "model": "upstream", "choices": [choice]});
-    for (name, value) in further.as_object().into_iter().flatten() {
-        reply[name] = value.clone();
-    }
-    reply.to_string()
-}
-
-/// Answers with this text, whole or as a stream of these pieces.
-pub(crate) fn answer(call: &Received, pieces: &[&str]) -> Vec<Act> {
-    if call.json()["stream"] != true {
-        return vec![reply("200 OK", &chat(&pieces.concat(), &Value::Null))];
-    }
-    let head = [stream_head(), event(&chunk(&json!({"role": "assistant", "content": ""}), None))];
-    let texts = pieces.iter().map(|piece| text(piece));
-    head.into_iter().chain(texts).chain([finish(), done(), stream_end()]).collect()
-}
-
 async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
     loop {
         let (connection, _) = listener.accept().await.unwrap();
@@ -271,7 +187,7 @@ async fn serve(connection: TcpStream, state: Arc<Mutex<State>>) {
         let acts =
             behaviour.map_or_else(|| answer(&call, &["pong ", "from the provider"]), |behaviour| behaviour(&call));
         for act in acts {
-            match perform(&connection, act, &state).await {
+            match perform(&connection, act).await {
                 After::GoOn => {}
                 After::Over => return,
                 After::Left => {
@@ -289,7 +205,7 @@ enum After {
     Left,
 }
 
-async fn perform(connection: &TcpStream, act: Act, state: &Mutex<State>) -> After {
+async fn perform(connection: &TcpStream, act: Act) -> After {
     match act {
         // Whoever left while there was still something to send is noticed by the next read.
         Act::Send(bytes) => match send(connection, &bytes).await {
@@ -312,17 +228,6 @@ async fn perform(connection: &TcpStream, act: Act, state: &Mutex<State>) -> Afte
         Act::Hang => {
             departure(connection).await;
             After::Left
-        }
-        Act::Gate => {
-            let open = async {
-                while !state.lock().unwrap().gate_is_open {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-            };
-            tokio::select! {
-                () = departure(connection) => After::Left,
-                () = open => After::GoOn,
-            }
         }
         Act::Cut => {
             connection.set_zero_linger().unwrap();

@@ -44,12 +44,14 @@ pub(super) const HOLDS: &str = "SELECT h.request_id, h.expires_at, \
     FROM holds h WHERE h.request_id > ? ORDER BY h.request_id LIMIT ?";
 
 pub(super) const HELD: &str = "SELECT a.id, a.held, COALESCE(o.total, 0) AS open FROM accounts a \
-    LEFT JOIN (SELECT h.account, SUM(h.amount) AS total FROM holds h WHERE h.request_id >= ? \
+    LEFT JOIN (SELECT h.account, SUM(h.amount) AS total FROM holds h WHERE h.request_id > ? \
     AND NOT EXISTS (SELECT 1 FROM settlements s WHERE s.request_id = h.request_id) GROUP BY h.account) o ON o.account = a.id \
     WHERE a.kind = 'customer' AND a.held <> COALESCE(o.total, 0) ORDER BY a.id LIMIT 1000";
 
-pub(super) const SUM: &str = "SELECT (SELECT COALESCE(SUM(posted), 0) FROM accounts) AS customers, \
-    COALESCE(SUM(CASE WHEN credit < ? THEN amount ELSE 0 END - CASE WHEN debit < ? THEN amount ELSE 0 END), 0) AS house FROM transfers";
+pub(super) const SUM: &str = "SELECT (SELECT COALESCE(SUM(posted >> 32), 0) FROM accounts) AS customers_high, \
+    (SELECT COALESCE(SUM(posted & 4294967295), 0) FROM accounts) AS customers_low, \
+    COALESCE(SUM(side * (amount >> 32)), 0) AS house_high, COALESCE(SUM(side * (amount & 4294967295)), 0) AS house_low \
+    FROM (SELECT amount, (credit < ?) - (debit < ?) AS side FROM transfers)";
 
 #[derive(QueryableByName)]
 pub(super) struct LineCheck {

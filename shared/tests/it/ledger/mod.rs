@@ -1,0 +1,1 @@
+//! The ledger, proved: against a model, against attacks, and under concurrency.
