@@ -15,7 +15,7 @@ mod endpoints;
 mod failure;
 mod number;
 mod period;
-mod redact;
+mod plain_path;
 mod reply;
 mod routes;
 mod stream;

@@ -15,8 +15,8 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use bytes::Bytes;
 use serde::Serialize;
 use shared::refusal::{Reason, Refusal};
+use shared::secret_key::without_keys;
 
-use crate::redact::without_keys;
 
 /// A refusal as a reply.
 pub(crate) struct Refused {

@@ -16,9 +16,9 @@ use bytes::Bytes;
 use shared::id::{RequestId, TenantId};
 use shared::keyring::Caller;
 use shared::refusal::Refusal;
-use shared::secret_key::KeyId;
+use shared::secret_key::{KeyId, without_keys};
 
-use crate::redact::{plain_path, without_keys};
+use crate::plain_path::plain_path;
 use crate::reply::Refused;
 use crate::routes::endpoint_of;
 

@@ -9,6 +9,7 @@ use shared::deployment::DeploymentError;
 use shared::installation::InstallationError;
 use shared::key::KeyError;
 use shared::ledger::LedgerError;
+use shared::secret_key::without_keys;
 use shared::tenant::TenantError;
 
 /// What went wrong.
@@ -25,7 +26,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// Something failed; exit status 1.
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { status: 1, code, message: one_line(message.into()) }
+        Self { status: 1, code, message: without_keys(one_line(message.into())) }
     }
 
     /// The command was not used as it is meant; exit status 2.

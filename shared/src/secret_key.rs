@@ -7,6 +7,7 @@
 mod digest;
 mod hashed;
 mod key_id;
+mod misplaced;
 
 use std::fmt;
 
@@ -18,6 +19,7 @@ pub use digest::{CacheDigest, DigestKey};
 pub use hashed::{HashError, HashedSecretKey, hash, verify};
 use key_id::ID_LENGTH;
 pub use key_id::{InvalidKeyId, KeyId};
+pub use misplaced::without_keys;
 
 const PREFIX: &str = "sk-xy";
 /// 62^43 is just above 2^256.

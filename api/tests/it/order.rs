@@ -79,18 +79,24 @@ async fn the_policy_before_the_parameters() {
     assert_refused(&app.send(post(CHAT).bearer(&key).json(&body)).await, 403, "model_not_allowed");
 }
 
-#[actix_web::test]
-async fn the_parameters_before_the_limits_and_the_balance() {
-    let app = TestApp::without_a_worker(&[("XIAOYI_QUEUE_TENANT_SHARE", "1")]).await;
-    let mut waiting = crate::client::Connection::open(app.address).await;
+/// A call that waits for a worker which never comes, for as long as its connection is kept.
+async fn waiting_call(app: &TestApp) -> crate::client::Connection {
+    let mut connection = crate::client::Connection::open(app.address).await;
     let body = hello().to_string();
     let length = body.len();
     let head =
         format!("POST {CHAT} HTTP/1.1\r\nHost: x\r\nx-api-key: {}\r\nContent-Type: application/json\r\n", app.key);
-    waiting.write(&format!("{head}Content-Length: {length}\r\n\r\n{body}")).await;
+    connection.write(&format!("{head}Content-Length: {length}\r\n\r\n{body}")).await;
     while app.deployment.queue.depth().await.waiting == 0 {
         tokio::task::yield_now().await;
     }
+    connection
+}
+
+#[actix_web::test]
+async fn the_parameters_before_the_limits_and_the_balance() {
+    let app = TestApp::without_a_worker(&[("XIAOYI_QUEUE_TENANT_SHARE", "1")]).await;
+    let _waiting = waiting_call(&app).await;
     let poor = app.key(app.poor, KeyPolicy::default()).await;
     for key in [&app.key, &poor] {
         let reply = app.send(post(CHAT).bearer(key).json(json!({"messages": 1}))).await;
@@ -104,15 +110,7 @@ async fn the_parameters_before_the_limits_and_the_balance() {
 async fn the_limits_before_the_balance() {
     // The queue is full, and who calls next has no money.
     let app = TestApp::without_a_worker(&[("XIAOYI_QUEUE_CAPACITY", "1")]).await;
-    let mut waiting = crate::client::Connection::open(app.address).await;
-    let body = hello().to_string();
-    let length = body.len();
-    let head =
-        format!("POST {CHAT} HTTP/1.1\r\nHost: x\r\nx-api-key: {}\r\nContent-Type: application/json\r\n", app.key);
-    waiting.write(&format!("{head}Content-Length: {length}\r\n\r\n{body}")).await;
-    while app.deployment.queue.depth().await.waiting == 0 {
-        tokio::task::yield_now().await;
-    }
+    let _waiting = waiting_call(&app).await;
     let poor = app.key(app.poor, KeyPolicy::default()).await;
     assert_refused(&app.send(post(CHAT).bearer(&poor).json(hello())).await, 503, "queue_full");
 }

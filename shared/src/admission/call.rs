@@ -145,9 +145,9 @@ impl Parts {
         if let Ok(frame) = tokio::time::timeout(patience, self.frames.next()).await {
             return frame;
         }
-        tracing::error!(request_id = %job.request_id, "a worker did not end a call in time");
+        tracing::error!(request_id = %job.request_id, "a worker did not end a call in time; it counts as dead");
         self.queue.cancel(job.request_id).await;
-        Some(Frame::End(End::Failed { refusal: late(), charged: None }))
+        None
     }
 
     /// Makes it true that nothing is charged, then says so.

@@ -1,0 +1,249 @@
+//! A ledger on a temporary database, what the tests ask of it, and its proof.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::Poll;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use shared::catalogue::price_list::{self, NewPrice};
+use shared::clock::{Clock, Timestamp};
+use shared::db::{Connection, Database, DbError};
+use shared::id::{ProcessId, RequestId, TenantId};
+use shared::ledger::{
+    self, Capture, Charge, Hold, HoldDecision, Ledger, LedgerError, Operation, Outcome, TopUp, TopUpDecision, WriterSettings,
+};
+use shared::money::Amount;
+use shared::price::{Basis, PriceVersion};
+use shared::queue::Endpoint;
+use shared::tenant;
+use shared::tokens::Tally;
+
+/// The key of every sample charge.
+pub(crate) const KEY: &str = "0123456789AB";
+/// 1e-9 of the currency a token, so that a sample charge of N tokens costs N nanos.
+const NANO_A_TOKEN: Amount = Amount::from_nanos(1_000_000);
+/// How long a sample hold may stay open, in milliseconds.
+const HOLD_MS: i64 = 600_000;
+
+/// A database of one's own with a running ledger and one price.
+pub(crate) struct Books {
+    pub(crate) database: Database,
+    pub(crate) ledger: Ledger,
+    pub(crate) clock: Clock,
+    pub(crate) owner: ProcessId,
+    _folder: tempfile::TempDir,
+}
+
+impl Books {
+    /// By the machine's clock.
+    pub(crate) async fn new() -> Self {
+        Self::with(Clock::System, WriterSettings::default()).await
+    }
+
+    /// By a clock that stands at `moment`.
+    pub(crate) async fn at(moment: Timestamp) -> Self {
+        Self::with(Clock::manual(moment), WriterSettings::default()).await
+    }
+
+    pub(crate) async fn with(clock: Clock, settings: WriterSettings) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, _) = Database::open_or_create(&folder.path().join("books.db")).unwrap();
+        let ledger = Ledger::start(&database, clock.clone(), settings).unwrap();
+        let books = Self { database, ledger, clock, owner: ProcessId::new(), _folder: folder };
+        books.price(NANO_A_TOKEN, NANO_A_TOKEN, Amount::ZERO, Basis::Estimate).await;
+        books
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.database.path().to_path_buf()
+    }
+
+    /// A bare connection, as anybody with the file could open one.
+    pub(crate) fn bare_connection(&self) -> SqliteConnection {
+        use diesel::connection::{Connection as _, SimpleConnection as _};
+        let mut connection = SqliteConnection::establish(&self.path().display().to_string()).unwrap();
+        connection.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON;").unwrap();
+        connection
+    }
+
+    /// A tenant who has paid `posted` nanos (nothing is booked for 0).
+    pub(crate) async fn tenant(&self, name: &str, posted: i64) -> TenantId {
+        let (name, now) = (name.to_owned(), self.clock.now());
+        let made = self.database.write(move |connection| tenant::create(connection, &name, now)).await.unwrap();
+        if posted > 0 {
+            let decision = self.ledger.top_up(top_up(made.id, posted, "the first payment")).await.unwrap();
+            assert!(matches!(decision, TopUpDecision::Posted { replayed: false, .. }), "{decision:?}");
+        }
+        made.id
+    }
+
+    /// Sets a price per million tokens and per image; the first one, of a nano a token, is version 1.
+    pub(crate) async fn price(&self, prompt: Amount, completion: Amount, image: Amount, basis: Basis) -> PriceVersion {
+        let now = self.clock.now();
+        let new = NewPrice { model: Some("gpt-4".to_owned()), prompt, completion, image, images: Default::default(), basis };
+        self.database.write(move |connection| price_list::set(connection, new, now)).await.map_err(|error: DbError| error).unwrap().version
+    }
+
+    /// A hold by this process, with the first price.
+    pub(crate) fn hold(&self, account: TenantId, nanos: i64) -> Hold {
+        Hold {
+            request_id: RequestId::new(),
+            account,
+            amount: Amount::from_nanos(nanos),
+            owner: self.owner,
+            expires_at: self.clock.now().plus_ms(HOLD_MS),
+            price_version: PriceVersion(1),
+        }
+    }
+
+    /// Makes such a hold and gives its request.
+    pub(crate) async fn held(&self, account: TenantId, nanos: i64) -> RequestId {
+        let hold = self.hold(account, nanos);
+        let request_id = hold.request_id;
+        assert_eq!(self.ledger.hold(hold).await.unwrap(), HoldDecision::Held);
+        request_id
+    }
+
+    /// Posted and held, in nanos.
+    pub(crate) async fn balance(&self, tenant: TenantId) -> (i64, i64) {
+        let balance = self.database.read(move |connection| ledger::balance(connection, tenant)).await.unwrap().unwrap();
+        (balance.posted.nanos(), balance.held.nanos())
+    }
+
+    /// Sends the operations in this order while the writer is kept busy, so that up to a batch's bound they share one commit.
+    pub(crate) async fn together(&self, operations: Vec<Operation>) -> Vec<Result<Outcome, LedgerError>> {
+        let gate = self.close_gate().await;
+        let sending = operations.into_iter().map(|operation| self.ledger.run(operation));
+        in_order(sending.collect(), move || gate.open()).await
+    }
+
+    /// Keeps the writer busy until the gate is opened.
+    pub(crate) async fn close_gate(&self) -> Gate {
+        let (open, opened) = std::sync::mpsc::channel();
+        let (reach, reached) = tokio::sync::oneshot::channel();
+        let database = self.database.clone();
+        tokio::spawn(async move {
+            let kept_busy = move |_: &mut Connection| {
+                let _ = reach.send(());
+                // An error: the gate was dropped, which opens it too.
+                let _ = opened.recv();
+                Ok::<_, DbError>(())
+            };
+            database.write(kept_busy).await
+        });
+        reached.await.unwrap();
+        Gate(open)
+    }
+
+    /// The audit finds nothing, and customers and house sum to zero by this test's own arithmetic.
+    pub(crate) async fn prove(&self) {
+        let report = ledger::audit(&self.database, &self.clock).await.unwrap();
+        assert!(report.ok, "{:?}", report.violations);
+        let customers: i128 = self.numbers("SELECT posted AS number FROM accounts").iter().sum();
+        let into_house: i128 = self.numbers("SELECT amount AS number FROM transfers WHERE credit <= 1000").iter().sum();
+        let out_of_house: i128 = self.numbers("SELECT amount AS number FROM transfers WHERE debit <= 1000").iter().sum();
+        assert_eq!(customers + into_house - out_of_house, 0);
+        let lines: i128 = self.numbers("SELECT delta AS number FROM lines").iter().sum();
+        assert_eq!(lines, customers);
+    }
+
+    /// The column `number` of a query's rows.
+    pub(crate) fn numbers(&self, query: &str) -> Vec<i128> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = BigInt)]
+            number: i64,
+        }
+        let rows: Vec<Row> = diesel::sql_query(query).load(&mut self.bare_connection()).unwrap();
+        rows.iter().map(|row| i128::from(row.number)).collect()
+    }
+
+    /// The column `word` of a query's rows.
+    pub(crate) fn words(&self, query: &str) -> Vec<String> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Text)]
+            word: String,
+        }
+        let rows: Vec<Row> = diesel::sql_query(query).load(&mut self.bare_connection()).unwrap();
+        rows.into_iter().map(|row| row.word).collect()
+    }
+}
+
+/// The writer waits behind it.
+pub(crate) struct Gate(std::sync::mpsc::Sender<()>);
+
+impl Gate {
+    pub(crate) fn open(self) {
+        self.0.send(()).unwrap();
+    }
+}
+
+/// Polls all futures at the same time, for the first time in the order given; `all_begun` is called after that.
+pub(crate) async fn in_order<F: Future>(futures: Vec<F>, all_begun: impl FnOnce()) -> Vec<F::Output> {
+    let mut running: Vec<Pin<Box<F>>> = futures.into_iter().map(Box::pin).collect();
+    let mut answers: Vec<Option<F::Output>> = running.iter().map(|_| None).collect();
+    let mut all_begun = Some(all_begun);
+    let all = std::future::poll_fn(|context| {
+        for (future, answer) in running.iter_mut().zip(&mut answers) {
+            if answer.is_none()
+                && let Poll::Ready(value) = future.as_mut().poll(context)
+            {
+                *answer = Some(value);
+            }
+        }
+        if let Some(all_begun) = all_begun.take() {
+            all_begun();
+        }
+        if answers.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    });
+    // tokio lets a task do 128 things at a time; more are sent here.
+    tokio::task::unconstrained(all).await;
+    answers.into_iter().flatten().collect()
+}
+
+/// A payment.
+pub(crate) fn top_up(account: TenantId, nanos: i64, reference: &str) -> TopUp {
+    TopUp { id: RequestId::new(), account, amount: Amount::from_nanos(nanos), reference: reference.to_owned(), note: None }
+}
+
+/// A capture that costs `nanos`, by the first price.
+pub(crate) fn capture(request_id: RequestId, nanos: i64) -> Capture {
+    Capture { request_id, charge: charge(nanos) }
+}
+
+/// A charge of `nanos` for as many prompt tokens, by the first price; it adds up.
+pub(crate) fn charge(nanos: i64) -> Charge {
+    Charge {
+        key: KEY.parse().unwrap(),
+        endpoint: Endpoint::Chat,
+        model: "gpt-4".to_owned(),
+        end_user: None,
+        price_version: PriceVersion(1),
+        basis: Basis::Estimate,
+        prompt: Tally { texts: 1, hanzi: nanos, words: 0, tokens: nanos },
+        completion: Tally::default(),
+        upstream: None,
+        images: 0,
+        image_size: None,
+        prompt_price: NANO_A_TOKEN,
+        completion_price: NANO_A_TOKEN,
+        image_price: Amount::ZERO,
+        prompt_cost: Amount::from_nanos(nanos),
+        completion_cost: Amount::ZERO,
+        image_cost: Amount::ZERO,
+        finished_early: false,
+    }
+}
+
+/// A request id as it is made at `moment`; `number` tells those of one moment apart.
+pub(crate) fn request_at(moment: Timestamp, number: u64) -> RequestId {
+    let mut bytes = *RequestId::floor(moment).as_bytes();
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    // As in every id of this kind: version 7, and the variant.
+    bytes[6] |= 0x70;
+    bytes[8] |= 0x80;
+    RequestId::from_slice(&bytes).unwrap()
+}

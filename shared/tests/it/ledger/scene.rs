@@ -1,0 +1,72 @@
+//! Books in which everything has happened once, with names for its requests, for tests that speak SQL to them.
+
+use diesel::SqliteConnection;
+use diesel::connection::SimpleConnection;
+use shared::clock::Clock;
+use shared::id::RequestId;
+use shared::ledger::{Ended, Hold, HoldDecision, Reversal};
+
+use super::books::{Books, capture, request_at};
+
+/// What stands for a request in the SQL of a test, as `:open`, and the number of its id. Of `:new` there is nothing yet.
+const NAMES: [(&str, u64); 6] = [("open", 1), ("captured", 2), ("voided", 3), ("reversed", 4), ("written_off", 5), ("new", 9)];
+
+/// Account 1001 has 997,000 (line 4: the reversal; line 3 had 993,000), of which `:open` holds 10,000. `:captured` paid 3,000 and
+/// `:reversed` 4,000. Account 1002 paid all of its 1,000 for `:written_off`, which cost 1,500.
+pub(super) struct Scene {
+    pub(super) books: Books,
+}
+
+impl Scene {
+    pub(super) async fn set() -> Self {
+        let scene = Self { books: Books::at(Clock::System.now()).await };
+        let books = &scene.books;
+        assert_eq!(books.tenant("rich", 1_000_000).await.0, 1001);
+        assert_eq!(books.tenant("poor", 1_000).await.0, 1002);
+        for (name, account, amount) in
+            [("open", 1001, 10_000), ("captured", 1001, 5_000), ("voided", 1001, 2_000), ("reversed", 1001, 4_000), ("written_off", 1002, 1_000)]
+        {
+            let hold = Hold { request_id: scene.id(name), ..books.hold(shared::id::TenantId(account), amount) };
+            assert_eq!(books.ledger.hold(hold).await.unwrap(), HoldDecision::Held);
+        }
+        for (name, cost) in [("captured", 3_000), ("reversed", 4_000), ("written_off", 1_500)] {
+            books.ledger.capture(capture(scene.id(name), cost)).await.unwrap().unwrap();
+        }
+        books.ledger.end(scene.id("voided"), Ended::Voided).await.unwrap().unwrap();
+        assert!(matches!(books.ledger.reverse_capture(scene.id("reversed")).await.unwrap(), Reversal::Reversed(_)));
+        books.prove().await;
+        scene
+    }
+
+    pub(super) fn id(&self, name: &str) -> RequestId {
+        let (_, number) = NAMES.iter().find(|(known, _)| *known == name).unwrap();
+        request_at(self.books.clock.now(), *number)
+    }
+
+    /// SQL with the names' ids in it.
+    pub(super) fn sql(&self, text: &str) -> String {
+        let named = NAMES.iter().fold(text.to_owned(), |text, (name, _)| {
+            text.replace(&format!(":{name}"), &format!("X'{}'", self.id(name).simple()))
+        });
+        named
+            .replace(":lineless", "(SELECT id FROM transfers WHERE kind = 'write_off')")
+            .replace(":nobody", "X'00000000000000000000000000000000'")
+            .replace(":charge_tail", CHARGE_TAIL)
+    }
+
+    /// A violation's subject with the names' ids in it.
+    pub(super) fn subject(&self, text: &str) -> String {
+        NAMES.iter().fold(text.to_owned(), |text, (name, _)| text.replace(&format!(":{name}"), &self.id(name).to_string()))
+    }
+
+    /// A connection of somebody who sets what he likes.
+    pub(super) fn stranger(&self, pragmas: &str) -> SqliteConnection {
+        let mut connection = self.books.bare_connection();
+        connection.batch_execute(pragmas).unwrap();
+        connection
+    }
+}
+
+/// Of a row of `charges` what comes after account and request: a call at the first price that costs nothing.
+const CHARGE_TAIL: &str = "'0123456789AB', 'chat', 'gpt-4', NULL, 1, 'estimate', 0, 0, 0, 0, 0, 0, NULL, NULL, 0, NULL, \
+    1000000, 1000000, 0, 0, 0, 0, 0, 0, 0";
