@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use crate::language::Language;
+use crate::method::only_read;
 use crate::page::{page, stylesheet};
 
 /// The routes of the console, on the developers' listener. `base_url` is how developers reach it, such as `https://api.example.com`.
@@ -13,8 +14,8 @@ pub fn console(base_url: String) -> impl Fn(&mut ServiceConfig) + Clone + Send +
     move |config| {
         config
             .app_data(console.clone())
-            .service(web::resource("/console").get(show).head(show))
-            .service(web::resource("/console/style.css").get(stylesheet));
+            .service(only_read(web::resource("/console").get(show).head(show)))
+            .service(only_read(web::resource("/console/style.css").get(stylesheet).head(stylesheet)));
     }
 }
 
@@ -70,5 +71,23 @@ mod tests {
         assert!(String::from_utf8_lossy(&html).contains(r#"href="/console/style.css""#));
         let reply = test::call_service(&app, test::TestRequest::with_uri("/console/style.css").to_request()).await;
         assert_eq!(reply.status(), 200);
+    }
+
+    #[actix_web::test]
+    async fn other_methods_are_refused_as_by_the_api() {
+        let app = test::init_service(App::new().configure(console(String::new()))).await;
+        for uri in ["/console", "/console/style.css"] {
+            let reply = test::call_service(&app, test::TestRequest::post().uri(uri).to_request()).await;
+            assert_eq!(
+                (reply.status().as_u16(), reply.headers().get("allow").unwrap().as_bytes()),
+                (405, &b"GET, HEAD"[..])
+            );
+            assert_eq!(reply.headers().get("content-type").unwrap(), "application/json");
+            let body = String::from_utf8(test::read_body(reply).await.to_vec()).unwrap();
+            let expected = r#"{"code":40500,"msg":"this path is for GET, HEAD only","error":{"message":"this path is for GET, HEAD only","type":"invalid_request_error","param":null,"code":"method_not_allowed"}}"#;
+            assert_eq!(body, expected, "{uri}");
+            let head = test::TestRequest::with_uri(uri).method(actix_web::http::Method::HEAD).to_request();
+            assert_eq!(test::call_service(&app, head).await.status(), 200, "{uri}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod console;
 mod language;
+mod method;
 mod page;
 mod panel;
 

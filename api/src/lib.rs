@@ -16,6 +16,7 @@ mod failure;
 mod number;
 mod period;
 mod plain_path;
+mod query;
 mod reply;
 mod routes;
 mod stream;

@@ -1,36 +1,26 @@
 //! Periods in a query: moments or days, `from` inclusive, `to` exclusive.
 
-use actix_web::HttpRequest;
-use actix_web::web::Query;
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _};
 use chrono_tz::Tz;
-use serde::de::DeserializeOwned;
 use shared::clock::Timestamp;
 use shared::ledger::Period;
 use shared::refusal::{Reason, Refusal};
 
 /// A day, in milliseconds.
-pub(crate) const DAY_MS: i64 = 86_400_000;
+const DAY_MS: i64 = 86_400_000;
+/// The most days of a period: what is summed for one reply is bounded.
+const MOST_DAYS: i64 = 366;
+/// So many local days can be longer than so many times 24 hours.
+const SHIFTED_CLOCKS_MS: i64 = 7_200_000;
 /// What is shown when no beginning is given.
 const USUAL_MS: i64 = 30 * DAY_MS;
 /// Days that are skipped whole (as on Samoa in 2011) are not searched further than this for their first moment.
 const LONGEST_GAP_HOURS: i64 = 48;
 
-/// The query's parameters.
-///
-/// # Errors
-/// When a name comes twice, or the query cannot be read at all. Unknown names are ignored.
-pub(crate) fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Refusal> {
-    let query = Query::<T>::from_query(request.query_string()).map_err(|error| {
-        Refusal::new(Reason::InvalidParameter, format!("the query of the address cannot be read: {error}"))
-    })?;
-    Ok(query.into_inner())
-}
-
 /// The period between two parameters, each given with its name. Without an end it is now (this millisecond included), without a beginning 30 days before the end.
 ///
 /// # Errors
-/// The parameter that is no moment, or a period that ends before it begins.
+/// The parameter that is no moment, or a period that ends before it begins or is longer than 366 days.
 pub(crate) fn between(
     from: (&str, Option<&str>),
     to: (&str, Option<&str>),
@@ -45,6 +35,11 @@ pub(crate) fn between(
     let from = from.unwrap_or_else(|| to.plus_ms(-USUAL_MS));
     if from >= to {
         let message = format!("{name} must be before {end_name}, which is exclusive (without one it is now)");
+        return Err(Refusal::of_field(Reason::InvalidParameter, name, message));
+    }
+    if to.since(from) > MOST_DAYS * DAY_MS + SHIFTED_CLOCKS_MS {
+        let message =
+            format!("a period has at most {MOST_DAYS} days; ask for a shorter one, with {name} and {end_name}");
         return Err(Refusal::of_field(Reason::InvalidParameter, name, message));
     }
     Ok((from, to))
@@ -125,5 +120,18 @@ mod tests {
                 "{from} {to:?}"
             );
         }
+    }
+
+    #[rstest]
+    #[case::leap_year("2024-01-01", "2025-01-01", true)]
+    #[case::a_day_more("2024-01-01", "2025-01-02", false)]
+    #[case::with_an_hour_more_by_shifted_clocks("2024-04-01", "2025-04-02", true)]
+    #[case::everything("0001-01-01", "9999-12-31", false)]
+    fn a_period_is_bounded(#[case] from: &str, #[case] to: &str, #[case] is_allowed: bool) {
+        let now = at("2026-03-01T12:00:00Z");
+        let period = between(("start_date", Some(from)), ("end_date", Some(to)), Tz::Europe__Berlin, now);
+        let Err(refusal) = period else { return assert!(is_allowed) };
+        assert!(!is_allowed && refusal.message.contains("366 days"), "{}", refusal.message);
+        assert_eq!((refusal.reason, refusal.param.as_deref()), (Reason::InvalidParameter, Some("start_date")));
     }
 }

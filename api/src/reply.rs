@@ -17,7 +17,6 @@ use serde::Serialize;
 use shared::refusal::{Reason, Refusal};
 use shared::secret_key::without_keys;
 
-
 /// A refusal as a reply.
 pub(crate) struct Refused {
     refusal: Refusal,

@@ -13,6 +13,8 @@ use crate::visit;
 
 /// Where the API lies. The last one is the original service's.
 const PREFIXES: [&str; 3] = ["/v1", "/api/v1", "/index.php/api/v1"];
+/// Where chat clients ask for the balance also, because they leave the version out. The root is one more of these.
+const WITHOUT_VERSION: [&str; 2] = ["/api", "/index.php/api"];
 
 const GET: &str = "GET";
 const POST: &str = "POST";
@@ -21,22 +23,31 @@ const GET_POST: &str = "GET, POST";
 
 /// The whole surface of the developers' listener, unknown paths included, for [`actix_web::App::configure`]:
 ///
-/// `App::new().configure(api::configure(&deployment))`
+/// `App::new().configure(api::configure(&deployment, pages))`
+///
+/// `pages` adds what else lies on the same listener, such as the console: under the same middleware, and before the unknown paths.
 ///
 /// It brings its own middleware (request ids, access log, metrics). The server that hosts it should set
 /// `h1_allow_half_closed(false)`, so that a client's leaving is noticed while its call runs.
-pub fn configure(deployment: &Deployment) -> impl Fn(&mut web::ServiceConfig) + Clone + use<> {
+pub fn configure<P>(deployment: &Deployment, pages: P) -> impl Fn(&mut web::ServiceConfig) + Clone + use<P>
+where
+    P: Fn(&mut web::ServiceConfig) + Clone,
+{
     let surface = web::Data::new(Surface::new(deployment.clone()));
     move |config: &mut web::ServiceConfig| {
         let mut all = web::scope("")
             .app_data(surface.clone())
+            .configure(&pages)
             .service(only(GET_HEAD, web::resource("/healthz").get(health::alive).head(health::alive)))
             .service(only(GET_HEAD, web::resource("/readyz").get(health::ready).head(health::ready)));
         for prefix in PREFIXES {
             let below = billing(calls_and_records(web::scope(prefix)));
             all = all.service(below.default_service(web::to(unknown::path)));
         }
-        // Chat clients ask for the balance also without the version.
+        // Behind the longer prefixes, which begin with these.
+        for prefix in WITHOUT_VERSION {
+            all = all.service(billing(web::scope(prefix)).default_service(web::to(unknown::path)));
+        }
         all = billing(all);
         config.service(all.default_service(web::to(unknown::path)).wrap(from_fn(visit::record)));
     }
@@ -69,7 +80,8 @@ fn only(allowed: &'static str, resource: Resource) -> Resource {
 
 /// The name of a path's endpoint, for the metrics: one of a few, whatever clients ask for.
 pub(crate) fn endpoint_of(path: &str) -> &'static str {
-    let within = PREFIXES.iter().rev().find_map(|prefix| path.strip_prefix(prefix)).unwrap_or(path);
+    let prefixes = PREFIXES.iter().rev().chain(WITHOUT_VERSION.iter());
+    let within = prefixes.into_iter().find_map(|prefix| path.strip_prefix(prefix)).unwrap_or(path);
     match within {
         "/chat/completions" => "chat",
         "/completions" => "completions",
@@ -81,7 +93,30 @@ pub(crate) fn endpoint_of(path: &str) -> &'static str {
         "/dashboard/billing/subscription" => "subscription",
         "/dashboard/billing/usage" => "billing_usage",
         "/healthz" | "/readyz" => "health",
+        _ if path == "/console" || path.starts_with("/console/") => "console",
         _ if within == "/models" || within.starts_with("/models/") => "models",
         _ => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::endpoint_of;
+
+    #[rstest]
+    #[case("/v1/chat/completions", "chat")]
+    #[case("/index.php/api/v1/models/gpt-4", "models")]
+    #[case("/dashboard/billing/usage", "billing_usage")]
+    #[case("/api/dashboard/billing/credit_grants", "credit_grants")]
+    #[case("/index.php/api/dashboard/billing/subscription", "subscription")]
+    #[case("/console", "console")]
+    #[case("/console/style.css", "console")]
+    #[case("/v1/console", "unknown")]
+    #[case("/consoles", "unknown")]
+    #[case("/api", "unknown")]
+    fn endpoints(#[case] path: &str, #[case] expected: &str) {
+        assert_eq!(endpoint_of(path), expected);
     }
 }

@@ -28,7 +28,7 @@ impl Surface {
         T: Send + 'static,
         F: FnOnce(&mut Connection) -> Result<T, DbError> + Send + 'static,
     {
-        self.deployment.database.read(work).await.map_err(|error| {
+        self.deployment.database.read_records(work).await.map_err(|error| {
             tracing::error!(request_id = %visit.request_id(), %error, "the database could not be read for a request");
             Refusal::unavailable()
         })

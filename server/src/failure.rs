@@ -51,7 +51,13 @@ fn one_line(text: String) -> String {
 
 impl From<SettingsError> for Failure {
     fn from(error: SettingsError) -> Self {
-        Self::new("bad_setting", error.to_string())
+        match &error {
+            // A place is the name as the person wrote it, and only a flag begins so: that is bad usage, as any other argument.
+            SettingsError::Invalid { place, .. } | SettingsError::Unknown { place, .. } if place.starts_with("--") => {
+                Self::usage(error.to_string())
+            }
+            _ => Self::new("bad_setting", error.to_string()),
+        }
     }
 }
 
@@ -169,6 +175,17 @@ mod tests {
         assert_eq!(Failure::new("x", "y").status, 1);
         assert_eq!(Failure::usage("y").status, 2);
         assert_eq!(Failure::not_built("the option --rpm is", "leave it out").status, 2);
+    }
+
+    #[test]
+    fn a_bad_setting_is_bad_usage_only_as_a_flag() {
+        let failure = |place: &str| {
+            Failure::from(SettingsError::Invalid { place: place.to_owned(), allowed: "must be an address".to_owned() })
+        };
+        let (flag, variable) = (failure("--api-listen=foo"), failure("XIAOYI_API_LISTEN=foo"));
+        assert_eq!((flag.status, flag.code), (2, "usage"));
+        assert_eq!((variable.status, variable.code), (1, "bad_setting"));
+        assert_eq!(flag.message, "--api-listen=foo: must be an address");
     }
 
     #[test]

@@ -13,6 +13,8 @@ use crate::failure::Failure;
 /// `RUST_LOG=actix_http::h1::dispatcher=error` or `RUST_LOG=actix_http::h1::decoder=debug` brings them back.
 const QUIET: &str = "actix_server=warn,actix_http::h1::dispatcher=off,actix_http::h1::decoder=info";
 
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
 /// Starts logging. Call it once.
 ///
 /// # Errors
@@ -35,10 +37,20 @@ pub(crate) fn start(settings: &LogSettings) -> Result<(), Failure> {
 }
 
 fn filter(text: &str) -> Result<EnvFilter, Failure> {
-    EnvFilter::try_new(format!("{QUIET},{text}")).map_err(|error| {
+    let refused = |why: &str| {
         let allowed = "must be error, warn, info, debug, trace or off, also for a part, such as info,shared=debug";
-        Failure::new("bad_setting", format!("RUST_LOG={text} (log.filter): {allowed} ({error})"))
-    })
+        Failure::new("bad_setting", format!("RUST_LOG={text} (log.filter): {allowed} ({why})"))
+    };
+    if let Some(word) = text.split(',').map(str::trim).find(|directive| is_stray(directive)) {
+        return Err(refused(&format!("{word} is no level; a part has one behind it, such as {word}=debug")));
+    }
+    EnvFilter::try_new(format!("{QUIET},{text}")).map_err(|error| refused(&error.to_string()))
+}
+
+/// A word alone that is no level. The filter would take it for a part of the program, and a slip of the pen for silence.
+fn is_stray(directive: &str) -> bool {
+    let is_level = LEVELS.iter().any(|level| directive.eq_ignore_ascii_case(level));
+    !directive.is_empty() && !directive.contains('=') && !is_level
 }
 
 #[cfg(test)]
@@ -51,14 +63,20 @@ mod tests {
     #[case("info")]
     #[case("info,shared=debug")]
     #[case("actix_server=trace")]
+    #[case("OFF")]
+    #[case(" warn , shared=debug,")]
     fn filters(#[case] text: &str) {
         assert!(filter(text).is_ok());
     }
 
-    #[test]
-    fn a_bad_filter_names_the_setting() {
-        let failure = filter("shared=loud").unwrap_err();
+    #[rstest]
+    #[case::level_of_a_part("shared=loud")]
+    #[case::level("debugg")]
+    #[case::part_alone("info,shared")]
+    fn a_bad_filter_names_the_setting_and_what_is_allowed(#[case] text: &str) {
+        let failure = filter(text).unwrap_err();
         assert_eq!(failure.code, "bad_setting");
-        assert!(failure.message.starts_with("RUST_LOG=shared=loud"), "{}", failure.message);
+        assert!(failure.message.starts_with(&format!("RUST_LOG={text} ")), "{}", failure.message);
+        assert!(failure.message.contains("error, warn, info, debug, trace or off"), "{}", failure.message);
     }
 }

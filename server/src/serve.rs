@@ -1,10 +1,11 @@
 //! `xiaoyi serve`: all parts in one process, from the first listener to the last running call.
 
-use std::sync::Arc;
+mod openai;
+
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use shared::catalogue::channel::{self, Channel, ChannelKind, NewChannel};
+use shared::catalogue::channel::{self, Channel, ChannelKind};
 use shared::config::Settings;
 use shared::deployment::{Deployment, Workbench};
 use worker::Workers;
@@ -57,12 +58,8 @@ impl Service {
 
         let mut servers = Servers::default();
         let http = &deployment.settings.http;
-        let (developers, console) = (api::configure(&deployment), admin::console(links.api.clone()));
-        servers.start(listeners.api, http, move |config| {
-            // The API answers every path that nobody else has, so it comes last.
-            console(config);
-            developers(config);
-        })?;
+        let console = admin::console(links.api.clone());
+        servers.start(listeners.api, http, api::configure(&deployment, console))?;
         let panel = admin::panel(deployment.health.clone(), links.console.clone(), env!("CARGO_PKG_VERSION"));
         servers.start(listeners.admin, http, panel)?;
         servers.start(listeners.metrics, http, monitoring(&deployment, metrics))?;
@@ -114,7 +111,7 @@ impl Service {
 
     /// Makes the channel that the settings ask for, and warns of what does not belong into production.
     async fn prepare_channels(&mut self) -> Result<(), Failure> {
-        if let Some(made) = make_openai_channel(&self.workbench).await? {
+        if let Some(made) = openai::make_channel(&self.workbench).await? {
             let models: Vec<&str> = made.models.keys().map(String::as_str).collect();
             tracing::info!(
                 channel = made.name,
@@ -123,8 +120,13 @@ impl Service {
                 "made a channel from OPENAI_API_KEY"
             );
             self.deployment.catalogue.reload(&self.deployment.database).await?;
+        } else if openai::keeps_another_key(&self.workbench).await? {
+            tracing::warn!(channel = openai::NAME, "{}", openai::KEEPS_ITS_KEY);
         }
         let channels = self.deployment.database.read(channel::list).await?;
+        if let Some(warning) = without_channels(&channels) {
+            tracing::warn!("{warning}");
+        }
         for echo in channels.iter().filter(|channel| channel.enabled && channel.kind == ChannelKind::Echo) {
             let models: Vec<&str> = echo.models.keys().map(String::as_str).collect();
             tracing::warn!(
@@ -137,41 +139,15 @@ impl Service {
     }
 }
 
-/// With `OPENAI_API_KEY` set and no channel of type openai, makes one.
-async fn make_openai_channel(workbench: &Workbench) -> Result<Option<Channel>, Failure> {
-    let openai = &workbench.settings.openai;
-    let Some(api_key) = openai.api_key.clone() else { return Ok(None) };
-    if openai.models.is_empty() {
-        tracing::warn!("OPENAI_API_KEY is set, but openai.models is empty: no channel is made");
-        return Ok(None);
+/// What to do when nothing can be called.
+fn without_channels(channels: &[Channel]) -> Option<&'static str> {
+    if channels.iter().any(|channel| channel.enabled) {
+        return None;
     }
-    let base_url = openai.base_url.as_str().to_owned();
-    worker::check_base_url(&base_url)
-        .map_err(|error| Failure::new("bad_setting", format!("OPENAI_BASE_URL={base_url}: {error}")))?;
-    let models = openai.models.clone();
-    let (sealer, now) = (Arc::clone(&workbench.sealer), workbench.clock.now());
-    workbench
-        .database
-        .write(move |connection| {
-            let present = channel::list(connection)?;
-            if present.iter().any(|channel| channel.kind == ChannelKind::OpenAi) {
-                return Ok(None);
-            }
-            let is_free = |name: &String| present.iter().all(|channel| channel.name != *name);
-            let name = std::iter::once("openai".to_owned())
-                .chain((2..).map(|number| format!("openai-{number}")))
-                .find(is_free);
-            let name = name.unwrap_or_default();
-            let new = NewChannel {
-                name,
-                kind: ChannelKind::OpenAi,
-                base_url,
-                api_key: Some(api_key),
-                models,
-                priority: 100,
-                weight: 1,
-            };
-            Ok::<_, Failure>(Some(channel::add(connection, &sealer, &new, now)?))
-        })
-        .await
+    // OPENAI_API_KEY makes a channel only where there is none.
+    Some(if channels.is_empty() {
+        "no channel is enabled: set OPENAI_API_KEY and start again, or run `xiaoyi channel add ...`; until then every call is answered with 503"
+    } else {
+        "no channel is enabled: run `xiaoyi channel enable NAME` or `xiaoyi channel add ...`; until then every call is answered with 503"
+    })
 }

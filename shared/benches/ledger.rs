@@ -14,7 +14,8 @@ use shared::clock::{Clock, Timestamp};
 use shared::db::{Connection, Database, begin_immediate};
 use shared::id::{ProcessId, RequestId, TenantId, TransferId};
 use shared::ledger::{
-    Capture, Captured, Charge, Hold, HoldDecision, Ledger, LedgerError, Operation, Outcome, TopUp, WriterSettings, apply_one, audit, open_account,
+    Capture, Captured, Charge, Hold, HoldDecision, Ledger, LedgerError, Operation, Outcome, TopUp, WriterSettings,
+    apply_one, audit, open_account,
 };
 use shared::money::Amount;
 use shared::price::{Basis, PriceVersion, cost_of_tokens};
@@ -45,7 +46,8 @@ fn main() -> ExitCode {
     println!("| commits | clients | pairs/s | hold p50 / p99 ms | capture p50 / p99 ms | operations a commit |");
     println!("|---|---|---|---|---|---|");
     let run = |shared: bool, clients: usize| {
-        let rate = runtime.block_on(measure(shared, clients, Duration::from_millis(warm_up), Duration::from_millis(measured)));
+        let rate =
+            runtime.block_on(measure(shared, clients, Duration::from_millis(warm_up), Duration::from_millis(measured)));
         println!("{rate}");
         rate.pairs_per_second
     };
@@ -53,7 +55,11 @@ fn main() -> ExitCode {
     let at_32 = run(true, 32);
     let at_256 = run(true, 256);
     let single = run(false, 256);
-    println!("\n256 clients sharing commits: {}.{} x the single transactions.", at_256 / single, at_256 * 10 / single % 10);
+    println!(
+        "\n256 clients sharing commits: {}.{} x the single transactions.",
+        at_256 / single,
+        at_256 * 10 / single % 10
+    );
     if short {
         return ExitCode::SUCCESS;
     }
@@ -199,7 +205,8 @@ async fn fill(database: &Database) {
             for account in (1_001..=1_000 + ACCOUNTS).map(TenantId) {
                 open_account(connection, account, Timestamp(0))?;
                 let amount = Amount::from_nanos(1_000_000_000_000_000);
-                let top_up = TopUp { id: TransferId::new(), account, amount, reference: "first".to_owned(), note: None };
+                let top_up =
+                    TopUp { id: TransferId::new(), account, amount, reference: "first".to_owned(), note: None };
                 apply_one(connection, Operation::TopUp(top_up), Timestamp(0))?;
             }
             Ok::<(), LedgerError>(())
@@ -229,8 +236,9 @@ impl Way {
                 loop {
                     let next = asked.lock().unwrap().blocking_recv();
                     let Some((operation, answer)) = next else { return };
-                    let outcome =
-                        begin_immediate(&mut connection, |connection| apply_one(connection, operation, Clock::System.now()));
+                    let outcome = begin_immediate(&mut connection, |connection| {
+                        apply_one(connection, operation, Clock::System.now())
+                    });
                     let _ = answer.send(outcome);
                 }
             });
@@ -272,7 +280,9 @@ struct Rate {
 
 impl std::fmt::Display for Rate {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let ms = |(p50, p99): (u64, u64)| format!("{}.{:02} / {}.{:02}", p50 / 1000, p50 % 1000 / 10, p99 / 1000, p99 % 1000 / 10);
+        let ms = |(p50, p99): (u64, u64)| {
+            format!("{}.{:02} / {}.{:02}", p50 / 1000, p50 % 1000 / 10, p99 / 1000, p99 % 1000 / 10)
+        };
         write!(
             formatter,
             "| {} | {} | {} | {} | {} | {}.{} |",
@@ -318,6 +328,10 @@ impl metrics::Recorder for BatchSizes {
         metrics::Gauge::noop()
     }
     fn register_histogram(&self, key: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Histogram {
-        if key.name() == "xiaoyi_ledger_batch_operations" { metrics::Histogram::from_arc(Arc::new(Self)) } else { metrics::Histogram::noop() }
+        if key.name() == "xiaoyi_ledger_batch_operations" {
+            metrics::Histogram::from_arc(Arc::new(Self))
+        } else {
+            metrics::Histogram::noop()
+        }
     }
 }

@@ -6,9 +6,11 @@ use crate::price::{Basis, Price};
 use crate::queue::{Endpoint, ImageOrder, Job};
 use crate::tokens::Tally;
 
-/// A provider that counts this many times our estimate (and this many tokens more) is not believed.
-const PLAUSIBLE_FACTOR: i64 = 20;
-const PLAUSIBLE_MARGIN: i64 = 2_000;
+/// No provider's tokenizer makes more tokens of a text than it has bytes; parts that are not text (an image by its address) may count this
+/// much more. Above that a provider is not believed.
+const PROMPT_MARGIN: i64 = 200_000;
+/// No model answers with more tokens than this, hidden reasoning included. Above that a provider is not believed.
+const LONGEST_ANSWER: i64 = 1_000_000;
 
 /// What is held for a call: its prompt, and `completion` tokens, at the model's price; for images, what was ordered.
 /// `None` when it leaves the range of 64 bits.
@@ -42,7 +44,8 @@ pub fn charge(job: &Job, produced: Produced) -> Option<Charge> {
         _ => (Basis::Estimate, (job.prompt.tokens, produced.completion.tokens)),
     };
     // Images have a price of their own and pay no tokens.
-    let (prompt_price, completion_price) = if is_image { (Amount::ZERO, Amount::ZERO) } else { (price.prompt, price.completion) };
+    let (prompt_price, completion_price) =
+        if is_image { (Amount::ZERO, Amount::ZERO) } else { (price.prompt, price.completion) };
     let prompt_cost = crate::price::cost_of_tokens(prompt_tokens, prompt_price)?;
     let completion_cost = crate::price::cost_of_tokens(completion_tokens, completion_price)?;
     let size = job.images.as_ref().map(|order| order.size.as_str()).unwrap_or_default();
@@ -77,11 +80,10 @@ pub fn billed_tokens(charge: &Charge) -> (i64, i64) {
     }
 }
 
-/// Whether a provider's count can be true: neither negative, nor nothing for text, nor far above any tokenizer.
+/// Whether a provider's count can be true: neither negative, nor nothing where there is text, nor above what any model can count.
 fn is_plausible(job: &Job, produced: Produced, (prompt, completion): (i64, i64)) -> bool {
-    let fits = |count: i64, estimate: i64| {
-        let most = estimate.saturating_mul(PLAUSIBLE_FACTOR).saturating_add(PLAUSIBLE_MARGIN);
-        (0..=most).contains(&count) && (count > 0 || estimate == 0)
-    };
-    fits(prompt, job.prompt.tokens) && fits(completion, produced.completion.tokens)
+    let most_prompt = i64::try_from(job.weight()).unwrap_or(i64::MAX).saturating_add(PROMPT_MARGIN);
+    let most_completion = job.choices.max(1).saturating_mul(LONGEST_ANSWER);
+    let fits = |count: i64, estimate: i64, most: i64| (0..=most).contains(&count) && (count > 0 || estimate == 0);
+    fits(prompt, job.prompt.tokens, most_prompt) && fits(completion, produced.completion.tokens, most_completion)
 }

@@ -49,7 +49,10 @@ impl FromStr for Console {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|console| console.as_str() == text).ok_or_else(|| "must be key, tenant or none".to_owned())
+        Self::ALL
+            .into_iter()
+            .find(|console| console.as_str() == text)
+            .ok_or_else(|| "must be key, tenant or none".to_owned())
     }
 }
 
@@ -77,10 +80,19 @@ pub struct Key {
     pub policy: KeyPolicy,
     /// The secret's last four characters, to tell keys apart.
     pub last_four: String,
+    /// Set by a rotation: until when it still works.
+    pub grace_until: Option<Timestamp>,
     /// Since when it is revoked.
     pub revoked_at: Option<Timestamp>,
     /// When it was issued.
     pub created_at: Timestamp,
+}
+
+impl Key {
+    /// From when on it is refused: when its policy says so or the grace of its rotation ends, whichever is first.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        [self.policy.expires_at, self.grace_until].into_iter().flatten().min()
+    }
 }
 
 /// A key with what is needed to let a call in.
@@ -134,7 +146,13 @@ pub struct NewSecret {
 ///
 /// # Errors
 /// [`KeyError::BadName`] or the database's.
-pub fn issue(connection: &mut Connection, tenant: TenantId, policy: KeyPolicy, secret: &NewSecret, now: Timestamp) -> Result<Key, KeyError> {
+pub fn issue(
+    connection: &mut Connection,
+    tenant: TenantId,
+    policy: KeyPolicy,
+    secret: &NewSecret,
+    now: Timestamp,
+) -> Result<Key, KeyError> {
     if policy.name.chars().count() > 200 || policy.name.chars().any(char::is_control) {
         return Err(KeyError::BadName);
     }
@@ -153,7 +171,15 @@ pub fn issue(connection: &mut Connection, tenant: TenantId, policy: KeyPolicy, s
         ))
         .execute(connection)?;
     epoch::advance(connection)?;
-    Ok(Key { id: secret.id, tenant, policy, last_four: secret.last_four.clone(), revoked_at: None, created_at: now })
+    Ok(Key {
+        id: secret.id,
+        tenant,
+        policy,
+        last_four: secret.last_four.clone(),
+        grace_until: None,
+        revoked_at: None,
+        created_at: now,
+    })
 }
 
 /// All keys of a tenant, oldest first.
@@ -161,8 +187,11 @@ pub fn issue(connection: &mut Connection, tenant: TenantId, policy: KeyPolicy, s
 /// # Errors
 /// [`DbError`].
 pub fn list(connection: &mut Connection, tenant: TenantId) -> Result<Vec<Key>, DbError> {
-    let rows: Vec<Row> =
-        keys::table.filter(keys::tenant.eq(tenant.0)).order((keys::created_at, keys::id)).select(Row::as_select()).load(connection)?;
+    let rows: Vec<Row> = keys::table
+        .filter(keys::tenant.eq(tenant.0))
+        .order((keys::created_at, keys::id))
+        .select(Row::as_select())
+        .load(connection)?;
     rows.into_iter().map(Row::into_key).collect()
 }
 
@@ -200,26 +229,27 @@ pub fn revoke(connection: &mut Connection, id: &str, now: Timestamp) -> Result<K
     Ok(Key { revoked_at: Some(revoked_at), ..key })
 }
 
-/// Issues a new key with the policy of `id`, which itself expires at `old_expires_at` (or when it would have anyway, if that is sooner).
-/// Gives the new key and when the old one expires. Call it in a write transaction.
+/// Issues a new key with the policy of `id`, which itself works until `grace_until` (or until it would have ended anyway, if that is
+/// sooner). Gives the new key and when the old one ends. Call it in a write transaction.
 ///
 /// # Errors
 /// [`KeyError::Unknown`], [`KeyError::Ended`] or the database's.
 pub fn rotate(
     connection: &mut Connection,
     id: &str,
-    old_expires_at: Timestamp,
+    grace_until: Timestamp,
     secret: &NewSecret,
     now: Timestamp,
 ) -> Result<(Key, Timestamp), KeyError> {
     let old = known(connection, id)?;
-    if old.revoked_at.is_some() || old.policy.expires_at.is_some_and(|expires_at| expires_at <= now) {
+    if old.revoked_at.is_some() || old.ends_at().is_some_and(|ends_at| ends_at <= now) {
         return Err(KeyError::Ended(old.id));
     }
-    let old_expires_at = old.policy.expires_at.map_or(old_expires_at, |expires_at| expires_at.min(old_expires_at));
-    diesel::update(keys::table.find(id)).set(keys::expires_at.eq(old_expires_at.0)).execute(connection)?;
+    // Beside the policy, not in it: a key in its grace hands its own expiry on, not the grace.
+    let old_ends_at = old.ends_at().map_or(grace_until, |ends_at| ends_at.min(grace_until));
+    diesel::update(keys::table.find(id)).set(keys::grace_until.eq(old_ends_at.0)).execute(connection)?;
     let new = issue(connection, old.tenant, old.policy, secret, now)?;
-    Ok((new, old_expires_at))
+    Ok((new, old_ends_at))
 }
 
 fn known(connection: &mut Connection, id: &str) -> Result<Key, KeyError> {
@@ -237,6 +267,7 @@ struct Row {
     models: Option<String>,
     console: String,
     expires_at: Option<i64>,
+    grace_until: Option<i64>,
     revoked_at: Option<i64>,
     created_at: i64,
 }
@@ -255,6 +286,7 @@ impl Row {
                 console: self.console.parse().map_err(|_| corrupt("console"))?,
                 expires_at: self.expires_at.map(Timestamp),
             },
+            grace_until: self.grace_until.map(Timestamp),
             revoked_at: self.revoked_at.map(Timestamp),
             created_at: Timestamp(self.created_at),
         })

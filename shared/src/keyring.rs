@@ -87,10 +87,24 @@ impl Keyring {
     ///
     /// # Errors
     /// When the operating system gives no random bytes for the cache's digest key.
-    pub fn new(database: Database, epoch: EpochWatch, clock: Clock, tag_key: TagKey, settings: KeyringSettings) -> Result<Self, getrandom::Error> {
+    pub fn new(
+        database: Database,
+        epoch: EpochWatch,
+        clock: Clock,
+        tag_key: TagKey,
+        settings: KeyringSettings,
+    ) -> Result<Self, getrandom::Error> {
         let cache = Cache::builder().max_capacity(settings.entries).time_to_live(settings.remember).build();
         let hashing = Arc::new(Semaphore::new(settings.hashes));
-        Ok(Self { database, epoch, clock, tag_key: Arc::new(tag_key), digest_key: DigestKey::generate()?, cache, hashing })
+        Ok(Self {
+            database,
+            epoch,
+            clock,
+            tag_key: Arc::new(tag_key),
+            digest_key: DigestKey::generate()?,
+            cache,
+            hashing,
+        })
     }
 
     /// Who presents this key.
@@ -146,7 +160,10 @@ impl Keyring {
     async fn load(&self, presented: PresentedKey<'_>) -> Result<Arc<Entry>, DbError> {
         let id = presented.key_id();
         // The epoch before the row: a change in between leaves an entry that is too old, never one that is too new.
-        let (epoch, row) = self.database.read(move |connection| Ok((crate::epoch::read(connection)?, key::find(connection, id)?))).await?;
+        let (epoch, row) = self
+            .database
+            .read(move |connection| Ok((crate::epoch::read(connection)?, key::find(connection, id)?)))
+            .await?;
         let Some(row) = row else {
             return Ok(Arc::new(Entry { epoch, verified: None }));
         };
@@ -156,7 +173,8 @@ impl Keyring {
         let tag_key = Arc::clone(&self.tag_key);
         let checked = tokio::task::spawn_blocking(move || {
             use secrecy::ExposeSecret;
-            let is_right = PresentedKey::parse(text.expose_secret(), &tag_key).is_ok_and(|presented| verify(&presented, &row.hash));
+            let is_right = PresentedKey::parse(text.expose_secret(), &tag_key)
+                .is_ok_and(|presented| verify(&presented, &row.hash));
             is_right.then_some(row)
         });
         let verified = checked.await.map_err(|error| busy(error.to_string()))?.map(Verified::from);
@@ -167,7 +185,7 @@ impl Keyring {
 impl From<KeyWithHash> for Verified {
     fn from(row: KeyWithHash) -> Self {
         Self {
-            expires_at: row.key.policy.expires_at,
+            expires_at: row.key.ends_at(),
             revoked: row.key.revoked_at.is_some(),
             suspended: row.tenant_suspended_at.is_some(),
             caller: Caller {

@@ -167,13 +167,19 @@ impl Refusal {
 
     /// The caller's wording for a part of the service that cannot be reached just now; nothing was charged.
     pub fn unavailable() -> Self {
-        Self::new(Reason::Unavailable, "the service cannot reach a part that it needs; nothing was charged, please try again shortly")
-            .retry_after(1)
+        Self::new(
+            Reason::Unavailable,
+            "the service cannot reach a part that it needs; nothing was charged, please try again shortly",
+        )
+        .retry_after(1)
     }
 
     /// The caller's wording for a fault of ours; the cause is in the log under the request id.
     pub fn internal() -> Self {
-        Self::new(Reason::InternalError, "an internal error; nothing was charged; please report the request id if it happens again")
+        Self::new(
+            Reason::InternalError,
+            "an internal error; nothing was charged; please report the request id if it happens again",
+        )
     }
 }
 

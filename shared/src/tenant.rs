@@ -103,7 +103,9 @@ pub fn set_suspended(connection: &mut Connection, name: &str, since: Option<Time
     let tenant = named(connection, name)?;
     // Suspended twice stays suspended since the first time.
     let since = since.map(|since| tenant.suspended_at.unwrap_or(since));
-    diesel::update(dsl::tenants.find(tenant.id.0)).set(dsl::suspended_at.eq(since.map(|since| since.0))).execute(connection)?;
+    diesel::update(dsl::tenants.find(tenant.id.0))
+        .set(dsl::suspended_at.eq(since.map(|since| since.0)))
+        .execute(connection)?;
     epoch::advance(connection)?;
     Ok(Tenant { suspended_at: since, ..tenant })
 }

@@ -136,7 +136,11 @@ impl<'job> Stream<'job, '_> {
             self.send_early().await?;
             self.cut_at = Some(before);
             self.usage = None;
-            self.held_back.push(self.reader.final_chunk("length"));
+            // An end that it brought stays with us too; an end that is held back already is not said again.
+            self.reader.reopen_last();
+            if self.reader.is_open() {
+                self.held_back.push(self.reader.final_chunk("length"));
+            }
             return Ok(Flow::Ended);
         }
         let Some(json) = json else { return Ok(Flow::GoesOn) };
@@ -188,9 +192,10 @@ impl<'job> Stream<'job, '_> {
     }
 
     fn done(mut self) -> Result<Relayed<'job>, Broken> {
-        if !self.has_text && self.held_back.is_empty() && self.early.is_empty() {
+        if !self.has_text && self.held_back.is_empty() {
+            // Roles and empty deltas are no answer: nobody pays a prompt for them.
             return Err(Broken::BeforeText(UpstreamError::Failed {
-                why: "the provider sent an empty stream".to_owned(),
+                why: "the provider ended the stream without text and without a reason".to_owned(),
             }));
         }
         if self.held_back.is_empty() {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use shared::billing::{self, Produced};
+use shared::id::RequestId;
 use shared::ledger::{Capture, Captured, Charge, Ended, Ledger, LedgerError};
 use shared::queue::{End, Job};
 use shared::refusal::Refusal;
@@ -46,11 +47,11 @@ pub(crate) async fn end_early(ledger: &Ledger, job: &Job, progress: &Progress, r
 }
 
 /// Releases the hold of a call that nobody waits for any more.
-pub(crate) async fn void(ledger: &Ledger, job: &Job) {
-    match ledger.end(job.request_id, Ended::Voided).await {
+pub(crate) async fn void(ledger: &Ledger, request_id: RequestId) {
+    match ledger.end(request_id, Ended::Voided).await {
         Ok(_) => {}
         Err(error) => {
-            tracing::error!(request_id = %job.request_id, %error, "a hold could not be voided; the sweeper will expire it");
+            tracing::error!(%request_id, %error, "a hold could not be voided; the sweeper will expire it");
         }
     }
 }

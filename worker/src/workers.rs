@@ -99,10 +99,10 @@ async fn work(context: Arc<Context>, delivery: Delivery) {
 /// Sends the end. If nobody receives one that leaves the hold open, it is voided here.
 async fn finish(context: &Context, delivery: Delivery, end: End) {
     let leaves_hold_open = matches!(end, End::Failed { charged: None, .. });
-    let job = delivery.job.clone();
+    let request_id = delivery.job.request_id;
     let received = context.deployment.queue.finish(delivery, end).await;
     if received.is_err() && leaves_hold_open {
-        void(&context.deployment.ledger, &job).await;
+        void(&context.deployment.ledger, request_id).await;
     }
 }
 

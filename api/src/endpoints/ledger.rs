@@ -1,7 +1,7 @@
 //! `GET /v1/ledger`: every movement of the balance, newest first, with the arithmetic of each charge.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use shared::ledger::{self, ChargeDetail, StatementEntry};
 use shared::money::Amount;
 use shared::refusal::{Reason, Refusal};
@@ -10,16 +10,10 @@ use crate::auth::KeyHolder;
 use crate::reply::{self, Refused};
 use crate::surface::Surface;
 use crate::visit::Visit;
-use crate::{arithmetic, period};
+use crate::{arithmetic, query};
 
 const USUAL_LIMIT: i64 = 100;
 const MOST_ENTRIES: i64 = 1000;
-
-#[derive(Deserialize)]
-struct Query {
-    limit: Option<String>,
-    cursor: Option<String>,
-}
 
 #[derive(Serialize)]
 struct Page {
@@ -83,9 +77,9 @@ pub(crate) async fn get(
     visit: Visit,
     request: HttpRequest,
 ) -> Result<HttpResponse, Refused> {
-    let query: Query = period::query(&request)?;
-    let limit = whole_number("limit", query.limit.as_deref(), 1..=MOST_ENTRIES)?.unwrap_or(USUAL_LIMIT);
-    let before = whole_number("cursor", query.cursor.as_deref(), 1..=i64::MAX)?;
+    let [limit, cursor] = query::read(&request, ["limit", "cursor"])?;
+    let limit = whole_number("limit", limit.as_deref(), 1..=MOST_ENTRIES)?.unwrap_or(USUAL_LIMIT);
+    let before = whole_number("cursor", cursor.as_deref(), 1..=i64::MAX)?;
     let (tenant, key) = (caller.tenant, caller.sees_only());
     let page =
         surface.read(&visit, move |connection| ledger::statement(connection, tenant, key, before, limit)).await?;

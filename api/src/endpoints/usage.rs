@@ -2,28 +2,19 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono_tz::Tz;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use shared::ledger::{self, Grouping, UsageRow};
 use shared::money::Amount;
 use shared::refusal::{Reason, Refusal};
 
 use crate::auth::KeyHolder;
-use crate::period::{self, DAY_MS};
 use crate::reply::{self, Refused};
 use crate::surface::Surface;
 use crate::visit::Visit;
+use crate::{period, query};
 
-/// The most days that are shown one by one.
-const MOST_DAYS: i64 = 366;
-/// So many local days can be longer than so many times 24 hours.
-const SHIFTED_CLOCKS_MS: i64 = 7_200_000;
-
-#[derive(Deserialize)]
-struct Query {
-    from: Option<String>,
-    to: Option<String>,
-    group_by: Option<String>,
-}
+/// The most groups in a reply. Days never reach it; models, keys and end users may.
+const MOST_GROUPS: usize = 1000;
 
 #[derive(Serialize)]
 struct Usage {
@@ -58,19 +49,22 @@ pub(crate) async fn get(
     visit: Visit,
     request: HttpRequest,
 ) -> Result<HttpResponse, Refused> {
-    let query: Query = period::query(&request)?;
+    let [from, to, group_by] = query::read(&request, ["from", "to", "group_by"])?;
     let (zone, now) = (surface.deployment.settings.timezone, surface.deployment.clock.now());
-    let period = period::between(("from", query.from.as_deref()), ("to", query.to.as_deref()), zone, now)?;
-    let grouping = grouping(query.group_by.as_deref(), zone)?;
-    if matches!(grouping, Grouping::Day(_)) && period.1.since(period.0) > MOST_DAYS * DAY_MS + SHIFTED_CLOCKS_MS {
-        let message =
-            format!("by day, a period has at most {MOST_DAYS} days; ask for a shorter one, or group by model");
-        return Err(Refusal::of_field(Reason::InvalidParameter, "from", message).into());
-    }
+    let period = period::between(("from", from.as_deref()), ("to", to.as_deref()), zone, now)?;
+    let grouping = grouping(group_by.as_deref(), zone)?;
     let (tenant, key) = (caller.tenant, caller.sees_only());
     let rows = surface.read(&visit, move |connection| ledger::usage(connection, tenant, key, period, grouping)).await?;
-    let data = rows.into_iter().map(Group::from).collect();
-    reply::json(&Usage { code: 0, msg: "", object: "list", data, has_more: false, next_cursor: None })
+    reply::json(&Usage::of(rows))
+}
+
+impl Usage {
+    /// The first groups, and whether there are more. A shorter period shows the others.
+    fn of(rows: Vec<UsageRow>) -> Self {
+        let has_more = rows.len() > MOST_GROUPS;
+        let data = rows.into_iter().take(MOST_GROUPS).map(Group::from).collect();
+        Self { code: 0, msg: "", object: "list", data, has_more, next_cursor: None }
+    }
 }
 
 fn grouping(name: Option<&str>, zone: Tz) -> Result<Grouping, Refusal> {
@@ -83,5 +77,30 @@ fn grouping(name: Option<&str>, zone: Tz) -> Result<Grouping, Refusal> {
             let message = "group_by must be day, model, key or user";
             Err(Refusal::of_field(Reason::InvalidParameter, "group_by", message))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(0, 0, false)]
+    #[case(1000, 1000, false)]
+    #[case(1001, 1000, true)]
+    fn a_reply_is_bounded(#[case] rows: i64, #[case] shown: usize, #[case] has_more: bool) {
+        let row = |requests| UsageRow {
+            group: format!("user {requests:04}"),
+            requests,
+            prompt_tokens: 0,
+            completion_tokens: 0,
+            images: 0,
+            amount: Amount::ZERO,
+        };
+        let usage = Usage::of((0..rows).map(row).collect());
+        assert_eq!((usage.data.len(), usage.has_more), (shown, has_more));
+        assert!(usage.data.iter().map(|group| group.requests).eq(0..rows.min(1000)), "the first ones, in order");
     }
 }

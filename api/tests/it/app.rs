@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer};
+use actix_web::{App, HttpServer, web};
 use serde_json::{Value, json};
 use shared::catalogue::channel::{self, ChannelError, ChannelKind, NewChannel};
 use shared::config::{Settings, Sources};
@@ -66,7 +66,7 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let served = deployment.clone();
-        let server = HttpServer::new(move || App::new().configure(api::configure(&served)))
+        let server = HttpServer::new(move || App::new().configure(api::configure(&served, page)))
             .workers(1)
             .h1_allow_half_closed(false)
             .disable_signals()
@@ -131,6 +131,11 @@ impl Drop for TestApp {
 /// The smallest body of a chat: one word, one token.
 pub(crate) fn hello() -> Value {
     json!({"messages": [{"role": "user", "content": "hello"}]})
+}
+
+/// What a host adds beside the API.
+fn page(config: &mut web::ServiceConfig) {
+    config.service(web::resource("/console").get(async || "a page"));
 }
 
 async fn new_tenant(workbench: &Workbench, name: &'static str) -> TenantId {

@@ -79,12 +79,18 @@ async fn subscription() {
 async fn billing_usage() {
     let (app, other) = app().await;
     let path = "/v1/dashboard/billing/usage";
-    let body =
-        shown(&app, get(&format!("{path}?start_date=2026-01-01&end_date=2100-01-01")).bearer(&app.tenant_key().await))
-            .await;
+    let start = app.deployment.clock.now().plus_ms(-100 * 86_400_000).to_rfc3339();
+    let body = shown(&app, get(&format!("{path}?start_date={start}")).bearer(&app.tenant_key().await)).await;
     insta::assert_snapshot!(body, @r#"{"object":"list","total_usage":60.017}"#);
-    assert_eq!(shown(&app, get(path).bearer(&app.key)).await, r#"{"object":"list","total_usage":60.01}"#);
-    assert_eq!(shown(&app, get(path).bearer(&other)).await, r#"{"object":"list","total_usage":0.007}"#);
+    // The whole tenant's, whichever of its keys asks, as the subscription shows the whole tenant's top-ups.
+    for prefix in ["", "/api", "/api/v1", "/index.php/api", "/index.php/api/v1"] {
+        let path = format!("{prefix}/dashboard/billing/usage");
+        for key in [&app.key, &other] {
+            assert_eq!(shown(&app, get(&path).bearer(key)).await, body, "{path}");
+        }
+    }
+    let stranger = app.key(app.poor, KeyPolicy { console: Console::Tenant, ..KeyPolicy::default() }).await;
+    assert_eq!(shown(&app, get(path).bearer(&stranger)).await, r#"{"object":"list","total_usage":0}"#);
     let long_ago = format!("{path}?start_date=2020-01-01&end_date=2020-02-01");
     assert_eq!(shown(&app, get(&long_ago).bearer(&other)).await, r#"{"object":"list","total_usage":0}"#);
 }
@@ -339,7 +345,12 @@ async fn wrong_queries_are_refused_by_name() {
         ("usage?from=2026-02-01&to=2026-02-01", json!("from")),
         ("usage?group_by=week", json!("group_by")),
         ("usage?group_by=day&from=2024-01-01&to=2025-01-02", json!("from")),
-        ("usage?from=2026-01-01&from=2026-01-02", Value::Null),
+        ("usage?group_by=model&from=2024-01-01&to=2025-01-02", json!("from")),
+        ("usage?group_by=user&from=2000-01-01", json!("from")),
+        ("usage?from=2026-01-01&from=2026-01-02", json!("from")),
+        ("ledger?cursor=7&limit=1&limit=1", json!("limit")),
+        ("dashboard/billing/usage?end_date=2026-01-01&end_date=2026-01-02", json!("end_date")),
+        ("dashboard/billing/usage?start_date=2024-01-01&end_date=2025-01-02", json!("start_date")),
         ("ledger?limit=0", json!("limit")),
         ("ledger?limit=1001", json!("limit")),
         ("ledger?limit=ten", json!("limit")),
@@ -354,7 +365,8 @@ async fn wrong_queries_are_refused_by_name() {
     for query in [
         "usage?unknown=1",
         "usage?group_by=day&from=2024-01-01&to=2025-01-01",
-        "usage?group_by=model&from=2000-01-01",
+        "usage?group_by=model&from=2024-01-01&to=2025-01-01",
+        "usage?unknown=1&unknown=2",
         "usage?from=2026-01-01T00:00:00%2B08:00&to=2026-01-02T00:00:00Z",
         "ledger?limit=1000&cursor=",
     ] {

@@ -163,6 +163,14 @@ async fn not_found() {
 }
 
 #[actix_web::test]
+async fn pages_of_the_host_are_recorded_like_the_api() {
+    let app = TestApp::without_a_worker(&[]).await;
+    let reply = app.send(get("/console")).await;
+    assert_eq!((reply.status, reply.body.as_str()), (200, "a page"));
+    assert!(!reply.request_id().is_empty());
+}
+
+#[actix_web::test]
 async fn method_not_allowed() {
     let app = TestApp::without_a_worker(&[]).await;
     insta::assert_snapshot!(app.send(get(CHAT)).await.shown(), @r#"

@@ -18,6 +18,8 @@ CREATE TABLE keys (
     -- What it may see in the console and in the records: its own calls, all of the tenant's, or nothing in the console.
     console      TEXT   NOT NULL CHECK (console IN ('key', 'tenant', 'none')),
     expires_at   BIGINT,
+    -- Set by a rotation: the key works until then, and no longer than expires_at.
+    grace_until  BIGINT,
     revoked_at   BIGINT,
     created_at   BIGINT NOT NULL
 );

@@ -22,6 +22,7 @@ CREATE TABLE channel_models (
 );
 
 -- Prices are versions: the newest of a model counts, a running call keeps the one that it was held with.
+-- WITHOUT ROWID: by a hidden row number a price could be replaced.
 CREATE TABLE prices (
     version    BIGINT NOT NULL PRIMARY KEY,
     -- NULL: the default price of the settings, for models without one of their own.
@@ -35,7 +36,7 @@ CREATE TABLE prices (
     sizes      TEXT   NOT NULL,
     basis      TEXT   NOT NULL CHECK (basis IN ('estimate', 'upstream')),
     created_at BIGINT NOT NULL
-);
+) WITHOUT ROWID;
 CREATE INDEX prices_model ON prices (model, version);
 CREATE TRIGGER prices_no_update BEFORE UPDATE ON prices BEGIN SELECT RAISE(ABORT, 'a price is never altered: set a new one'); END;
 CREATE TRIGGER prices_no_delete BEFORE DELETE ON prices BEGIN SELECT RAISE(ABORT, 'a price is never removed'); END;

@@ -92,13 +92,23 @@ async fn rotate(workbench: &Workbench, arguments: RotateArguments) -> Result<Rep
     let (id, now) = (key_id(&arguments.id)?, workbench.clock.now());
     let (plain, secret) = new_secret(workbench).await?;
     let Span(grace_ms) = arguments.grace;
-    let (key, old_expires_at) = write(workbench, move |connection| {
+    let (key, old_ends_at) = write(workbench, move |connection| {
         Ok(key::rotate(connection, id.as_str(), now.plus_ms(grace_ms), &secret, now)?)
     })
     .await?;
-    let old_expires_at = old_expires_at.to_rfc3339();
-    let text = format!("{}\n\nThe old key {id} works until {old_expires_at}.", key_issue::shown_once(&plain));
-    Report::of(&json!({"id": key.id, "secret": plain.expose(), "old_id": id, "old_expires_at": old_expires_at}), text)
+    let old_expires_at = old_ends_at.to_rfc3339();
+    let expires_at = key.policy.expires_at.map(Timestamp::to_rfc3339);
+    let shown = key_issue::shown_once(&plain);
+    let until = expires_at.as_deref().map_or_else(|| "has no expiry".to_owned(), |end| format!("works until {end}"));
+    let text = format!("{shown}\n\nThe new key {} {until}; the old key {id} works until {old_expires_at}.", key.id);
+    let object = json!({
+        "id": key.id,
+        "secret": plain.expose(),
+        "expires_at": expires_at,
+        "old_id": id,
+        "old_expires_at": old_expires_at,
+    });
+    Report::of(&object, text)
 }
 
 /// Reads a key's id. What is no id may be a secret, so no message repeats it.
@@ -121,6 +131,7 @@ pub(super) fn object(key: &Key, tenant: &Tenant) -> Value {
         "models": key.policy.models,
         "console": key.policy.console,
         "expires_at": key.policy.expires_at.map(Timestamp::to_rfc3339),
+        "grace_until": key.grace_until.map(Timestamp::to_rfc3339),
         "last_four": key.last_four,
         "revoked_at": key.revoked_at.map(Timestamp::to_rfc3339),
         "created_at": key.created_at.to_rfc3339(),
@@ -129,11 +140,18 @@ pub(super) fn object(key: &Key, tenant: &Tenant) -> Value {
 
 fn listed(keys: &[Key], now: Timestamp) -> String {
     let row = |key: &Key| {
-        let state = match (key.revoked_at, key.policy.expires_at) {
+        let state = match (key.revoked_at, key.ends_at()) {
             (Some(since), _) => format!("revoked since {}", since.to_rfc3339()),
             (None, Some(end)) if end <= now => format!("expired at {}", end.to_rfc3339()),
             (None, Some(end)) => format!("active until {}", end.to_rfc3339()),
             (None, None) => "active".to_owned(),
+        };
+        let state = match (key.grace_until, key.policy.expires_at) {
+            (Some(grace), Some(expiry)) => {
+                format!("{state} (rotated: grace until {}, expiry {})", grace.to_rfc3339(), expiry.to_rfc3339())
+            }
+            (Some(_), None) => format!("{state} (rotated)"),
+            (None, _) => state,
         };
         let models = key.policy.models.as_ref().map_or_else(|| "all".to_owned(), |models| models.join(","));
         let name = key.policy.name.clone();

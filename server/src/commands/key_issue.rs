@@ -96,6 +96,7 @@ pub(crate) async fn run(workbench: &Workbench, arguments: IssueArguments) -> Res
     if let Value::Object(fields) = &mut object {
         fields.shift_insert(1, "secret".to_owned(), plain.expose().into());
         fields.shift_remove("revoked_at");
+        fields.shift_remove("grace_until");
     }
     Report::of(&object, shown_once(&plain))
 }

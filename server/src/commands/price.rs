@@ -25,11 +25,14 @@ pub(crate) enum PriceCommand {
     #[command(after_help = "Example:\n  xiaoyi price list")]
     List,
     /// Set a model's price; calls from now on are held and charged by it
-    #[command(after_help = "Examples:
+    #[command(
+        override_usage = "xiaoyi price set <MODEL> --prompt <AMOUNT> --completion <AMOUNT> [--image <[SIZE=]AMOUNT>...] [--basis <estimate|upstream>]",
+        after_help = "Examples:
   xiaoyi price set gpt-4 --prompt 3.50 --completion 10.50
-  xiaoyi price set dall-e-3 --prompt 0 --completion 0 --image 0.30 --image 1024x1024=0.20
+  xiaoyi price set dall-e-3 --prompt 0 --completion 0 --image 0.30 1024x1024=0.20
 
-Prompt and completion are per million tokens, an image is per image. What is not given (--image, --basis) stays as it is.")]
+Prompt and completion are per million tokens, an image is per image. What is not given (--image, --basis) stays as it is."
+    )]
     Set(SetArguments),
 }
 
@@ -45,8 +48,8 @@ pub(crate) struct SetArguments {
     /// Per million tokens of the answer
     #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true, value_parser = values::price)]
     completion: Amount,
-    /// Per image of a size, or (without SIZE=) of every other size; may be repeated
-    #[arg(long, value_name = "[SIZE=]AMOUNT", allow_negative_numbers = true, value_parser = values::image_price)]
+    /// Per image of a size, or (without SIZE=) of every other size; takes several, and may be repeated
+    #[arg(long, value_name = "[SIZE=]AMOUNT", num_args = 1.., allow_negative_numbers = true, value_parser = values::image_price)]
     image: Vec<ImagePrice>,
     /// Which count is billed: our estimate, or the provider's own
     #[arg(long, value_name = "estimate|upstream")]

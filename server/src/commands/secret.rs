@@ -36,14 +36,15 @@ Example:
 /// Does it.
 pub(crate) async fn run(settings: Settings, command: SecretCommand) -> Result<Report, Failure> {
     let SecretCommand::Rotate = command;
-    let place = place(&settings);
-    if !holds_two(&settings)? {
+    // First, so that a database that is not there is what the person hears of, as from every other command.
+    let workbench = open(settings).await?;
+    let place = place(&workbench.settings);
+    if !holds_two(&workbench.settings)? {
         let message = format!(
             "{place} holds one secret; set it to NEW,OLD (the new one first) and run this again: see `xiaoyi secret rotate --help`"
         );
         return Err(Failure::new("one_secret", message));
     }
-    let workbench = open(settings).await?;
     let sealer = Arc::clone(&workbench.sealer);
     let (facts, channels) = write(&workbench, move |connection| {
         Ok((installation::reseal(connection, &sealer)?, channel::reseal(connection, &sealer)?))

@@ -7,7 +7,7 @@ use shared::clock::Timestamp;
 use shared::db::Connection;
 use shared::id::TransferId;
 use shared::key::{self, KeyPolicy};
-use shared::ledger::{self, Operation, TopUp};
+use shared::ledger::{self, Operation, Outcome, TopUp, TopUpDecision};
 use shared::money::Amount;
 use shared::seal::Sealer;
 use shared::secret_key::{KeyId, PlainSecretKey};
@@ -22,6 +22,8 @@ const CHANNEL: &str = "echo";
 const MODELS: [&str; 4] = ["gpt-3.5", "gpt-4", "text-davinci-003", "dall-e-3"];
 /// The sample balance: 10.00.
 const BALANCE: Amount = Amount::from_nanos(10_000_000_000);
+/// Below this a new payment is booked: 5.00.
+const LOW: Amount = Amount::from_nanos(5_000_000_000);
 
 /// The one valid key of the demo.
 pub(super) struct SampleKey {
@@ -55,11 +57,39 @@ fn sample_tenant(connection: &mut Connection, now: Timestamp) -> Result<Tenant, 
         None => tenant::create(connection, TENANT, now)?,
         Some(_) => tenant::set_suspended(connection, TENANT, None)?,
     };
-    // Under the same reference it is the same payment, so it is booked once.
-    let reference = "demo".to_owned();
-    let top_up = TopUp { id: TransferId::new(), account: tenant.id, amount: BALANCE, reference, note: None };
-    ledger::apply_one(connection, Operation::TopUp(top_up), now)?;
+    fill_up(connection, &tenant, now)?;
     Ok(tenant)
+}
+
+/// Books the sample payment, and once it is nearly spent another one, so that a demo of any age can pay its call.
+fn fill_up(connection: &mut Connection, tenant: &Tenant, now: Timestamp) -> Result<(), Failure> {
+    // Under the same reference it is the same payment, so it is booked once.
+    pay(connection, tenant, BALANCE, "demo".to_owned(), now)?;
+    let available = ledger::balance(connection, tenant.id)?.map_or(BALANCE, |balance| balance.available());
+    let missing = match BALANCE.checked_sub(available) {
+        Some(missing) if available < LOW => missing,
+        _ => return Ok(()),
+    };
+    // Each payment before has taken a number, so a free one is found.
+    for number in 2_u64.. {
+        if pay(connection, tenant, missing, format!("demo-{number}"), now)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Whether it was booked now; otherwise an earlier payment has this reference.
+fn pay(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    amount: Amount,
+    reference: String,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    let top_up = TopUp { id: TransferId::new(), account: tenant.id, amount, reference, note: None };
+    let outcome = ledger::apply_one(connection, Operation::TopUp(top_up), now)?;
+    Ok(matches!(outcome, Outcome::TopUp(TopUpDecision::Posted { replayed: false, .. })))
 }
 
 fn sample_channel(connection: &mut Connection, sealer: &Sealer, now: Timestamp) -> Result<(), Failure> {

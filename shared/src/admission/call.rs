@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use crate::billing::{self, Produced};
 use crate::clock::Clock;
 use crate::id::RequestId;
-use crate::ledger::{Capture, Ended, Ledger, LedgerError, Reversal, Settlement, SettlementOutcome};
+use crate::ledger::{Capture, Ended, Ledger, LedgerError, Reversal, Settlement, SettlementOutcome, release};
 use crate::money::Amount;
 use crate::queue::{Cancellation, End, Frame, Frames, Job, Queue};
 use crate::refusal::{Reason, Refusal};
@@ -84,8 +84,22 @@ impl std::fmt::Debug for Parts {
 }
 
 impl Call {
-    pub(super) fn new(ledger: Ledger, queue: Arc<dyn Queue>, clock: Clock, runtime: Handle, job: Job, frames: Frames) -> Self {
-        Self { parts: Some(Parts { ledger, queue, clock, runtime, frames }), job, forwarded: Tally::default(), is_first: true, ending: None }
+    /// `job` without its body: the queue has that.
+    pub(super) fn new(
+        ledger: Ledger,
+        queue: Arc<dyn Queue>,
+        clock: Clock,
+        runtime: Handle,
+        job: Job,
+        frames: Frames,
+    ) -> Self {
+        Self {
+            parts: Some(Parts { ledger, queue, clock, runtime, frames }),
+            job,
+            forwarded: Tally::default(),
+            is_first: true,
+            ending: None,
+        }
     }
 
     /// The call's id.
@@ -115,7 +129,9 @@ impl Call {
         let request_id = self.job.request_id;
         let step = match ending {
             Ending::Told(End::Answered { held_back, charged }) => Step::Answered { held_back, charged },
-            Ending::Told(End::Failed { refusal, charged: Some(charged) }) => Step::Failed(Failure { refusal, charged: Some(charged) }),
+            Ending::Told(End::Failed { refusal, charged: Some(charged) }) => {
+                Step::Failed(Failure { refusal, charged: Some(charged) })
+            }
             Ending::Told(End::Failed { refusal, charged: None }) => Step::Failed(parts.void(request_id, refusal).await),
             Ending::Told(End::Lost) => {
                 let message = "the call took longer than its money was held for; nothing was charged, please try again";
@@ -134,7 +150,9 @@ impl Parts {
         let late = || Refusal::new(Reason::Timeout, "no answer came in time; nothing was charged, please try again");
         if is_first {
             // A worker ends its calls in time by itself; this bounds the wait for a job that no worker takes.
-            if let Ok(frame) = tokio::time::timeout(self.clock.until(job.deadlines.first_text), self.frames.next()).await {
+            if let Ok(frame) =
+                tokio::time::timeout(self.clock.until(job.deadlines.first_text), self.frames.next()).await
+            {
                 return frame;
             }
             if self.queue.withdraw(job.request_id).await {
@@ -159,13 +177,19 @@ impl Parts {
                 self.reverse(request_id, refusal).await
             }
             Ok(Err(_)) => Failure { refusal, charged: None },
-            Err(error) => unknown_after(&error, request_id),
+            Err(error) => {
+                let ledger = self.ledger.clone();
+                self.runtime.spawn(async move { release(&ledger, request_id).await });
+                unknown_after(&error, request_id)
+            }
         }
     }
 
     async fn reverse(&self, request_id: RequestId, refusal: Refusal) -> Failure {
         match self.ledger.reverse_capture(request_id).await {
-            Ok(Reversal::Reversed(_) | Reversal::Already | Reversal::NothingCaptured) => Failure { refusal, charged: None },
+            Ok(Reversal::Reversed(_) | Reversal::Already | Reversal::NothingCaptured) => {
+                Failure { refusal, charged: None }
+            }
             Err(error) => unknown_after(&error, request_id),
         }
     }
@@ -185,7 +209,9 @@ impl Parts {
         match self.ledger.capture(Capture { request_id, charge }).await {
             Ok(Ok(captured)) => Failure { refusal, charged: Some(captured.paid) },
             // If the worker's capture came first, that stands.
-            Ok(Err(Some(Settlement { outcome: SettlementOutcome::Captured, amount }))) => Failure { refusal, charged: Some(amount) },
+            Ok(Err(Some(Settlement { outcome: SettlementOutcome::Captured, amount }))) => {
+                Failure { refusal, charged: Some(amount) }
+            }
             Ok(Err(_)) => Failure { refusal, charged: None },
             Err(error) => unknown_after(&error, request_id),
         }
@@ -200,11 +226,14 @@ impl Drop for Call {
         runtime.spawn(async move {
             // A worker that has the call learns that nobody receives its frames, stops the provider and settles.
             // What it had sent before is read here, so that a hold which it left to the receiver is not forgotten.
-            let was_removed = queue.cancel(request_id).await == Cancellation::Removed;
-            let end = frames.leave().await;
-            let left_to_us = end.is_some_and(|end| Ending::Told(end).leaves_hold_to_us());
-            if was_removed || is_ours || left_to_us {
-                void_quietly(&ledger, request_id).await;
+            let cancellation = queue.cancel(request_id).await;
+            let left_to_us = match frames.leave().await {
+                Some(end) => Ending::Told(end).leaves_hold_to_us(),
+                // No worker has it, and none sent an end: it waited until now, or its worker died.
+                None => cancellation != Cancellation::Told,
+            };
+            if is_ours || left_to_us {
+                release(&ledger, request_id).await;
             }
         });
     }
@@ -229,14 +258,8 @@ impl HoldGuard {
 impl Drop for HoldGuard {
     fn drop(&mut self) {
         if let Some((ledger, request_id, runtime)) = self.open.take() {
-            runtime.spawn(async move { void_quietly(&ledger, request_id).await });
+            runtime.spawn(async move { release(&ledger, request_id).await });
         }
-    }
-}
-
-async fn void_quietly(ledger: &Ledger, request_id: RequestId) {
-    if let Err(error) = ledger.end(request_id, Ended::Voided).await {
-        tracing::error!(%request_id, %error, "the hold of a call whose client left could not be voided; the sweeper will expire it");
     }
 }
 

@@ -60,7 +60,9 @@ impl Admission {
         clock: Clock,
         process: ProcessId,
     ) -> Self {
-        Self { inner: Arc::new(Inner { ledger, queue, catalogue, settings, clock, process, runtime: Handle::current() }) }
+        Self {
+            inner: Arc::new(Inner { ledger, queue, catalogue, settings, clock, process, runtime: Handle::current() }),
+        }
     }
 
     /// What holds for the model that a call names, once it is known to exist and the caller may use it.
@@ -69,7 +71,10 @@ impl Admission {
     /// [`Reason::ModelNotAllowed`], [`Reason::ModelNotFound`].
     pub fn model(&self, caller: &Caller, model: &str) -> Result<ModelLimits, Refusal> {
         if !caller.may_use(model) {
-            let message = format!("this Secret Key may not use the model \"{}\"; GET /v1/models lists those that it may", shown(model));
+            let message = format!(
+                "this Secret Key may not use the model \"{}\"; GET /v1/models lists those that it may",
+                shown(model)
+            );
             return Err(Refusal::of_field(Reason::ModelNotAllowed, "model", message));
         }
         if !self.is_known(model) {
@@ -91,7 +96,11 @@ impl Admission {
     }
 
     fn is_known(&self, model: &str) -> bool {
-        self.inner.catalogue.now().model(model).is_some() || self.inner.settings.models.known.iter().any(|known| known == model)
+        let models = &self.inner.settings.models;
+        let is_default = model == models.chat_default || model == models.image_default;
+        is_default
+            || self.inner.catalogue.now().model(model).is_some()
+            || models.known.iter().any(|known| known == model)
     }
 
     /// Holds the call's cost and hands it to the workers.
@@ -133,11 +142,12 @@ impl Admission {
                 return Err(Refusal::unavailable());
             }
         }
-        match inner.queue.submit(job.clone()).await {
+        let (kept, job) = (job.without_body(), job);
+        match inner.queue.submit(job).await {
             Ok(frames) => {
                 guard.release();
                 let queue = Arc::clone(&inner.queue);
-                Ok(Call::new(inner.ledger.clone(), queue, inner.clock.clone(), inner.runtime.clone(), job, frames))
+                Ok(Call::new(inner.ledger.clone(), queue, inner.clock.clone(), inner.runtime.clone(), kept, frames))
             }
             Err(error) => {
                 // Committed before the caller reads that nothing was charged. If it fails, the guard tries once more.
@@ -155,7 +165,8 @@ impl Admission {
         let settings = &self.inner.settings;
         let snapshot = self.inner.catalogue.now();
         let Some(served) = snapshot.model(&request.model) else {
-            let message = format!("no channel serves the model \"{}\" at the moment; nothing was charged", request.model);
+            let message =
+                format!("no channel serves the model \"{}\" at the moment; nothing was charged", request.model);
             return Err(Refusal::new(Reason::NoChannel, message).retry_after(NO_CHANNEL_RETRY_S));
         };
         let limits = settings.model_limits(&request.model);
@@ -163,9 +174,13 @@ impl Admission {
         // A provider's tokens are not ours, so more is held than our estimate says; echo obeys our own count.
         let factor = if served.is_echo() { 1 } else { limits.hold_factor };
         let each = request.max_output.unwrap_or(limits.max_output).min(limits.max_output);
-        let too_much = || Refusal::new(Reason::InvalidParameter, "this call could cost more than any balance can hold; ask for less");
-        let completion = each.checked_mul(factor).and_then(|tokens| tokens.checked_mul(request.candidates)).ok_or_else(too_much)?;
-        let hold = billing::hold_amount(&price, request.prompt, completion, request.images.as_ref()).ok_or_else(too_much)?;
+        let too_much = || {
+            Refusal::new(Reason::InvalidParameter, "this call could cost more than any balance can hold; ask for less")
+        };
+        let completion =
+            each.checked_mul(factor).and_then(|tokens| tokens.checked_mul(request.candidates)).ok_or_else(too_much)?;
+        let hold =
+            billing::hold_amount(&price, request.prompt, completion, request.images.as_ref()).ok_or_else(too_much)?;
         let now = self.inner.clock.now();
         let after = |seconds: u64| now.plus_ms(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000));
         let deadline = &settings.deadline;
@@ -198,7 +213,9 @@ impl Admission {
 fn refused_by_queue(error: &SubmitError) -> Refusal {
     match error {
         SubmitError::TenantShareFull { share } => {
-            let message = format!("too many of this account's calls are waiting (at most {share}); nothing was charged, try again shortly");
+            let message = format!(
+                "too many of this account's calls are waiting (at most {share}); nothing was charged, try again shortly"
+            );
             Refusal::new(Reason::RateLimitExceeded, message).retry_after(1)
         }
         SubmitError::Full => {

@@ -48,7 +48,10 @@ impl FromStr for ChannelKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::OpenAi, Self::Echo].into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| "must be openai or echo".to_owned())
+        [Self::OpenAi, Self::Echo]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| "must be openai or echo".to_owned())
     }
 }
 
@@ -144,7 +147,12 @@ impl From<diesel::result::Error> for ChannelError {
 ///
 /// # Errors
 /// [`ChannelError`].
-pub fn add(connection: &mut Connection, sealer: &Sealer, new: &NewChannel, now: Timestamp) -> Result<Channel, ChannelError> {
+pub fn add(
+    connection: &mut Connection,
+    sealer: &Sealer,
+    new: &NewChannel,
+    now: Timestamp,
+) -> Result<Channel, ChannelError> {
     check(new)?;
     let taken: i64 = channels::table.filter(channels::name.eq(&new.name)).count().get_result(connection)?;
     if taken > 0 {
@@ -153,7 +161,9 @@ pub fn add(connection: &mut Connection, sealer: &Sealer, new: &NewChannel, now: 
     let newest: Option<i64> = channels::table.select(diesel::dsl::max(channels::id)).first(connection)?;
     let id = newest.unwrap_or(0) + 1;
     let sealed_key = match &new.api_key {
-        Some(api_key) => Some(sealer.seal(api_key.expose_secret().as_bytes(), &context(&id.to_string(), &new.base_url))?),
+        Some(api_key) => {
+            Some(sealer.seal(api_key.expose_secret().as_bytes(), &context(&id.to_string(), &new.base_url))?)
+        }
         None => None,
     };
     diesel::insert_into(channels::table)
@@ -171,7 +181,11 @@ pub fn add(connection: &mut Connection, sealer: &Sealer, new: &NewChannel, now: 
         .execute(connection)?;
     for (model, upstream) in &new.models {
         diesel::insert_into(channel_models::table)
-            .values((channel_models::channel.eq(id), channel_models::model.eq(model), channel_models::upstream.eq(upstream)))
+            .values((
+                channel_models::channel.eq(id),
+                channel_models::model.eq(model),
+                channel_models::upstream.eq(upstream),
+            ))
             .execute(connection)?;
     }
     epoch::advance(connection)?;
@@ -212,7 +226,8 @@ pub fn list(connection: &mut Connection) -> Result<Vec<Channel>, DbError> {
 /// # Errors
 /// [`ChannelError::Unknown`] or the database's.
 pub fn named(connection: &mut Connection, name: &str) -> Result<Channel, ChannelError> {
-    let row: Option<Row> = channels::table.filter(channels::name.eq(name)).select(Row::as_select()).first(connection).optional()?;
+    let row: Option<Row> =
+        channels::table.filter(channels::name.eq(name)).select(Row::as_select()).first(connection).optional()?;
     let row = row.ok_or_else(|| ChannelError::Unknown(name.to_owned()))?;
     Ok(row.into_channel(connection)?)
 }
@@ -232,25 +247,41 @@ pub fn set_enabled(connection: &mut Connection, name: &str, enabled: bool) -> Re
 ///
 /// # Errors
 /// [`ChannelError`]; also when its key cannot be opened.
-pub fn open(connection: &mut Connection, sealer: &Sealer, name: &str) -> Result<(OpenChannel, ServedModels), ChannelError> {
-    let row: Option<Row> = channels::table.filter(channels::name.eq(name)).select(Row::as_select()).first(connection).optional()?;
+pub fn open(
+    connection: &mut Connection,
+    sealer: &Sealer,
+    name: &str,
+) -> Result<(OpenChannel, ServedModels), ChannelError> {
+    let row: Option<Row> =
+        channels::table.filter(channels::name.eq(name)).select(Row::as_select()).first(connection).optional()?;
     let row = row.ok_or_else(|| ChannelError::Unknown(name.to_owned()))?;
     let models = models_of(connection, row.id)?;
     Ok((row.open(sealer)?, models))
 }
 
-/// Every enabled channel, ready to be called, with the models that it serves.
+/// Every enabled channel, ready to be called, with the models that it serves; one whose key cannot be opened is logged and left out.
 ///
 /// # Errors
-/// [`DbError`]; also when a key cannot be opened.
-pub(super) fn open_enabled(connection: &mut Connection, sealer: &Sealer) -> Result<Vec<(Arc<OpenChannel>, ServedModels)>, DbError> {
-    let rows: Vec<Row> = channels::table.filter(channels::enabled.eq(true)).order(channels::id).select(Row::as_select()).load(connection)?;
-    rows.into_iter()
-        .map(|row| {
-            let models = models_of(connection, row.id)?;
-            Ok((Arc::new(row.open(sealer)?), models))
-        })
-        .collect()
+/// [`DbError`].
+pub(super) fn open_enabled(
+    connection: &mut Connection,
+    sealer: &Sealer,
+) -> Result<Vec<(Arc<OpenChannel>, ServedModels)>, DbError> {
+    let rows: Vec<Row> = channels::table
+        .filter(channels::enabled.eq(true))
+        .order(channels::id)
+        .select(Row::as_select())
+        .load(connection)?;
+    let mut channels = Vec::with_capacity(rows.len());
+    for row in rows {
+        let models = models_of(connection, row.id)?;
+        match row.open(sealer) {
+            Ok(channel) => channels.push((Arc::new(channel), models)),
+            // The others go on; prices and revocations must not wait for this one.
+            Err(error) => tracing::error!(%error, "a channel is left out"),
+        }
+    }
+    Ok(channels)
 }
 
 /// Seals every provider's key anew under the sealer's first secret, and gives how many there were. Call it in a write transaction.
@@ -258,7 +289,8 @@ pub(super) fn open_enabled(connection: &mut Connection, sealer: &Sealer) -> Resu
 /// # Errors
 /// [`ChannelError::Seal`] or the database's.
 pub fn reseal(connection: &mut Connection, sealer: &Sealer) -> Result<usize, ChannelError> {
-    let rows: Vec<Row> = channels::table.filter(channels::sealed_key.is_not_null()).select(Row::as_select()).load(connection)?;
+    let rows: Vec<Row> =
+        channels::table.filter(channels::sealed_key.is_not_null()).select(Row::as_select()).load(connection)?;
     let count = rows.len();
     for row in rows {
         let id = row.id.to_string();
@@ -326,7 +358,8 @@ impl Row {
         let api_key = match &self.sealed_key {
             None => None,
             Some(sealed) => {
-                let plain = sealer.open(sealed, &context(&id, &self.base_url)).map_err(|error| closed(error.to_string()))?;
+                let plain =
+                    sealer.open(sealed, &context(&id, &self.base_url)).map_err(|error| closed(error.to_string()))?;
                 let text = std::str::from_utf8(plain.expose_secret()).map_err(|error| closed(error.to_string()))?;
                 Some(SecretString::from(text))
             }

@@ -71,7 +71,7 @@ impl Snapshot {
     /// Reads everything.
     ///
     /// # Errors
-    /// [`DbError`]; also when a channel's key cannot be opened or there is no default price yet.
+    /// [`DbError`]; also when there is no default price yet.
     pub fn load(connection: &mut Connection, sealer: &Sealer) -> Result<Self, DbError> {
         let mut models: BTreeMap<String, ServedModel> = BTreeMap::new();
         for (channel, served) in channel::open_enabled(connection, sealer)? {
@@ -87,8 +87,9 @@ impl Snapshot {
             model.routes.sort_by_key(|route| route.channel.priority);
         }
         let prices = price_list::current(connection)?.into_iter().map(|price| (price.model.clone(), price)).collect();
-        let default_price = price_list::default_price(connection)?
-            .ok_or_else(|| DbError::Corrupt("no default price: run `xiaoyi serve` or `xiaoyi migrate` once".to_owned()))?;
+        let default_price = price_list::default_price(connection)?.ok_or_else(|| {
+            DbError::Corrupt("no default price: run `xiaoyi serve` or `xiaoyi migrate` once".to_owned())
+        })?;
         Ok(Self { models, prices, default_price })
     }
 }

@@ -82,8 +82,12 @@ pub fn ensure_default(connection: &mut Connection, wanted: NewPrice, now: Timest
 /// # Errors
 /// [`DbError`].
 pub fn default_price(connection: &mut Connection) -> Result<Option<Price>, DbError> {
-    let row: Option<Row> =
-        dsl::prices.filter(dsl::model.is_null()).order(dsl::version.desc()).select(Row::as_select()).first(connection).optional()?;
+    let row: Option<Row> = dsl::prices
+        .filter(dsl::model.is_null())
+        .order(dsl::version.desc())
+        .select(Row::as_select())
+        .first(connection)
+        .optional()?;
     row.map(Row::into_price).transpose()
 }
 
@@ -92,11 +96,17 @@ pub fn default_price(connection: &mut Connection) -> Result<Option<Price>, DbErr
 /// # Errors
 /// [`DbError`].
 pub fn current(connection: &mut Connection) -> Result<Vec<Price>, DbError> {
-    let newest: Vec<Option<i64>> =
-        dsl::prices.filter(dsl::model.is_not_null()).group_by(dsl::model).select(diesel::dsl::max(dsl::version)).load(connection)?;
+    let newest: Vec<Option<i64>> = dsl::prices
+        .filter(dsl::model.is_not_null())
+        .group_by(dsl::model)
+        .select(diesel::dsl::max(dsl::version))
+        .load(connection)?;
     let versions: Vec<i64> = newest.into_iter().flatten().collect();
-    let rows: Vec<Row> =
-        dsl::prices.filter(dsl::version.eq_any(versions)).order(dsl::model).select(Row::as_select()).load(connection)?;
+    let rows: Vec<Row> = dsl::prices
+        .filter(dsl::version.eq_any(versions))
+        .order(dsl::model)
+        .select(Row::as_select())
+        .load(connection)?;
     rows.into_iter().map(Row::into_price).collect()
 }
 

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use diesel::connection::{AnsiTransactionManager, Connection as _, SimpleConnection, TransactionManager, TransactionManagerStatus};
+use diesel::connection::{
+    AnsiTransactionManager, Connection as _, SimpleConnection, TransactionManager, TransactionManagerStatus,
+};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 

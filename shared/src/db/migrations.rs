@@ -24,7 +24,9 @@ pub(super) fn refuse_newer(connection: &mut Connection) -> Result<(), DbError> {
     let applied = connection.applied_migrations().map_err(failed)?;
     match applied.iter().find(|version| !known.iter().any(|migration| migration.name().version() == **version)) {
         None => Ok(()),
-        Some(version) => Err(DbError::Migration(format!("it has {version}, which this program does not know: use a newer one"))),
+        Some(version) => {
+            Err(DbError::Migration(format!("it has {version}, which this program does not know: use a newer one")))
+        }
     }
 }
 

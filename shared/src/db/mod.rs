@@ -17,8 +17,10 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 pub use connection::{Connection, begin_immediate};
 pub(crate) use statement::{FixedSql, Statement, Value, count_pieces, pieces, sql};
 
-/// Connections that read at the same time.
+/// Connections that read at the same time for the service itself: keys, the epoch, the sweeper.
 const READERS: u32 = 4;
+/// Connections that read records at the same time. Apart from the others, so that no statement of a customer's can keep a revocation waiting.
+const RECORD_READERS: u32 = 2;
 /// How long a read waits for a free connection.
 const READER_WAIT: Duration = Duration::from_secs(10);
 
@@ -74,6 +76,7 @@ pub struct Database {
 struct Inner {
     path: PathBuf,
     readers: Pool<ConnectionManager<Connection>>,
+    record_readers: Pool<ConnectionManager<Connection>>,
     direct: Mutex<Option<Connection>>,
     writer: OnceLock<Arc<dyn RunTask>>,
 }
@@ -120,7 +123,8 @@ impl Database {
     pub fn open_or_create(path: &Path) -> Result<(Self, usize), DbError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| DbError::Open { path: path.clone(), message: error.to_string() })?;
+            std::fs::create_dir_all(folder)
+                .map_err(|error| DbError::Open { path: path.clone(), message: error.to_string() })?;
         }
         let mut connection = connection::establish(&path)?;
         migrations::refuse_newer(&mut connection)?;
@@ -129,15 +133,18 @@ impl Database {
     }
 
     fn connect(path: PathBuf) -> Result<Self, DbError> {
-        let manager = ConnectionManager::new(connection::address(&path));
-        let readers = Pool::builder()
-            .max_size(READERS)
-            .min_idle(Some(1))
-            .connection_timeout(READER_WAIT)
-            .connection_customizer(Box::new(Prepare))
-            .build(manager)
-            .map_err(|error| DbError::Open { path: path.clone(), message: error.to_string() })?;
-        Ok(Self { inner: Arc::new(Inner { path, readers, direct: Mutex::new(None), writer: OnceLock::new() }) })
+        let pool = |size: u32, idle: u32| {
+            Pool::builder()
+                .max_size(size)
+                .min_idle(Some(idle))
+                .connection_timeout(READER_WAIT)
+                .connection_customizer(Box::new(Prepare))
+                .build(ConnectionManager::new(connection::address(&path)))
+                .map_err(|error| DbError::Open { path: path.clone(), message: error.to_string() })
+        };
+        let (readers, record_readers) = (pool(READERS, 1)?, pool(RECORD_READERS, 0)?);
+        let inner = Inner { path, readers, record_readers, direct: Mutex::new(None), writer: OnceLock::new() };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Where the file is.
@@ -175,6 +182,24 @@ impl Database {
         let database = self.clone();
         let joined = tokio::task::spawn_blocking(move || work(&mut *database.reader()?)).await;
         joined.unwrap_or_else(|error| Err(DbError::Busy(format!("the read did not finish: {error}"))))
+    }
+
+    /// The same for records that a customer or an operator asks for, which may take longer.
+    ///
+    /// # Errors
+    /// What `work` gives, or [`DbError::Busy`].
+    pub async fn read_records<T, F>(&self, work: F) -> Result<T, DbError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, DbError> + Send + 'static,
+    {
+        let database = self.clone();
+        let joined = tokio::task::spawn_blocking(move || {
+            let mut connection =
+                database.inner.record_readers.get().map_err(|error| DbError::Busy(error.to_string()))?;
+            work(&mut connection)
+        });
+        joined.await.unwrap_or_else(|error| Err(DbError::Busy(format!("the read did not finish: {error}"))))
     }
 
     /// Writes in one transaction: all of `work` or nothing of it.

@@ -20,6 +20,7 @@ diesel::table! {
         models -> Nullable<Text>,
         console -> Text,
         expires_at -> Nullable<BigInt>,
+        grace_until -> Nullable<BigInt>,
         revoked_at -> Nullable<BigInt>,
         created_at -> BigInt,
     }

@@ -63,7 +63,9 @@ impl<'a, T: FixedSql> Statement<'a, T> {
     pub(crate) fn touch_one(self, connection: &mut Connection) -> QueryResult<()> {
         match self.execute(connection)? {
             1 => Ok(()),
-            rows => Err(diesel::result::Error::QueryBuilderError(format!("{rows} rows touched, not 1, by: {}", T::SQL).into())),
+            rows => Err(diesel::result::Error::QueryBuilderError(
+                format!("{rows} rows touched, not 1, by: {}", T::SQL).into(),
+            )),
         }
     }
 }

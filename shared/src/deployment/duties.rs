@@ -33,7 +33,9 @@ async fn watch_epoch(deployment: Deployment) {
         if stale {
             match deployment.catalogue.reload(&deployment.database).await {
                 Ok(()) => stale = false,
-                Err(error) => tracing::error!(%error, "models, channels and prices could not be read again; the old ones stay"),
+                Err(error) => {
+                    tracing::error!(%error, "models, channels and prices could not be read again; the old ones stay")
+                }
             }
         }
     }

@@ -14,7 +14,7 @@ pub use error::DeploymentError;
 pub use workbench::Workbench;
 
 use crate::admission::Admission;
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, price_list};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::db::Database;
@@ -70,11 +70,16 @@ impl Deployment {
             timeout_ms: settings.deadline.database_s.saturating_mul(1000),
         };
         let ledger = Ledger::start(&database, clock.clone(), writer)?;
+        let (default_price, now) = (workbench::default_price_of(&settings), clock.now());
+        database.write(move |connection| price_list::ensure_default(connection, default_price, now)).await?;
         ledger::register_process(&database, process, "all", clock.now()).await?;
-        let mut sweeper = Sweeper::load(&database).await?;
-        let released = sweeper.void_dead_owners(&database, &ledger, process, clock.now()).await?;
+        let mut sweeper = Sweeper::load(&database, process, clock.now()).await?;
+        let released = sweeper.void_dead_owners(&database, &ledger, clock.now()).await?;
         if released > 0 {
-            tracing::warn!(holds = released, "the server before this one ended without settling; its holds were released");
+            tracing::warn!(
+                holds = released,
+                "the server before this one ended without settling; its holds were released"
+            );
         }
         sweeper.save(&database).await?;
 
@@ -100,8 +105,14 @@ impl Deployment {
             slots: settings.worker.concurrency,
         };
         let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(limits, clock.clone()));
-        let admission =
-            Admission::new(ledger.clone(), Arc::clone(&queue), catalogue.clone(), Arc::clone(&settings), clock.clone(), process);
+        let admission = Admission::new(
+            ledger.clone(),
+            Arc::clone(&queue),
+            catalogue.clone(),
+            Arc::clone(&settings),
+            clock.clone(),
+            process,
+        );
         let health = Health::new(database.clone(), ledger.clone(), epoch.clone());
         let deployment = Self {
             settings,
@@ -124,7 +135,8 @@ impl Deployment {
 
 /// One server a database: the lock is gone with the process that holds it, however it ends.
 fn lock_beside(database: &Path) -> Result<File, DeploymentError> {
-    let path = database.with_extension("lock");
+    // The file itself, not a link to it: two names of one database have one lock.
+    let path = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_path_buf()).with_extension("lock");
     let failed = |message: String| DeploymentError::File { path: path.clone(), message };
     let file = File::options().create(true).append(true).open(&path).map_err(|error| failed(error.to_string()))?;
     match file.try_lock() {

@@ -1,5 +1,6 @@
 //! The database and its secret: what every command needs, and what a server starts from.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::DeploymentError;
-use crate::catalogue::price_list::{NewPrice, ensure_default};
+use crate::catalogue::price_list::{self, NewPrice};
 use crate::clock::Clock;
 use crate::config::{DatabaseUrl, Settings};
 use crate::db::Database;
@@ -36,9 +37,13 @@ impl Workbench {
     pub async fn open(settings: Settings) -> Result<Self, DeploymentError> {
         let path = sqlite_path(&settings)?;
         let database = Database::open(&path)?;
-        let sealer = Arc::new(existing_secret(&settings)?.ok_or_else(|| DeploymentError::SecretLost { database: path, secret: settings.secret_key_path() })?);
+        let sealer = Arc::new(
+            existing_secret(&settings)?
+                .ok_or_else(|| DeploymentError::SecretLost { database: path, secret: settings.secret_key_path() })?,
+        );
         let (for_check, currency) = (Arc::clone(&sealer), settings.currency.clone());
-        let checked = database.read(move |connection| Ok(installation::check(connection, &for_check, &currency))).await?;
+        let checked =
+            database.read(move |connection| Ok(installation::check(connection, &for_check, &currency))).await?;
         checked?;
         Ok(Self { settings: Arc::new(settings), clock: Clock::System, database, sealer })
     }
@@ -59,18 +64,14 @@ impl Workbench {
         let clock = Clock::System;
         let (database, migrations) = Database::open_or_create(&path)?;
         let (for_prepare, currency, now) = (Arc::clone(&sealer), settings.currency.clone(), clock.now());
-        let default_price = NewPrice {
-            model: None,
-            prompt: settings.price.prompt,
-            completion: settings.price.completion,
-            image: settings.price.image,
-            images: Default::default(),
-            basis: Basis::Estimate,
-        };
+        let default_price = default_price_of(&settings);
         database
             .write(move |connection| {
                 installation::prepare(connection, &for_prepare, &currency)?;
-                ensure_default(connection, default_price, now)?;
+                // Another value counts only for the server that holds the lock: see `Deployment::start`.
+                if price_list::default_price(connection)?.is_none() {
+                    price_list::set(connection, default_price, now)?;
+                }
                 Ok::<_, InstallationError>(())
             })
             .await?;
@@ -88,6 +89,10 @@ fn sqlite_path(settings: &Settings) -> Result<PathBuf, DeploymentError> {
     };
     if settings.redis.url.is_some() {
         let message = "REDIS_URL is set, but SQLite serves one process with its queue inside: unset REDIS_URL";
+        return Err(DeploymentError::Unsupported(message.to_owned()));
+    }
+    if !settings.trusted.proxies.is_empty() {
+        let message = "XIAOYI_TRUSTED_PROXIES is set, but this version reads no X-Forwarded-For yet: unset it";
         return Err(DeploymentError::Unsupported(message.to_owned()));
     }
     Ok(path)
@@ -124,4 +129,16 @@ fn make_secret(path: &Path) -> Result<Sealer, DeploymentError> {
     let mut file = options.open(path).map_err(failed)?;
     file.write_all(text.expose_secret().as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
     Ok(Sealer::new(secret))
+}
+
+/// The price that the settings give to models without one of their own.
+pub(super) fn default_price_of(settings: &Settings) -> NewPrice {
+    NewPrice {
+        model: None,
+        prompt: settings.price.prompt,
+        completion: settings.price.completion,
+        image: settings.price.image,
+        images: BTreeMap::new(),
+        basis: Basis::Estimate,
+    }
 }

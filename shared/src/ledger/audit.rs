@@ -9,13 +9,15 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use serde::Serialize;
 
-use self::rows::{ChargeCheck, LineCheck, SettlementCheck, TransferCheck};
+use self::charges::ChargeCheck;
+use self::rows::{HoldCheck, LineCheck, SettlementCheck, TransferCheck};
 use super::{CASH, FIRST_CUSTOMER, REVENUE, WRITE_OFF};
 use crate::clock::{Clock, Timestamp};
 use crate::db::{Connection, Database, DbError, Statement, Value, sql};
 use crate::facts::{self, SETTLED_BELOW};
 use crate::id::{RequestId, TenantId};
 
+mod charges;
 mod rows;
 
 /// Rows that one read transaction looks at; keeps each well under a second.
@@ -83,7 +85,8 @@ impl Audit {
         database
             .read(move |connection| {
                 let checked = accounts(connection)?.into_iter().map(|row| (row.id, row.seq)).collect();
-                let settled_to = facts::read(connection, SETTLED_BELOW)?.and_then(|bytes| RequestId::from_slice(&bytes));
+                let settled_to =
+                    facts::read(connection, SETTLED_BELOW)?.and_then(|bytes| RequestId::from_slice(&bytes));
                 Ok(Self { checked, from, settled_to })
             })
             .await
@@ -130,7 +133,10 @@ impl Audit {
             while after < account.seq {
                 let id = account.id;
                 let rows: Vec<LineCheck> = database
-                    .read(move |connection| Ok(Statement::new(sql!(rows::LINES), &[Value::Int(id), Value::Int(after), Value::Int(PAGE)]).load(connection)?))
+                    .read(move |connection| {
+                        Ok(Statement::new(sql!(rows::LINES), &[Value::Int(id), Value::Int(after), Value::Int(PAGE)])
+                            .load(connection)?)
+                    })
                     .await?;
                 let Some(last) = rows.last() else { break };
                 for (expected, row) in (after + 1..).zip(&rows) {
@@ -146,19 +152,28 @@ impl Audit {
     }
 
     /// Every open hold is carried by its account, and nothing else is.
-    async fn check_holds(&mut self, database: &Database, now: Timestamp, report: &mut AuditReport) -> Result<(), DbError> {
+    async fn check_holds(
+        &mut self,
+        database: &Database,
+        now: Timestamp,
+        report: &mut AuditReport,
+    ) -> Result<(), DbError> {
         let mut oldest_open: Option<RequestId> = None;
         let mut overdue = Vec::new();
         let mut after = Some(self.settled_to.unwrap_or_else(RequestId::zero));
         while let Some(start) = after {
-            let rows: Vec<OpenHold> = database
+            let rows: Vec<HoldCheck> = database
                 .read(move |connection| {
-                    Ok(Statement::new(sql!(rows::HOLDS), &[Value::Blob(start.as_bytes()), Value::Int(PAGE)]).load(connection)?)
+                    Ok(Statement::new(sql!(rows::HOLDS), &[Value::Blob(start.as_bytes()), Value::Int(PAGE)])
+                        .load(connection)?)
                 })
                 .await?;
             report.requests += rows.len() as u64;
+            report.violations.extend(rows.iter().filter_map(HoldCheck::violation));
+            report.violations.truncate(MOST_VIOLATIONS);
             for row in rows.iter().filter(|row| row.open != 0) {
-                let id = RequestId::from_slice(&row.request_id).ok_or_else(|| DbError::Corrupt("a hold's id".to_owned()))?;
+                let id =
+                    RequestId::from_slice(&row.request_id).ok_or_else(|| DbError::Corrupt("a hold's id".to_owned()))?;
                 oldest_open.get_or_insert(id);
                 if now.since(Timestamp(row.expires_at)) > OVERDUE_MS && overdue.len() < MOST_VIOLATIONS {
                     overdue.push(id);
@@ -190,9 +205,18 @@ impl Audit {
 }
 
 /// Runs `check` over pages of ids from `from` on. It gives the last id that it saw, or `None` at the end.
-async fn page<F>(database: &Database, from: RequestId, seen: &mut u64, violations: &mut Vec<Violation>, check: F) -> Result<(), DbError>
+async fn page<F>(
+    database: &Database,
+    from: RequestId,
+    seen: &mut u64,
+    violations: &mut Vec<Violation>,
+    check: F,
+) -> Result<(), DbError>
 where
-    F: Fn(&mut Connection, RequestId, &mut Vec<Violation>) -> Result<(u64, Option<RequestId>), DbError> + Copy + Send + 'static,
+    F: Fn(&mut Connection, RequestId, &mut Vec<Violation>) -> Result<(u64, Option<RequestId>), DbError>
+        + Copy
+        + Send
+        + 'static,
 {
     let mut after = Some(from);
     while let Some(start) = after {
@@ -213,42 +237,44 @@ where
 
 fn last_of(ids: Option<&Vec<u8>>, count: usize) -> Result<Option<RequestId>, DbError> {
     match ids {
-        Some(bytes) if count as i64 == PAGE => {
-            RequestId::from_slice(bytes).map(Some).ok_or_else(|| DbError::Corrupt(format!("an id of {} bytes", bytes.len())))
-        }
+        Some(bytes) if count as i64 == PAGE => RequestId::from_slice(bytes)
+            .map(Some)
+            .ok_or_else(|| DbError::Corrupt(format!("an id of {} bytes", bytes.len()))),
         _ => Ok(None),
     }
 }
 
-fn check_transfers(connection: &mut Connection, after: RequestId, found: &mut Vec<Violation>) -> Result<(u64, Option<RequestId>), DbError> {
+fn check_transfers(
+    connection: &mut Connection,
+    after: RequestId,
+    found: &mut Vec<Violation>,
+) -> Result<(u64, Option<RequestId>), DbError> {
     let rows: Vec<TransferCheck> =
         Statement::new(sql!(rows::TRANSFERS), &[Value::Blob(after.as_bytes()), Value::Int(PAGE)]).load(connection)?;
     found.extend(rows.iter().filter_map(TransferCheck::violation));
     Ok((rows.len() as u64, last_of(rows.last().map(|row| &row.id), rows.len())?))
 }
 
-fn check_settlements(connection: &mut Connection, after: RequestId, found: &mut Vec<Violation>) -> Result<(u64, Option<RequestId>), DbError> {
+fn check_settlements(
+    connection: &mut Connection,
+    after: RequestId,
+    found: &mut Vec<Violation>,
+) -> Result<(u64, Option<RequestId>), DbError> {
     let rows: Vec<SettlementCheck> =
         Statement::new(sql!(rows::SETTLEMENTS), &[Value::Blob(after.as_bytes()), Value::Int(PAGE)]).load(connection)?;
     found.extend(rows.iter().filter_map(SettlementCheck::violation));
     Ok((rows.len() as u64, last_of(rows.last().map(|row| &row.request_id), rows.len())?))
 }
 
-fn check_charges(connection: &mut Connection, after: RequestId, found: &mut Vec<Violation>) -> Result<(u64, Option<RequestId>), DbError> {
+fn check_charges(
+    connection: &mut Connection,
+    after: RequestId,
+    found: &mut Vec<Violation>,
+) -> Result<(u64, Option<RequestId>), DbError> {
     let rows: Vec<ChargeCheck> =
-        Statement::new(sql!(rows::CHARGES), &[Value::Blob(after.as_bytes()), Value::Int(PAGE)]).load(connection)?;
+        Statement::new(sql!(charges::CHARGES), &[Value::Blob(after.as_bytes()), Value::Int(PAGE)]).load(connection)?;
     found.extend(rows.iter().filter_map(ChargeCheck::violation));
     Ok((rows.len() as u64, last_of(rows.last().map(|row| &row.request_id), rows.len())?))
-}
-
-#[derive(QueryableByName)]
-struct OpenHold {
-    #[diesel(sql_type = Binary)]
-    request_id: Vec<u8>,
-    #[diesel(sql_type = BigInt)]
-    expires_at: i64,
-    #[diesel(sql_type = BigInt)]
-    open: i64,
 }
 
 fn check_held(connection: &mut Connection, settled_to: RequestId) -> Result<Vec<Violation>, DbError> {

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::operation::{
-    Capture, Captured, Charge, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, SettlementOutcome, TopUp, TopUpDecision,
+    Capture, Captured, Charge, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, SettlementOutcome,
+    TopUp, TopUpDecision,
 };
 use super::{CASH, LedgerError, REVENUE, WRITE_OFF};
 use crate::id::{RequestId, TenantId, TransferId};
@@ -122,7 +123,11 @@ impl Effects<'_> {
 }
 
 /// Decides one operation. On an error neither `state` nor `effects` has changed.
-pub(super) fn decide<'a>(state: &mut State<'a>, effects: &mut Effects<'a>, operation: &'a Operation) -> Result<Outcome, LedgerError> {
+pub(super) fn decide<'a>(
+    state: &mut State<'a>,
+    effects: &mut Effects<'a>,
+    operation: &'a Operation,
+) -> Result<Outcome, LedgerError> {
     match operation {
         Operation::Hold(hold) => decide_hold(state, effects, hold).map(Outcome::Hold),
         Operation::Capture(capture) => decide_capture(state, effects, capture),
@@ -132,7 +137,11 @@ pub(super) fn decide<'a>(state: &mut State<'a>, effects: &mut Effects<'a>, opera
     }
 }
 
-fn decide_hold<'a>(state: &mut State<'a>, effects: &mut Effects<'a>, hold: &'a Hold) -> Result<HoldDecision, LedgerError> {
+fn decide_hold<'a>(
+    state: &mut State<'a>,
+    effects: &mut Effects<'a>,
+    hold: &'a Hold,
+) -> Result<HoldDecision, LedgerError> {
     not_negative(hold.amount)?;
     let account = state.account(hold.account)?;
     if state.hold(hold.request_id).is_some() {
@@ -149,7 +158,11 @@ fn decide_hold<'a>(state: &mut State<'a>, effects: &mut Effects<'a>, hold: &'a H
     Ok(HoldDecision::Held)
 }
 
-fn decide_capture<'a>(state: &mut State<'a>, effects: &mut Effects<'a>, capture: &'a Capture) -> Result<Outcome, LedgerError> {
+fn decide_capture<'a>(
+    state: &mut State<'a>,
+    effects: &mut Effects<'a>,
+    capture: &'a Capture,
+) -> Result<Outcome, LedgerError> {
     let Capture { request_id, charge } = capture;
     let request_id = *request_id;
     let hold = match state.open_hold(request_id) {
@@ -200,13 +213,21 @@ fn decide_capture<'a>(state: &mut State<'a>, effects: &mut Effects<'a>, capture:
         });
     }
     if paid > Amount::ZERO {
-        state.captures.insert(request_id, Some(CaptureRow { account: hold.account, paid, written_off: write_off, reversed: false }));
+        state.captures.insert(
+            request_id,
+            Some(CaptureRow { account: hold.account, paid, written_off: write_off, reversed: false }),
+        );
     }
     effects.charges.push(ChargeRow { account: hold.account, request_id, charge, written_off });
     Ok(Outcome::Captured(Captured { paid, written_off }))
 }
 
-fn decide_end(state: &mut State<'_>, effects: &mut Effects<'_>, request_id: RequestId, ended: Ended) -> Result<Outcome, LedgerError> {
+fn decide_end(
+    state: &mut State<'_>,
+    effects: &mut Effects<'_>,
+    request_id: RequestId,
+    ended: Ended,
+) -> Result<Outcome, LedgerError> {
     let hold = match state.open_hold(request_id) {
         Ok(hold) => hold,
         Err(outcome) => return Ok(outcome),
@@ -218,7 +239,11 @@ fn decide_end(state: &mut State<'_>, effects: &mut Effects<'_>, request_id: Requ
     Ok(Outcome::Ended)
 }
 
-fn decide_top_up<'a>(state: &mut State<'a>, effects: &mut Effects<'a>, top_up: &'a TopUp) -> Result<TopUpDecision, LedgerError> {
+fn decide_top_up<'a>(
+    state: &mut State<'a>,
+    effects: &mut Effects<'a>,
+    top_up: &'a TopUp,
+) -> Result<TopUpDecision, LedgerError> {
     let account = state.account(top_up.account)?;
     if top_up.amount <= Amount::ZERO {
         return Err(LedgerError::TooLarge);
@@ -247,7 +272,11 @@ fn decide_top_up<'a>(state: &mut State<'a>, effects: &mut Effects<'a>, top_up: &
     Ok(TopUpDecision::Posted { id: top_up.id, posted, replayed: false })
 }
 
-fn decide_reversal(state: &mut State<'_>, effects: &mut Effects<'_>, request_id: RequestId) -> Result<Reversal, LedgerError> {
+fn decide_reversal(
+    state: &mut State<'_>,
+    effects: &mut Effects<'_>,
+    request_id: RequestId,
+) -> Result<Reversal, LedgerError> {
     let Some(capture) = state.captures.get(&request_id).copied().flatten() else {
         return Ok(Reversal::NothingCaptured);
     };
@@ -285,7 +314,14 @@ fn post<'a>(
     let account = state.account(tenant)?;
     let balance = add(account.posted, Amount::from_nanos(delta))?;
     let seq = account.seq + 1;
-    effects.lines.push(Line { account: tenant, seq, transfer: transfer.id, delta, prev_balance: account.posted, balance });
+    effects.lines.push(Line {
+        account: tenant,
+        seq,
+        transfer: transfer.id,
+        delta,
+        prev_balance: account.posted,
+        balance,
+    });
     effects.transfers.push(transfer);
     state.accounts.insert(tenant, Some(AccountRow { posted: balance, seq, change: Change::Posted, ..account }));
     Ok(balance)

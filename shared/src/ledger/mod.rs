@@ -5,19 +5,25 @@
 //! `sweeper` ends the holds of the dead; `records` reads statements and usage.
 
 mod audit;
+mod checkpoint;
 mod decide;
 mod operation;
 mod records;
+mod release;
 mod store;
 mod sweeper;
 mod writer;
 
 pub use audit::{Audit, AuditReport, Violation, audit};
 pub use operation::{
-    Capture, Captured, Charge, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, SettlementOutcome, TopUp, TopUpDecision,
+    Capture, Captured, Charge, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, SettlementOutcome,
+    TopUp, TopUpDecision,
 };
-pub use records::{Balance, Grouping, Page, StatementEntry, Totals, UsageRow, balance, charged_between, statement, totals, usage};
+pub use records::{
+    Balance, Grouping, Page, StatementEntry, Totals, UsageRow, balance, charged_between, statement, totals, usage,
+};
 pub use records::{ChargeDetail, Period};
+pub use release::release;
 pub use store::{apply_one, open_account};
 pub use sweeper::{Sweeper, heartbeat, register_process};
 pub use writer::{Ledger, WriterSettings};

@@ -12,7 +12,7 @@ use crate::money::Amount;
 use crate::secret_key::KeyId;
 
 /// A charge is posted at most this long after its request's id was made, in milliseconds; it bounds the index range of a period.
-const LATEST_CHARGE_MS: i64 = 7_200_000;
+const LATEST_CHARGE_MS: i64 = 90_000_000;
 /// Charges are summed in slots of this length before they are put into days; every time zone's days begin at a multiple of it.
 const SLOT_MS: i64 = 900_000;
 
@@ -194,7 +194,13 @@ pub struct Page {
 ///
 /// # Errors
 /// [`DbError`].
-pub fn statement(connection: &mut Connection, tenant: TenantId, key: Option<KeyId>, before: Option<i64>, limit: i64) -> Result<Page, DbError> {
+pub fn statement(
+    connection: &mut Connection,
+    tenant: TenantId,
+    key: Option<KeyId>,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Page, DbError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = BigInt)]
@@ -217,11 +223,13 @@ pub fn statement(connection: &mut Connection, tenant: TenantId, key: Option<KeyI
         created_at: i64,
     }
     let key = key.map(|key| key.to_string());
-    let rows: Vec<Row> = Statement::new(sql!(
-        "SELECT l.seq, l.delta, l.balance, t.id, t.kind, t.request_id, t.reference, t.note, t.created_at \
+    let rows: Vec<Row> = Statement::new(
+        sql!(
+            "SELECT l.seq, l.delta, l.balance, t.id, t.kind, t.request_id, t.reference, t.note, t.created_at \
          FROM lines l JOIN transfers t ON t.id = l.transfer \
          LEFT JOIN charges c ON c.account = l.account AND c.request_id = t.request_id \
-         WHERE l.account = ? AND l.seq > 0 AND l.seq < ? AND (? OR c.key_id = ?) ORDER BY l.seq DESC LIMIT ?"),
+         WHERE l.account = ? AND l.seq > 0 AND l.seq < ? AND (? OR c.key_id = ?) ORDER BY l.seq DESC LIMIT ?"
+        ),
         &[
             Value::Int(tenant.0),
             Value::Int(before.unwrap_or(i64::MAX)),
@@ -256,7 +264,11 @@ pub fn statement(connection: &mut Connection, tenant: TenantId, key: Option<KeyI
     Ok(Page { entries, next })
 }
 
-fn charge(connection: &mut Connection, tenant: TenantId, request_id: RequestId) -> Result<Option<ChargeDetail>, DbError> {
+fn charge(
+    connection: &mut Connection,
+    tenant: TenantId,
+    request_id: RequestId,
+) -> Result<Option<ChargeDetail>, DbError> {
     let values = [Value::Int(tenant.0), Value::Blob(request_id.as_bytes())];
     let row = Statement::new(sql!("SELECT * FROM charges WHERE account = ? AND request_id = ?"), &values);
     Ok(row.get_result(connection).optional()?)
@@ -299,7 +311,13 @@ pub type Period = (Timestamp, Timestamp);
 ///
 /// # Errors
 /// [`DbError`].
-pub fn usage(connection: &mut Connection, tenant: TenantId, key: Option<KeyId>, period: Period, grouping: Grouping) -> Result<Vec<UsageRow>, DbError> {
+pub fn usage(
+    connection: &mut Connection,
+    tenant: TenantId,
+    key: Option<KeyId>,
+    period: Period,
+    grouping: Grouping,
+) -> Result<Vec<UsageRow>, DbError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = Text)]
@@ -367,8 +385,13 @@ fn into_days(slots: impl Iterator<Item = UsageRow>, zone: chrono_tz::Tz) -> Resu
     let out_of_range = || DbError::Corrupt("usage out of range".to_owned());
     let mut days: BTreeMap<String, UsageRow> = BTreeMap::new();
     for slot in slots {
-        let start = slot.group.parse::<i64>().ok().and_then(|slot| slot.checked_mul(SLOT_MS)).ok_or_else(out_of_range)?;
-        let day = chrono::DateTime::from_timestamp_millis(start).ok_or_else(out_of_range)?.with_timezone(&zone).date_naive().to_string();
+        let start =
+            slot.group.parse::<i64>().ok().and_then(|slot| slot.checked_mul(SLOT_MS)).ok_or_else(out_of_range)?;
+        let day = chrono::DateTime::from_timestamp_millis(start)
+            .ok_or_else(out_of_range)?
+            .with_timezone(&zone)
+            .date_naive()
+            .to_string();
         match days.get_mut(&day) {
             None => {
                 days.insert(day.clone(), UsageRow { group: day, ..slot });
@@ -389,7 +412,12 @@ fn into_days(slots: impl Iterator<Item = UsageRow>, zone: chrono_tz::Tz) -> Resu
 ///
 /// # Errors
 /// [`DbError`].
-pub fn charged_between(connection: &mut Connection, tenant: TenantId, key: Option<KeyId>, period: Period) -> Result<Amount, DbError> {
+pub fn charged_between(
+    connection: &mut Connection,
+    tenant: TenantId,
+    key: Option<KeyId>,
+    period: Period,
+) -> Result<Amount, DbError> {
     let models = usage(connection, tenant, key, period, Grouping::Model)?;
     let sum = models.iter().try_fold(Amount::ZERO, |sum, row| sum.checked_add(row.amount));
     sum.ok_or_else(|| DbError::Corrupt("usage out of range".to_owned()))

@@ -4,9 +4,9 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
+use super::LedgerError;
 use super::decide::{AccountRow, CaptureRow, Change, ChargeRow, Effects, HoldRow, State, Transfer, decide};
 use super::operation::{Operation, Outcome, Settlement, SettlementOutcome};
-use super::LedgerError;
 use crate::clock::Timestamp;
 use crate::db::{Connection, DbError, Statement, Value, sql};
 use crate::id::{RequestId, TenantId, TransferId};
@@ -50,8 +50,8 @@ pub fn open_account(connection: &mut Connection, tenant: TenantId, now: Timestam
     let opening = TransferId::new();
     let account = Value::Int(tenant.0);
     Statement::new(sql!("INSERT INTO accounts (id, kind) VALUES (?, 'customer')"), &[account]).touch_one(connection)?;
-    Statement::new(sql!(
-        "INSERT INTO transfers (id, kind, debit, credit, amount, created_at) VALUES (?, 'opening', ?, ?, 0, ?)"),
+    Statement::new(
+        sql!("INSERT INTO transfers (id, kind, debit, credit, amount, created_at) VALUES (?, 'opening', ?, ?, 0, ?)"),
         &[Value::Blob(opening.as_bytes()), account, account, Value::Int(now.0)],
     )
     .touch_one(connection)?;
@@ -92,10 +92,12 @@ fn load_account(connection: &mut Connection, state: &mut State<'_>, tenant: Tena
     if state.accounts.contains_key(&tenant) {
         return Ok(());
     }
-    let row: Option<Row> =
-        Statement::new(sql!("SELECT posted, held, seq FROM accounts WHERE id = ? AND kind = 'customer'"), &[Value::Int(tenant.0)])
-            .get_result(connection)
-            .optional()?;
+    let row: Option<Row> = Statement::new(
+        sql!("SELECT posted, held, seq FROM accounts WHERE id = ? AND kind = 'customer'"),
+        &[Value::Int(tenant.0)],
+    )
+    .get_result(connection)
+    .optional()?;
     let account = row.map(|row| AccountRow {
         posted: Amount::from_nanos(row.posted),
         held: Amount::from_nanos(row.held),
@@ -121,9 +123,11 @@ fn load_hold(connection: &mut Connection, state: &mut State<'_>, request_id: Req
     if state.holds.contains_key(&request_id) {
         return Ok(());
     }
-    let row: Option<Row> = Statement::new(sql!(
-        "SELECT h.account, h.amount, s.outcome, s.amount AS settled FROM holds h \
-         LEFT JOIN settlements s ON s.request_id = h.request_id WHERE h.request_id = ?"),
+    let row: Option<Row> = Statement::new(
+        sql!(
+            "SELECT h.account, h.amount, s.outcome, s.amount AS settled FROM holds h \
+         LEFT JOIN settlements s ON s.request_id = h.request_id WHERE h.request_id = ?"
+        ),
         &[Value::Blob(request_id.as_bytes())],
     )
     .get_result(connection)
@@ -133,7 +137,8 @@ fn load_hold(connection: &mut Connection, state: &mut State<'_>, request_id: Req
         Some(row) => {
             let settlement = match (row.outcome, row.settled) {
                 (Some(word), Some(amount)) => Some(Settlement {
-                    outcome: SettlementOutcome::from_word(&word).ok_or_else(|| DbError::Corrupt(format!("settlement outcome {word}")))?,
+                    outcome: SettlementOutcome::from_word(&word)
+                        .ok_or_else(|| DbError::Corrupt(format!("settlement outcome {word}")))?,
                     amount: Amount::from_nanos(amount),
                 }),
                 _ => None,
@@ -147,7 +152,12 @@ fn load_hold(connection: &mut Connection, state: &mut State<'_>, request_id: Req
     Ok(())
 }
 
-fn load_top_up<'a>(connection: &mut Connection, state: &mut State<'a>, tenant: TenantId, reference: &'a str) -> Result<(), DbError> {
+fn load_top_up<'a>(
+    connection: &mut Connection,
+    state: &mut State<'a>,
+    tenant: TenantId,
+    reference: &'a str,
+) -> Result<(), DbError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = Binary)]
@@ -159,8 +169,8 @@ fn load_top_up<'a>(connection: &mut Connection, state: &mut State<'a>, tenant: T
     if state.top_ups.contains_key(&key) {
         return Ok(());
     }
-    let row: Option<Row> = Statement::new(sql!(
-        "SELECT id, amount FROM transfers WHERE credit = ? AND reference = ? AND reference IS NOT NULL"),
+    let row: Option<Row> = Statement::new(
+        sql!("SELECT id, amount FROM transfers WHERE credit = ? AND reference = ? AND reference IS NOT NULL"),
         &[Value::Int(tenant.0), Value::Text(reference)],
     )
     .get_result(connection)
@@ -184,10 +194,12 @@ fn load_capture(connection: &mut Connection, state: &mut State<'_>, request_id: 
         #[diesel(sql_type = BigInt)]
         reversals: i64,
     }
-    let row: Option<Row> = Statement::new(sql!(
-        "SELECT t.debit AS account, t.amount AS paid, w.id AS write_off, w.amount AS written_off, \
+    let row: Option<Row> = Statement::new(
+        sql!(
+            "SELECT t.debit AS account, t.amount AS paid, w.id AS write_off, w.amount AS written_off, \
          (SELECT count(*) FROM transfers r WHERE r.reverses = t.id) AS reversals FROM transfers t \
-         LEFT JOIN transfers w ON w.kind = 'write_off' AND w.request_id = t.id WHERE t.id = ? AND t.kind = 'capture'"),
+         LEFT JOIN transfers w ON w.kind = 'write_off' AND w.request_id = t.id WHERE t.id = ? AND t.kind = 'capture'"
+        ),
         &[Value::Blob(request_id.as_bytes())],
     )
     .get_result(connection)
@@ -230,8 +242,8 @@ fn write(connection: &mut Connection, state: &State<'_>, effects: &Effects<'_>, 
         .touch_one(connection)?;
     }
     for (request_id, settlement) in &effects.settlements {
-        Statement::new(sql!(
-            "INSERT INTO settlements (request_id, outcome, amount, settled_at) VALUES (?, ?, ?, ?)"),
+        Statement::new(
+            sql!("INSERT INTO settlements (request_id, outcome, amount, settled_at) VALUES (?, ?, ?, ?)"),
             &[
                 Value::Blob(request_id.as_bytes()),
                 Value::Text(settlement.outcome.as_str()),
@@ -266,7 +278,12 @@ fn write(connection: &mut Connection, state: &State<'_>, effects: &Effects<'_>, 
         match account {
             Some(account) if account.change == Change::Posted => Statement::new(
                 sql!("UPDATE accounts SET posted = ?, held = ?, seq = ? WHERE id = ?"),
-                &[Value::Int(account.posted.nanos()), Value::Int(account.held.nanos()), Value::Int(account.seq), Value::Int(tenant.0)],
+                &[
+                    Value::Int(account.posted.nanos()),
+                    Value::Int(account.held.nanos()),
+                    Value::Int(account.seq),
+                    Value::Int(tenant.0),
+                ],
             )
             .touch_one(connection)?,
             // Spares the look at the newest line.
@@ -304,12 +321,14 @@ fn write_transfer(connection: &mut Connection, transfer: &Transfer<'_>, now: Val
 
 fn write_charge(connection: &mut Connection, row: &ChargeRow<'_>, now: Value<'_>) -> Result<(), DbError> {
     let charge = row.charge;
-    Statement::new(sql!(
-        "INSERT INTO charges (account, request_id, key_id, endpoint, model, end_user, price_version, basis, \
+    Statement::new(
+        sql!(
+            "INSERT INTO charges (account, request_id, key_id, endpoint, model, end_user, price_version, basis, \
          prompt_hanzi, prompt_words, prompt_tokens, completion_hanzi, completion_words, completion_tokens, \
          upstream_prompt, upstream_completion, images, image_size, prompt_price, completion_price, image_price, \
          prompt_cost, completion_cost, image_cost, written_off, finished_early, charged_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        ),
         &[
             Value::Int(row.account.0),
             Value::Blob(row.request_id.as_bytes()),

@@ -21,7 +21,12 @@ const LATEST_COMMIT_MS: i64 = 60_000;
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn register_process(database: &Database, process: ProcessId, role: &'static str, now: Timestamp) -> Result<(), DbError> {
+pub async fn register_process(
+    database: &Database,
+    process: ProcessId,
+    role: &'static str,
+    now: Timestamp,
+) -> Result<(), DbError> {
     database
         .write(move |connection| {
             use crate::db::schema::processes::dsl;
@@ -29,7 +34,8 @@ pub async fn register_process(database: &Database, process: ProcessId, role: &'s
             diesel::insert_into(dsl::processes)
                 .values((dsl::id.eq(id), dsl::role.eq(role), dsl::started_at.eq(now.0), dsl::seen_at.eq(now.0)))
                 .execute(connection)?;
-            diesel::delete(dsl::processes.filter(dsl::seen_at.lt(now.plus_ms(-FORGET_PROCESS_MS).0))).execute(connection)?;
+            diesel::delete(dsl::processes.filter(dsl::seen_at.lt(now.plus_ms(-FORGET_PROCESS_MS).0)))
+                .execute(connection)?;
             Ok(())
         })
         .await
@@ -53,17 +59,20 @@ pub async fn heartbeat(database: &Database, process: ProcessId, now: Timestamp) 
 /// Finds open holds without reading the settled past again: below its mark every hold is settled.
 #[derive(Debug)]
 pub struct Sweeper {
+    own: ProcessId,
     settled_below: RequestId,
 }
 
 impl Sweeper {
-    /// A sweeper that goes on where the last one of this database stopped.
+    /// The sweeper of the process `own`, which goes on where the last one of this database stopped.
     ///
     /// # Errors
     /// [`DbError`].
-    pub async fn load(database: &Database) -> Result<Self, DbError> {
+    pub async fn load(database: &Database, own: ProcessId, now: Timestamp) -> Result<Self, DbError> {
         let mark = database.read(|connection| facts::read(connection, SETTLED_BELOW)).await?;
-        Ok(Self { settled_below: mark.and_then(|bytes| RequestId::from_slice(&bytes)).unwrap_or_else(RequestId::zero) })
+        let mark = mark.and_then(|bytes| RequestId::from_slice(&bytes)).unwrap_or_else(RequestId::zero);
+        // A mark from a clock that ran ahead would hide the holds of all ids until then.
+        Ok(Self { own, settled_below: mark.min(RequestId::floor(now.plus_ms(-LATEST_COMMIT_MS))) })
     }
 
     /// Voids every open hold that another process made, and gives how many there were. Only for a start under the data folder's
@@ -71,25 +80,41 @@ impl Sweeper {
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub async fn void_dead_owners(&mut self, database: &Database, ledger: &Ledger, own: ProcessId, now: Timestamp) -> Result<usize, LedgerError> {
+    pub async fn void_dead_owners(
+        &mut self,
+        database: &Database,
+        ledger: &Ledger,
+        now: Timestamp,
+    ) -> Result<usize, LedgerError> {
         let open = self.open_holds(database, now).await?;
-        let dead = open.into_iter().filter(|hold| hold.owner != own.as_bytes().as_slice());
+        let dead = open.into_iter().filter(|hold| hold.owner != self.own.as_bytes().as_slice());
         end_all(ledger, dead, Ended::Voided).await
     }
 
-    /// Expires the open holds that are past their time or whose owner was silent for `silence_ms`, and gives how many there were.
+    /// Expires the open holds that are past their time or whose owner, if it is another process, was silent for `silence_ms`, and gives how many there were.
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub async fn expire(&mut self, database: &Database, ledger: &Ledger, now: Timestamp, silence_ms: i64) -> Result<usize, LedgerError> {
+    pub async fn expire(
+        &mut self,
+        database: &Database,
+        ledger: &Ledger,
+        now: Timestamp,
+        silence_ms: i64,
+    ) -> Result<usize, LedgerError> {
         let open = self.open_holds(database, now).await?;
         let alive: Vec<Vec<u8>> = database
             .read(move |connection| {
                 use crate::db::schema::processes::dsl;
-                Ok(dsl::processes.filter(dsl::seen_at.gt(now.plus_ms(-silence_ms).0)).select(dsl::id).load(connection)?)
+                Ok(dsl::processes
+                    .filter(dsl::seen_at.gt(now.plus_ms(-silence_ms).0))
+                    .select(dsl::id)
+                    .load(connection)?)
             })
             .await?;
-        let forgotten = open.into_iter().filter(|hold| Timestamp(hold.expires_at) < now || !alive.contains(&hold.owner));
+        // We live, however late our own heartbeat is: a slow disk must not end the calls that wait for it.
+        let is_silent = |owner: &Vec<u8>| owner.as_slice() != self.own.as_bytes().as_slice() && !alive.contains(owner);
+        let forgotten = open.into_iter().filter(|hold| Timestamp(hold.expires_at) < now || is_silent(&hold.owner));
         end_all(ledger, forgotten, Ended::Expired).await
     }
 
@@ -134,9 +159,11 @@ struct OpenHold {
 
 fn page(connection: &mut Connection, after: RequestId) -> Result<Vec<OpenHold>, DbError> {
     let values = [Value::Blob(after.as_bytes()), Value::Int(PAGE)];
-    let rows = Statement::new(sql!(
-        "SELECT h.request_id, h.owner, h.expires_at FROM holds h WHERE h.request_id > ? \
-         AND NOT EXISTS (SELECT 1 FROM settlements s WHERE s.request_id = h.request_id) ORDER BY h.request_id LIMIT ?"),
+    let rows = Statement::new(
+        sql!(
+            "SELECT h.request_id, h.owner, h.expires_at FROM holds h WHERE h.request_id > ? \
+         AND NOT EXISTS (SELECT 1 FROM settlements s WHERE s.request_id = h.request_id) ORDER BY h.request_id LIMIT ?"
+        ),
         &values,
     );
     Ok(rows.load(connection)?)

@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::LedgerError;
-use super::operation::{Capture, Captured, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, TopUp, TopUpDecision};
+use super::checkpoint::Checkpoints;
+use super::operation::{
+    Capture, Captured, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, TopUp, TopUpDecision,
+};
 use super::store::run_batch;
 use crate::clock::Clock;
 use crate::db::{Connection, Database, DbError, RunTask, Task, begin_immediate};
@@ -74,7 +77,9 @@ impl Ledger {
         let connection = database.own_connection()?;
         let (work, waiting) = mpsc::channel(settings.queue);
         let failing = Arc::new(AtomicBool::new(false));
-        let writer = Writer { connection, waiting, clock, batch: settings.batch, failing: Arc::clone(&failing) };
+        let checkpoints = Checkpoints::start(database)?;
+        let writer =
+            Writer { connection, waiting, clock, batch: settings.batch, failing: Arc::clone(&failing), checkpoints };
         std::thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(move || writer.run())
@@ -84,9 +89,9 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Whether the last commit failed.
+    /// Whether the last commit failed, or the writer has stopped.
     pub fn is_failing(&self) -> bool {
-        self.failing.load(Ordering::Relaxed)
+        self.failing.load(Ordering::Relaxed) || self.work.is_closed()
     }
 
     /// Sets money aside.
@@ -117,7 +122,11 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`]; after [`LedgerError::TimedOut`] the hold may be released.
-    pub async fn end(&self, request_id: RequestId, ended: Ended) -> Result<Result<(), Option<Settlement>>, LedgerError> {
+    pub async fn end(
+        &self,
+        request_id: RequestId,
+        ended: Ended,
+    ) -> Result<Result<(), Option<Settlement>>, LedgerError> {
         match self.run(Operation::End(request_id, ended)).await? {
             Outcome::Ended => Ok(Ok(())),
             Outcome::AlreadySettled(settlement) => Ok(Err(Some(settlement))),
@@ -172,6 +181,7 @@ struct Writer {
     clock: Clock,
     batch: usize,
     failing: Arc<AtomicBool>,
+    checkpoints: Checkpoints,
 }
 
 impl Writer {
@@ -218,7 +228,8 @@ impl Writer {
         if operations.is_empty() {
             return;
         }
-        metrics::histogram!("xiaoyi_ledger_batch_operations").record(u32::try_from(operations.len()).unwrap_or(u32::MAX));
+        metrics::histogram!("xiaoyi_ledger_batch_operations")
+            .record(u32::try_from(operations.len()).unwrap_or(u32::MAX));
         match self.transaction(operations) {
             Ok(outcomes) => {
                 for (answer, outcome) in answers.into_iter().zip(outcomes) {
@@ -237,7 +248,9 @@ impl Writer {
                 tracing::error!(%error, operations = operations.len(), "a ledger batch failed; trying its operations one by one");
                 for (operation, answer) in operations.iter().zip(answers) {
                     let alone = self.transaction(std::slice::from_ref(operation));
-                    let outcome = alone.map_err(LedgerError::Database).and_then(|mut outcomes| outcomes.pop().unwrap_or(Err(LedgerError::Stopped)));
+                    let outcome = alone
+                        .map_err(LedgerError::Database)
+                        .and_then(|mut outcomes| outcomes.pop().unwrap_or(Err(LedgerError::Stopped)));
                     let _ = answer.send(outcome);
                 }
             }
@@ -248,6 +261,7 @@ impl Writer {
         let now = self.clock.now();
         let outcomes = begin_immediate(&mut self.connection, |connection| run_batch(connection, operations, now));
         self.failing.store(outcomes.is_err(), Ordering::Relaxed);
+        self.checkpoints.committed(operations.len());
         outcomes
     }
 
@@ -256,6 +270,10 @@ impl Writer {
         let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| task(&mut self.connection)));
         if run.is_err() {
             tracing::error!("a write panicked and was rolled back");
+        }
+        if self.failing.load(Ordering::Relaxed) {
+            // A process that says it cannot serve gets no calls, so an empty commit after its heartbeat shows when it can again.
+            let _ = self.transaction(&[]);
         }
     }
 }

@@ -33,6 +33,7 @@ macro_rules! queue_contract {
             a_full_queue_refuses_until_one_is_taken,
             a_full_share_refuses_only_its_tenant_until_one_is_taken,
             tenants_take_turns,
+            large_jobs_are_bounded_by_their_bytes,
             a_tenant_alone_may_use_all_slots,
             a_tenant_gets_half_of_the_slots_while_others_wait,
             a_cancellation_that_leaves_one_tenant_waiting_lets_it_go_on,

@@ -100,3 +100,34 @@ pub struct Job {
     /// Until when.
     pub deadlines: Deadlines,
 }
+
+impl Job {
+    /// The same without what only a worker needs, which may be megabytes.
+    #[must_use]
+    pub fn without_body(&self) -> Self {
+        Self {
+            request_id: self.request_id,
+            tenant: self.tenant,
+            key: self.key,
+            endpoint: self.endpoint,
+            model: self.model.clone(),
+            fields: String::new(),
+            stream: self.stream,
+            include_usage: self.include_usage,
+            choices: self.choices,
+            prompt: self.prompt,
+            echoed_prompts: Vec::new(),
+            hold: self.hold,
+            price: self.price.clone(),
+            images: self.images.clone(),
+            end_user: self.end_user.clone(),
+            accepted_at: self.accepted_at,
+            deadlines: self.deadlines,
+        }
+    }
+
+    /// What the job weighs in a queue, in bytes.
+    pub fn weight(&self) -> usize {
+        self.fields.len().saturating_add(self.echoed_prompts.iter().map(String::len).sum())
+    }
+}

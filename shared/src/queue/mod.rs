@@ -23,12 +23,19 @@ use crate::id::{RequestId, TenantId};
 /// How long a worker waits for a client that reads too slowly before it treats the client as gone, in milliseconds.
 pub const SLOW_CLIENT_MS: u64 = 10_000;
 
+/// A job of more bytes than this is large: a long text, an image in a message. Smaller ones are bounded by their number.
+pub const LARGE_JOB_BYTES: usize = 64 * 1024;
+/// The bytes of large jobs that may wait, all tenants together.
+pub const LARGE_JOBS_BYTES: usize = 256 * 1024 * 1024;
+/// The bytes of one tenant's large jobs that may wait.
+pub const TENANTS_LARGE_JOBS_BYTES: usize = LARGE_JOBS_BYTES / 4;
+
 /// The bounds of a queue. Every one of them is enforced when a job is submitted or taken.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueLimits {
     /// Jobs that may wait, all tenants together.
     pub capacity: usize,
-    /// Jobs of one tenant that may wait.
+    /// Jobs of one tenant that may wait. Of both bounds a part is for large jobs: see [`LARGE_JOBS_BYTES`].
     pub tenant_share: usize,
     /// Frames that are buffered for one client.
     pub frames: usize,

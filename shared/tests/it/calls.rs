@@ -49,7 +49,8 @@ impl Bench {
                 channel::add(connection, &sealer, &echo, now).unwrap();
                 let tenant = tenant::create(connection, "t", now).unwrap().id;
                 let amount = "10".parse().unwrap();
-                let top_up = TopUp { id: RequestId::new(), account: tenant, amount, reference: "r".to_owned(), note: None };
+                let top_up =
+                    TopUp { id: RequestId::new(), account: tenant, amount, reference: "r".to_owned(), note: None };
                 ledger::apply_one(connection, Operation::TopUp(top_up), now).unwrap();
                 Ok::<_, DbError>(tenant)
             })
@@ -76,7 +77,13 @@ impl Bench {
     async fn settled_balance(&self) -> (Amount, Amount) {
         let tenant = self.caller.tenant;
         for _ in 0..10_000 {
-            let balance = self.deployment.database.read(move |connection| ledger::balance(connection, tenant)).await.unwrap().unwrap();
+            let balance = self
+                .deployment
+                .database
+                .read(move |connection| ledger::balance(connection, tenant))
+                .await
+                .unwrap()
+                .unwrap();
             if balance.held == Amount::ZERO {
                 return (balance.posted, balance.held);
             }
@@ -199,7 +206,8 @@ async fn a_failure_is_told_after_the_void_is_committed() {
     bench.deployment.queue.finish(delivery, End::Failed { refusal, charged: None }).await.unwrap();
     assert_eq!(failure(&mut call).await.refusal.reason, Reason::UpstreamError);
     let tenant = bench.caller.tenant;
-    let balance = bench.deployment.database.read(move |connection| ledger::balance(connection, tenant)).await.unwrap().unwrap();
+    let balance =
+        bench.deployment.database.read(move |connection| ledger::balance(connection, tenant)).await.unwrap().unwrap();
     assert_eq!(balance.held, Amount::ZERO, "at once, not soon");
 }
 
@@ -256,7 +264,9 @@ async fn a_balance_that_is_too_low_says_by_how_much() {
     poor.tenant = bench
         .deployment
         .database
-        .write(|connection| Ok::<TenantId, DbError>(tenant::create(connection, "poor", shared::clock::Timestamp(0)).unwrap().id))
+        .write(|connection| {
+            Ok::<TenantId, DbError>(tenant::create(connection, "poor", shared::clock::Timestamp(0)).unwrap().id)
+        })
         .await
         .unwrap();
     let poor = Bench { caller: poor, ..bench };

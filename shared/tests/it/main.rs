@@ -8,4 +8,5 @@
 )]
 
 mod calls;
+mod database;
 mod ledger;

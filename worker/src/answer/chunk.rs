@@ -21,6 +21,8 @@ pub(crate) struct ChunkReader<'job> {
     identity: Identity,
     meter: Meter<'job>,
     finished: BTreeSet<i64>,
+    /// Those of the finished ones that the last chunk ended.
+    last_finished: Vec<i64>,
 }
 
 /// What one chunk held.
@@ -41,7 +43,13 @@ pub(crate) struct SeenChunk {
 impl<'job> ChunkReader<'job> {
     /// Before the first chunk.
     pub(crate) fn new(job: &'job Job) -> Self {
-        Self { job, identity: Identity::of_chunks(job), meter: Meter::new(job), finished: BTreeSet::new() }
+        Self {
+            job,
+            identity: Identity::of_chunks(job),
+            meter: Meter::new(job),
+            finished: BTreeSet::new(),
+            last_finished: Vec::new(),
+        }
     }
 
     /// Reads the JSON of the next `data:` line.
@@ -60,6 +68,7 @@ impl<'job> ChunkReader<'job> {
         };
 
         let was_open = self.is_open();
+        self.last_finished.clear();
         let mut has_text = false;
         for (place, choice) in choices.iter().enumerate() {
             has_text |= self.count(place, choice)?;
@@ -76,6 +85,13 @@ impl<'job> ChunkReader<'job> {
     /// What was generated up to now.
     pub(crate) const fn tally(&self) -> Tally {
         self.meter.tally()
+    }
+
+    /// Takes back the ends that the last chunk brought: for a chunk that the client does not get.
+    pub(crate) fn reopen_last(&mut self) {
+        for index in self.last_finished.drain(..) {
+            self.finished.remove(&index);
+        }
     }
 
     /// A chunk that ends every unfinished choice for this reason: `length` for a stream that is cut at its hold.
@@ -106,7 +122,7 @@ impl<'job> ChunkReader<'job> {
     }
 
     /// Whether a choice is still to be ended.
-    fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         i64::try_from(self.finished.len()).unwrap_or(i64::MAX) < self.job.choices.max(1)
     }
 
@@ -125,7 +141,9 @@ impl<'job> ChunkReader<'job> {
         };
         if choice.is_finished() {
             has_text |= self.meter.end_of(index)?;
-            self.finished.insert(index);
+            if self.finished.insert(index) {
+                self.last_finished.push(index);
+            }
             let most = most_choices(self.job);
             if self.finished.len() > most {
                 return Err(Nonsense::TooMany { what: "choices", most });

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use shared::catalogue::Snapshot;
 use shared::catalogue::channel::{self, Channel, ChannelKind};
+use shared::catalogue::{Snapshot, price_list};
+use shared::config::PriceSettings;
 use shared::deployment::Workbench;
+use shared::money::Amount;
+use shared::price::Price;
 
 use super::{Check, State};
 use crate::failure::Failure;
@@ -13,9 +16,12 @@ use crate::failure::Failure;
 /// Looks at all of it.
 pub(super) async fn checks(workbench: &Workbench) -> Result<Vec<Check>, Failure> {
     let sealer = Arc::clone(&workbench.sealer);
-    let (channels, snapshot) = workbench
+    let (channels, snapshot, default_price) = workbench
         .database
-        .read(move |connection| Ok((channel::list(connection)?, Snapshot::load(connection, &sealer)?)))
+        .read(move |connection| {
+            let snapshot = Snapshot::load(connection, &sealer)?;
+            Ok((channel::list(connection)?, snapshot, price_list::default_price(connection)?))
+        })
         .await?;
     let models = &workbench.settings.models;
     let wanted: BTreeSet<&str> =
@@ -26,6 +32,7 @@ pub(super) async fn checks(workbench: &Workbench) -> Result<Vec<Check>, Failure>
     checks.extend(of_echo(&channels));
     checks.push(of_models(snapshot.model_names().count(), &unserved));
     checks.push(of_prices(&at_default));
+    checks.push(of_default_price(&workbench.settings.price, default_price.as_ref()));
     Ok(checks)
 }
 
@@ -74,9 +81,54 @@ fn of_prices(at_default: &[&str]) -> Check {
     Check::new("prices", State::Warn, detail)
 }
 
+/// A start of `serve` (or `migrate`) makes the settings' price the default; until then the stored one counts.
+fn of_default_price(settings: &PriceSettings, stored: Option<&Price>) -> Check {
+    let told = |price: [Amount; 3]| {
+        let [prompt, completion, image] = price;
+        format!("{prompt} prompt, {completion} completion, {image} image")
+    };
+    let wanted = [settings.prompt, settings.completion, settings.image];
+    let counts = stored.map(|price| [price.prompt, price.completion, price.image]);
+    if counts == Some(wanted) {
+        return Check::new("default price", State::Ok, told(wanted));
+    }
+    let counts = counts.map_or_else(|| "nothing".to_owned(), told);
+    let detail = format!(
+        "the settings say {}, but stored and charged is {counts}: the next start of `xiaoyi serve` with these settings makes theirs the default",
+        told(wanted)
+    );
+    Check::new("default price", State::Warn, detail)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use shared::price::{Basis, PriceVersion};
+
     use super::*;
+
+    #[test]
+    fn a_default_price_that_the_settings_do_not_have_is_told() {
+        let amount = |text: &str| text.parse::<Amount>().unwrap();
+        let settings = PriceSettings { prompt: amount("1.00"), completion: amount("2.00"), image: amount("3.00") };
+        let mut stored = Price {
+            version: PriceVersion(1),
+            model: String::new(),
+            prompt: amount("1.00"),
+            completion: amount("2.00"),
+            images: BTreeMap::new(),
+            image: amount("3.00"),
+            basis: Basis::Estimate,
+            is_default: true,
+        };
+        assert_eq!(of_default_price(&settings, Some(&stored)).state, State::Ok);
+        assert_eq!(of_default_price(&settings, None).state, State::Warn);
+        stored.image = amount("0.30");
+        let check = of_default_price(&settings, Some(&stored));
+        assert_eq!(check.state, State::Warn);
+        assert!(check.detail.contains("3.00 image") && check.detail.contains("0.30 image"), "{}", check.detail);
+    }
 
     fn channel(name: &str, kind: ChannelKind, enabled: bool) -> Channel {
         let base_url = "echo:".to_owned();

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Days, FixedOffset};
 use serde_json::{Value, json};
 
-use crate::support::money::{amount, nanos, number, recompute};
+use crate::support::money::{amount, number, recompute};
 use crate::support::storefront::{Key, Reply, Storefront};
 
+/// More than the 366 days that a period may have.
 const ALL_TIME: &str = "from=2000-01-01&to=2100-01-01";
 /// Asia/Shanghai, in seconds.
 const SHANGHAI: i32 = 8 * 3_600;
@@ -71,7 +72,6 @@ async fn usage_in_groups() {
     let (shop, own, usual) = busy_shop().await;
     for key in [&shop.key, &own, &usual] {
         let entries = shop.ledger_as(key).await;
-        // By day a period has at most 366 days.
         let today = moment_of(&entries[0]).date_naive();
         let (from, to) = (today - Days::new(2), today + Days::new(2));
         let by: [(&str, GroupOf); 4] = [
@@ -88,7 +88,7 @@ async fn usage_in_groups() {
         }
     }
     // By hand, so that the test does not only agree with the ledger.
-    let by_model = shop.get(&format!("/v1/usage?{ALL_TIME}&group_by=model")).await;
+    let by_model = shop.get("/v1/usage?group_by=model").await;
     assert_eq!(
         by_model.ok()["data"],
         json!([
@@ -105,8 +105,13 @@ async fn usage_in_groups() {
     // A period without calls, and one that is none.
     let empty = shop.get("/v1/usage?from=2000-01-01&to=2000-02-01").await;
     assert_eq!(empty.ok()["data"], json!([]));
-    for bad in ["from=2000-02-01&to=2000-01-01", "from=yesterday", "group_by=colour", ALL_TIME] {
+    for bad in ["from=2000-02-01&to=2000-01-01", "from=yesterday", "group_by=colour"] {
         shop.get(&format!("/v1/usage?{bad}")).await.refused(400, 40002, "invalid_parameter");
+    }
+    for name in ["day", "model", "key", "user"] {
+        let reply = shop.get(&format!("/v1/usage?{ALL_TIME}&group_by={name}")).await;
+        let message = reply.refused(400, 40002, "invalid_parameter");
+        assert!(message.contains("366 days"), "{message}");
     }
     shop.close().await;
 }
@@ -131,6 +136,9 @@ async fn a_key_sees_its_own_calls_and_the_tenants_balance() {
 async fn dashboards_of_chat_clients() {
     let (shop, own, _) = busy_shop().await;
     shop.run(&["topup", "--tenant", "acme", "--amount", "0.123456789", "--reference", "odd"]);
+    let today = moment_of(&shop.ledger().await[0]).date_naive();
+    // As chat clients ask.
+    let (start, end) = ((today - Days::new(99)).to_string(), (today + Days::new(1)).to_string());
     let (posted, _) = shop.balance().await;
     let granted = 10_123_456_789;
     let used = granted - posted;
@@ -143,7 +151,7 @@ async fn dashboards_of_chat_clients() {
         number(used, 9),
         number(posted, 9)
     );
-    for prefix in ["/v1", "/api/v1", "/index.php/api/v1", ""] {
+    for prefix in ["/v1", "/api/v1", "/index.php/api/v1", "/api", "/index.php/api", ""] {
         let path = format!("{prefix}/dashboard/billing/credit_grants");
         let got = shop.get(&path).await;
         assert_eq!((got.status, &got.text), (200, &expected));
@@ -167,10 +175,12 @@ async fn dashboards_of_chat_clients() {
             shop.get_as(key, &format!("{prefix}/dashboard/billing/usage?start_date={start}&end_date={end}")).await.text
         };
         let of = |spent: i64| format!(r#"{{"object":"list","total_usage":{}}}"#, number(spent, 7));
-        assert_eq!(usage(&shop.key, "2000-01-01", "2100-01-01").await, of(used));
+        // The tenant's, whichever key asks: granted less spent is the rest that a client shows.
+        assert_eq!(usage(&shop.key, &start, &end).await, of(used));
+        assert_eq!(usage(&own, &start, &end).await, of(used));
         assert_eq!(usage(&shop.key, "2000-01-01", "2000-02-01").await, of(0));
-        let of_own: i64 = shop.ledger_as(&own).await.iter().map(|entry| -nanos(&entry["amount"])).sum();
-        assert_eq!(usage(&own, "2000-01-01", "2100-01-01").await, of(of_own));
+        let too_long = format!("{prefix}/dashboard/billing/usage?start_date=2000-01-01&end_date=2100-01-01");
+        shop.get(&too_long).await.refused(400, 40002, "invalid_parameter");
     }
     shop.close().await;
 }

@@ -179,6 +179,7 @@ fn streams(telling: &str) -> Vec<Case> {
         Case::streamed("whole answer instead", vec![reply("200 OK", &chat(TEXT, &Value::Null))], failed()),
         Case::streamed("empty stream", vec![stream_head(), stream_end()], failed()),
         Case::streamed("only DONE", vec![stream_head(), done(), stream_end()], failed()),
+        Case::streamed("DONE behind the role", without_text([done(), stream_end()]), failed()),
         Case::streamed("only comments", vec![stream_head(), piece(": ping\n\n"), stream_end()], failed()),
         Case::streamed("closed before text", without_text([Act::Close]), failed()),
         Case::streamed("ended before text", without_text([stream_end()]), failed()),

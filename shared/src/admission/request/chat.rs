@@ -64,9 +64,9 @@ fn count(messages: &RawValue, part_tokens: i64) -> Result<Tally, Refusal> {
     Ok(counter.tally)
 }
 
-/// The newer name wins, but both must be right.
+/// The larger of the two, since a provider may know only one of the names.
 fn max_output(members: &Members<'_>) -> Result<Option<i64>, Refusal> {
     let older = optional(members, "max_tokens", |value| integer(value, 1..=i64::MAX))?;
     let newer = optional(members, "max_completion_tokens", |value| integer(value, 1..=i64::MAX))?;
-    Ok(newer.or(older))
+    Ok(newer.max(older))
 }

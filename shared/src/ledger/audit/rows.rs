@@ -1,8 +1,9 @@
 //! The rows that an audit reads, and what must be true of each.
 
-use super::{BigInt, Binary, Nullable, NullableText, QueryableByName, Text, Violation, hexadecimal, is_customer, sides_fit, unknown_word};
-use crate::money::Amount;
-use crate::price::cost_of_tokens;
+use super::{
+    BigInt, Binary, Nullable, NullableText, QueryableByName, Text, Violation, hexadecimal, is_customer, sides_fit,
+    unknown_word,
+};
 
 pub(super) const ACCOUNTS: &str = "SELECT a.id, a.posted, a.seq, \
     (SELECT l.seq FROM lines l WHERE l.account = a.id ORDER BY l.seq DESC LIMIT 1) AS newest, \
@@ -23,7 +24,7 @@ pub(super) const TRANSFERS: &str = "SELECT t.id, t.kind, t.debit, t.credit, t.am
     LEFT JOIN transfers r ON r.id = t.reverses \
     WHERE t.id > ? ORDER BY t.id LIMIT ?";
 
-pub(super) const SETTLEMENTS: &str = "SELECT s.request_id, s.outcome, s.amount, t.amount AS transferred, \
+pub(super) const SETTLEMENTS: &str = "SELECT s.request_id, s.outcome, s.amount, h.account AS holder, t.amount AS transferred, \
     c.prompt_cost + c.completion_cost + c.image_cost - c.written_off AS charged, c.written_off, w.amount AS write_off \
     FROM settlements s LEFT JOIN holds h ON h.request_id = s.request_id \
     LEFT JOIN transfers t ON t.id = s.request_id AND t.kind = 'capture' \
@@ -31,16 +32,9 @@ pub(super) const SETTLEMENTS: &str = "SELECT s.request_id, s.outcome, s.amount, 
     LEFT JOIN transfers w ON w.kind = 'write_off' AND w.request_id = s.request_id \
     WHERE s.request_id > ? ORDER BY s.request_id LIMIT ?";
 
-pub(super) const CHARGES: &str = "SELECT s.request_id, c.basis, c.prompt_tokens, c.completion_tokens, c.upstream_prompt, c.upstream_completion, \
-    c.images, c.prompt_price, c.completion_price, c.image_price, c.prompt_cost, c.completion_cost, c.image_cost, \
-    h.price_version AS held_at, c.price_version, p.prompt AS listed_prompt, p.completion AS listed_completion \
-    FROM settlements s JOIN holds h ON h.request_id = s.request_id \
-    JOIN charges c ON c.account = h.account AND c.request_id = s.request_id \
-    LEFT JOIN prices p ON p.version = c.price_version \
-    WHERE s.request_id > ? ORDER BY s.request_id LIMIT ?";
-
-pub(super) const HOLDS: &str = "SELECT h.request_id, h.expires_at, \
-    CASE WHEN EXISTS (SELECT 1 FROM settlements s WHERE s.request_id = h.request_id) THEN 0 ELSE 1 END AS open \
+pub(super) const HOLDS: &str = "SELECT h.request_id, h.account, h.expires_at, \
+    CASE WHEN EXISTS (SELECT 1 FROM settlements s WHERE s.request_id = h.request_id) THEN 0 ELSE 1 END AS open, \
+    CASE WHEN EXISTS (SELECT 1 FROM accounts a WHERE a.id = h.account) THEN 0 ELSE 1 END AS orphan \
     FROM holds h WHERE h.request_id > ? ORDER BY h.request_id LIMIT ?";
 
 pub(super) const HELD: &str = "SELECT a.id, a.held, COALESCE(o.total, 0) AS open FROM accounts a \
@@ -149,7 +143,9 @@ impl TransferCheck {
         let customer_sides = i64::from(is_customer(self.debit) || is_customer(self.credit));
         let settled = match self.kind.as_str() {
             "capture" => {
-                self.outcome.as_deref() == Some("captured") && self.settled == Some(self.amount) && self.holder == Some(self.debit)
+                self.outcome.as_deref() == Some("captured")
+                    && self.settled == Some(self.amount)
+                    && self.holder == Some(self.debit)
             }
             "write_off" => self.outcome.as_deref() == Some("captured"),
             "reversal" => self.reversed_amount == Some(self.amount) && self.reversed_debit == Some(self.credit),
@@ -184,6 +180,8 @@ pub(super) struct SettlementCheck {
     #[diesel(sql_type = BigInt)]
     amount: i64,
     #[diesel(sql_type = Nullable<BigInt>)]
+    holder: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
     transferred: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
     charged: Option<i64>,
@@ -202,89 +200,49 @@ impl SettlementCheck {
         } else {
             self.amount == 0 && self.transferred.is_none() && self.charged.is_none() && self.write_off.is_none()
         };
-        if fits {
+        if fits && self.holder.is_some() {
             return None;
         }
         Some(Violation {
             check: "settlement_is_transferred_and_explained",
             subject: format!("request {}", hexadecimal(&self.request_id)),
             detail: format!(
-                "{} with {}: transferred {:?}, explained {:?}, written off {:?} of {:?}",
-                self.outcome, self.amount, self.transferred, self.charged, self.write_off, self.written_off
+                "{} with {}: transferred {:?}, explained {:?}, written off {:?} of {:?}, held by account {:?}",
+                self.outcome,
+                self.amount,
+                self.transferred,
+                self.charged,
+                self.write_off,
+                self.written_off,
+                self.holder
             ),
         })
     }
 }
 
 #[derive(QueryableByName)]
-pub(super) struct ChargeCheck {
+pub(super) struct HoldCheck {
     #[diesel(sql_type = Binary)]
     pub(super) request_id: Vec<u8>,
-    #[diesel(sql_type = Text)]
-    basis: String,
     #[diesel(sql_type = BigInt)]
-    prompt_tokens: i64,
+    account: i64,
     #[diesel(sql_type = BigInt)]
-    completion_tokens: i64,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    upstream_prompt: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    upstream_completion: Option<i64>,
+    pub(super) expires_at: i64,
     #[diesel(sql_type = BigInt)]
-    images: i64,
+    pub(super) open: i64,
     #[diesel(sql_type = BigInt)]
-    prompt_price: i64,
-    #[diesel(sql_type = BigInt)]
-    completion_price: i64,
-    #[diesel(sql_type = BigInt)]
-    image_price: i64,
-    #[diesel(sql_type = BigInt)]
-    prompt_cost: i64,
-    #[diesel(sql_type = BigInt)]
-    completion_cost: i64,
-    #[diesel(sql_type = BigInt)]
-    image_cost: i64,
-    #[diesel(sql_type = BigInt)]
-    held_at: i64,
-    #[diesel(sql_type = BigInt)]
-    price_version: i64,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    listed_prompt: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    listed_completion: Option<i64>,
+    orphan: i64,
 }
 
-impl ChargeCheck {
+impl HoldCheck {
     pub(super) fn violation(&self) -> Option<Violation> {
-        let (prompt, completion) = match self.basis.as_str() {
-            "upstream" => (self.upstream_prompt.unwrap_or(-1), self.upstream_completion.unwrap_or(-1)),
-            _ => (self.prompt_tokens, self.completion_tokens),
-        };
-        let cost = |tokens, price| cost_of_tokens(tokens, Amount::from_nanos(price)).map(Amount::nanos);
-        let adds_up = cost(prompt, self.prompt_price) == Some(self.prompt_cost)
-            && cost(completion, self.completion_price) == Some(self.completion_cost)
-            && self.images.checked_mul(self.image_price) == Some(self.image_cost);
-        // A call for images pays no tokens.
-        let as_listed = (self.listed_prompt == Some(self.prompt_price) && self.listed_completion == Some(self.completion_price))
-            || (self.listed_prompt.is_some() && self.prompt_price == 0 && self.completion_price == 0);
-        if adds_up && as_listed && self.held_at == self.price_version {
+        if self.orphan == 0 {
             return None;
         }
         Some(Violation {
-            check: "charge_adds_up",
+            check: "hold_has_its_account",
             subject: format!("request {}", hexadecimal(&self.request_id)),
-            detail: format!(
-                "{prompt} tokens at {} = {}, {completion} at {} = {}, {} images at {} = {}; price version {} (held at {})",
-                self.prompt_price,
-                self.prompt_cost,
-                self.completion_price,
-                self.completion_cost,
-                self.images,
-                self.image_price,
-                self.image_cost,
-                self.price_version,
-                self.held_at
-            ),
+            detail: format!("the hold is on account {}, which is not there", self.account),
         })
     }
 }

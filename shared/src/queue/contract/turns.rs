@@ -5,7 +5,7 @@ use std::pin::pin;
 
 use super::{A, B, LIMITS, Make, job_of, looked, nothing_to_take, submitted, taken, within};
 use crate::id::TenantId;
-use crate::queue::{Cancellation, End, QueueLimits, SubmitError};
+use crate::queue::{Cancellation, End, Job, QueueLimits, SubmitError, TENANTS_LARGE_JOBS_BYTES};
 
 pub(crate) async fn a_full_queue_refuses_until_one_is_taken(make: impl Make) {
     let queue = make(QueueLimits { capacity: 2, ..LIMITS }).await;
@@ -27,6 +27,23 @@ pub(crate) async fn a_full_share_refuses_only_its_tenant_until_one_is_taken(make
     let _delivery = taken(&queue).await;
     let _other = submitted(&queue, B).await;
     queue.submit(job_of(A)).await.unwrap();
+}
+
+pub(crate) async fn large_jobs_are_bounded_by_their_bytes(make: impl Make) {
+    let queue = make(LIMITS).await;
+    let large = |tenant| Job { fields: "x".repeat(TENANTS_LARGE_JOBS_BYTES / 2 - 4096), ..job_of(tenant) };
+    let mut waiting = Vec::new();
+    for tenant in [A, A, B, B] {
+        waiting.push(queue.submit(large(tenant)).await.unwrap());
+    }
+    assert!(matches!(queue.submit(large(A)).await.unwrap_err(), SubmitError::TenantShareFull { .. }));
+    waiting.push(submitted(&queue, A).await.1);
+    for tenant in [TenantId(1003), TenantId(1003), TenantId(1004), TenantId(1004)] {
+        waiting.push(queue.submit(large(tenant)).await.unwrap());
+    }
+    assert_eq!(queue.submit(large(TenantId(1005))).await.unwrap_err(), SubmitError::Full);
+    let _delivery = taken(&queue).await;
+    waiting.push(queue.submit(large(TenantId(1005))).await.unwrap());
 }
 
 pub(crate) async fn tenants_take_turns(make: impl Make) {

@@ -5,7 +5,10 @@ use std::collections::hash_map::Entry;
 
 use tokio::sync::{mpsc, watch};
 
-use super::super::{Cancellation, Depth, Frame, Frames, Job, QueueLimits, SubmitError};
+use super::super::{
+    Cancellation, Depth, Frame, Frames, Job, LARGE_JOB_BYTES, LARGE_JOBS_BYTES, QueueLimits, SubmitError,
+    TENANTS_LARGE_JOBS_BYTES,
+};
 use super::lines::Lines;
 use crate::clock::Timestamp;
 use crate::id::{RequestId, TenantId};
@@ -67,8 +70,29 @@ impl State {
         Ok(())
     }
 
+    /// Memory is bounded by bytes, not only by the number of jobs; only a large job has to look at the others.
+    fn room_for_large(&self, job: &Job) -> Result<(), SubmitError> {
+        let weight = job.weight();
+        if weight <= LARGE_JOB_BYTES {
+            return Ok(());
+        }
+        let (mut all, mut own) = (weight, weight);
+        for other in self.lines.iter() {
+            let weight = other.job.weight();
+            if weight > LARGE_JOB_BYTES {
+                all += weight;
+                own += if other.job.tenant == job.tenant { weight } else { 0 };
+            }
+        }
+        if own > TENANTS_LARGE_JOBS_BYTES {
+            return Err(SubmitError::TenantShareFull { share: self.limits.tenant_share });
+        }
+        if all > LARGE_JOBS_BYTES { Err(SubmitError::Full) } else { Ok(()) }
+    }
+
     pub(super) fn submit(&mut self, job: Job, now: Timestamp) -> Result<Frames, SubmitError> {
         self.room(job.tenant)?;
+        self.room_for_large(&job)?;
         let Entry::Vacant(place) = self.places.entry(job.request_id) else {
             // Each admission makes a new id, so this is a fault of ours; two jobs of one id could not be told apart.
             tracing::error!(request_id = %job.request_id, "a job was submitted twice");

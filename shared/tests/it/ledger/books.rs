@@ -12,7 +12,8 @@ use shared::clock::{Clock, Timestamp};
 use shared::db::{Connection, Database, DbError};
 use shared::id::{ProcessId, RequestId, TenantId};
 use shared::ledger::{
-    self, Capture, Charge, Hold, HoldDecision, Ledger, LedgerError, Operation, Outcome, TopUp, TopUpDecision, WriterSettings,
+    self, Capture, Charge, Hold, HoldDecision, Ledger, LedgerError, Operation, Outcome, TopUp, TopUpDecision,
+    WriterSettings,
 };
 use shared::money::Amount;
 use shared::price::{Basis, PriceVersion};
@@ -82,8 +83,14 @@ impl Books {
     /// Sets a price per million tokens and per image; the first one, of a nano a token, is version 1.
     pub(crate) async fn price(&self, prompt: Amount, completion: Amount, image: Amount, basis: Basis) -> PriceVersion {
         let now = self.clock.now();
-        let new = NewPrice { model: Some("gpt-4".to_owned()), prompt, completion, image, images: Default::default(), basis };
-        self.database.write(move |connection| price_list::set(connection, new, now)).await.map_err(|error: DbError| error).unwrap().version
+        let new =
+            NewPrice { model: Some("gpt-4".to_owned()), prompt, completion, image, images: Default::default(), basis };
+        self.database
+            .write(move |connection| price_list::set(connection, new, now))
+            .await
+            .map_err(|error: DbError| error)
+            .unwrap()
+            .version
     }
 
     /// A hold by this process, with the first price.
@@ -143,7 +150,8 @@ impl Books {
         assert!(report.ok, "{:?}", report.violations);
         let customers: i128 = self.numbers("SELECT posted AS number FROM accounts").iter().sum();
         let into_house: i128 = self.numbers("SELECT amount AS number FROM transfers WHERE credit <= 1000").iter().sum();
-        let out_of_house: i128 = self.numbers("SELECT amount AS number FROM transfers WHERE debit <= 1000").iter().sum();
+        let out_of_house: i128 =
+            self.numbers("SELECT amount AS number FROM transfers WHERE debit <= 1000").iter().sum();
         assert_eq!(customers + into_house - out_of_house, 0);
         let lines: i128 = self.numbers("SELECT delta AS number FROM lines").iter().sum();
         assert_eq!(lines, customers);
@@ -206,7 +214,13 @@ pub(crate) async fn in_order<F: Future>(futures: Vec<F>, all_begun: impl FnOnce(
 
 /// A payment.
 pub(crate) fn top_up(account: TenantId, nanos: i64, reference: &str) -> TopUp {
-    TopUp { id: RequestId::new(), account, amount: Amount::from_nanos(nanos), reference: reference.to_owned(), note: None }
+    TopUp {
+        id: RequestId::new(),
+        account,
+        amount: Amount::from_nanos(nanos),
+        reference: reference.to_owned(),
+        note: None,
+    }
 }
 
 /// A capture that costs `nanos`, by the first price.

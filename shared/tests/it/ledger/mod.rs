@@ -1,7 +1,11 @@
 //! The ledger, proved: against a model, against attacks, and under concurrency.
 
+mod attacks;
 mod books;
+mod findings;
 mod model;
+mod no_false_alarm;
 mod records;
+mod scene;
 mod sweeping;
 mod writer;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use shared::id::{RequestId, TenantId};
-use shared::ledger::{self, Captured, Charge, Ended, HoldDecision, LedgerError, Operation, Outcome, Reversal, TopUp, TopUpDecision};
+use shared::ledger::{
+    self, Captured, Charge, Ended, HoldDecision, LedgerError, Operation, Outcome, Reversal, TopUp, TopUpDecision,
+};
 use shared::money::Amount;
 use shared::tokens::Tally;
 
@@ -20,9 +22,25 @@ const ACCOUNTS: usize = 4;
 const NOBODY: TenantId = TenantId(9_999);
 /// What must have happened at least once, or the operations are not worth much.
 const MUST_HAPPEN: [&str; 19] = [
-    "already given back", "already settled", "below or at the hold", "cost nothing", "held", "insufficient", "no account", "no such hold",
-    "nothing captured", "posted", "reference taken", "released", "replayed hold", "replayed payment", "reversal too large", "reversed",
-    "reversed a written-off one", "too large", "written off",
+    "already given back",
+    "already settled",
+    "below or at the hold",
+    "cost nothing",
+    "held",
+    "insufficient",
+    "no account",
+    "no such hold",
+    "nothing captured",
+    "posted",
+    "reference taken",
+    "released",
+    "replayed hold",
+    "replayed payment",
+    "reversal too large",
+    "reversed",
+    "reversed a written-off one",
+    "too large",
+    "written off",
 ];
 
 /// Set `XIAOYI_TEST_SEED` to the seed of a failure to see it again.
@@ -53,7 +71,14 @@ async fn each_account_may_be_as_rich_as_64_bits_allow() {
 
 async fn run(seed: u64, happened: &mut BTreeMap<&'static str, usize>) {
     let books = Books::new().await;
-    let mut author = Author { random: Random(seed), books: &books, accounts: Vec::new(), model: Model::default(), requests: Vec::new(), payments: Vec::new() };
+    let mut author = Author {
+        random: Random(seed),
+        books: &books,
+        accounts: Vec::new(),
+        model: Model::default(),
+        requests: Vec::new(),
+        payments: Vec::new(),
+    };
     for number in 0..ACCOUNTS {
         let tenant = books.tenant(&format!("tenant {number}"), 0).await;
         author.accounts.push(tenant);
@@ -83,7 +108,11 @@ async fn run(seed: u64, happened: &mut BTreeMap<&'static str, usize>) {
         for tenant in &author.accounts {
             let (posted, held) = books.balance(*tenant).await;
             let expected = (author.model.posted[tenant], author.model.held[tenant]);
-            assert_eq!((i128::from(posted), i128::from(held)), expected, "seed {seed}, batch {batch}: balance of {tenant}");
+            assert_eq!(
+                (i128::from(posted), i128::from(held)),
+                expected,
+                "seed {seed}, batch {batch}: balance of {tenant}"
+            );
         }
     }
     check_the_end(&books, &author, seed).await;
@@ -92,13 +121,19 @@ async fn run(seed: u64, happened: &mut BTreeMap<&'static str, usize>) {
 async fn check_the_end(books: &Books, author: &Author<'_>, seed: u64) {
     books.prove().await;
     for (account, expected) in [(1, author.model.cash), (2, author.model.revenue), (3, author.model.write_off)] {
-        let sum = |side: &str| -> i128 { books.numbers(&format!("SELECT amount AS number FROM transfers WHERE {side} = {account}")).iter().sum() };
+        let sum = |side: &str| -> i128 {
+            books.numbers(&format!("SELECT amount AS number FROM transfers WHERE {side} = {account}")).iter().sum()
+        };
         assert_eq!(sum("credit") - sum("debit"), expected, "seed {seed}: house account {account}");
     }
     for tenant in author.accounts.iter().copied() {
         let (mut sum, mut before) = (0, None);
         loop {
-            let page = books.database.read(move |connection| ledger::statement(connection, tenant, None, before, 7)).await.unwrap();
+            let page = books
+                .database
+                .read(move |connection| ledger::statement(connection, tenant, None, before, 7))
+                .await
+                .unwrap();
             sum += page.entries.iter().map(|entry| i128::from(entry.delta.nanos())).sum::<i128>();
             before = page.next;
             if before.is_none() {
@@ -151,7 +186,11 @@ impl Author<'_> {
             (7, _) => TopUp { amount: Amount::from_nanos(-self.below(2)), ..new },
             (8, _) => TopUp { account: rich, amount: Amount::from_nanos(i64::MAX - self.below(3)), ..new },
             // As much as still fits, or one more.
-            (9..11, _) => TopUp { account: rich, amount: nanos(i128::from(i64::MAX) - self.model.posted[&rich] + i128::from(self.below(2))), ..new },
+            (9..11, _) => TopUp {
+                account: rich,
+                amount: nanos(i128::from(i64::MAX) - self.model.posted[&rich] + i128::from(self.below(2))),
+                ..new
+            },
             _ => new,
         };
         self.payments.push(top_up.clone());
@@ -280,7 +319,11 @@ fn what_happened(model: &Model, operation: &Operation, answer: &Answer) -> &'sta
         (_, Ok(Outcome::TopUp(TopUpDecision::Posted { replayed: false, .. }))) => "posted",
         (_, Ok(Outcome::TopUp(TopUpDecision::Posted { replayed: true, .. }))) => "replayed payment",
         (_, Ok(Outcome::TopUp(TopUpDecision::ReferenceTaken { .. }))) => "reference taken",
-        (Operation::ReverseCapture(request), Ok(Outcome::Reversal(Reversal::Reversed(_)))) if model.is_written_off(*request) => "reversed a written-off one",
+        (Operation::ReverseCapture(request), Ok(Outcome::Reversal(Reversal::Reversed(_))))
+            if model.is_written_off(*request) =>
+        {
+            "reversed a written-off one"
+        }
         (_, Ok(Outcome::Reversal(Reversal::Reversed(_)))) => "reversed",
         (_, Ok(Outcome::Reversal(Reversal::Already))) => "already given back",
         (_, Ok(Outcome::Reversal(Reversal::NothingCaptured))) => "nothing captured",

@@ -2,31 +2,39 @@
 
 use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection;
-use shared::clock::Clock;
-use shared::id::RequestId;
+use shared::clock::{Clock, Timestamp};
+use shared::id::{RequestId, TenantId};
 use shared::ledger::{Ended, Hold, HoldDecision, Reversal};
 
 use super::books::{Books, capture, request_at};
 
 /// What stands for a request in the SQL of a test, as `:open`, and the number of its id. Of `:new` there is nothing yet.
-const NAMES: [(&str, u64); 6] = [("open", 1), ("captured", 2), ("voided", 3), ("reversed", 4), ("written_off", 5), ("new", 9)];
+const NAMES: [(&str, u64); 6] =
+    [("open", 1), ("captured", 2), ("voided", 3), ("reversed", 4), ("written_off", 5), ("new", 9)];
 
 /// Account 1001 has 997,000 (line 4: the reversal; line 3 had 993,000), of which `:open` holds 10,000. `:captured` paid 3,000 and
 /// `:reversed` 4,000. Account 1002 paid all of its 1,000 for `:written_off`, which cost 1,500.
 pub(super) struct Scene {
     pub(super) books: Books,
+    set_at: Timestamp,
 }
 
 impl Scene {
     pub(super) async fn set() -> Self {
-        let scene = Self { books: Books::at(Clock::System.now()).await };
+        // Ids of transfers are made by the machine's clock.
+        let set_at = Clock::System.now();
+        let scene = Self { books: Books::at(set_at).await, set_at };
         let books = &scene.books;
         assert_eq!(books.tenant("rich", 1_000_000).await.0, 1001);
         assert_eq!(books.tenant("poor", 1_000).await.0, 1002);
-        for (name, account, amount) in
-            [("open", 1001, 10_000), ("captured", 1001, 5_000), ("voided", 1001, 2_000), ("reversed", 1001, 4_000), ("written_off", 1002, 1_000)]
-        {
-            let hold = Hold { request_id: scene.id(name), ..books.hold(shared::id::TenantId(account), amount) };
+        for (name, account, amount) in [
+            ("open", 1001, 10_000),
+            ("captured", 1001, 5_000),
+            ("voided", 1001, 2_000),
+            ("reversed", 1001, 4_000),
+            ("written_off", 1002, 1_000),
+        ] {
+            let hold = Hold { request_id: scene.id(name), ..books.hold(TenantId(account), amount) };
             assert_eq!(books.ledger.hold(hold).await.unwrap(), HoldDecision::Held);
         }
         for (name, cost) in [("captured", 3_000), ("reversed", 4_000), ("written_off", 1_500)] {
@@ -40,7 +48,7 @@ impl Scene {
 
     pub(super) fn id(&self, name: &str) -> RequestId {
         let (_, number) = NAMES.iter().find(|(known, _)| *known == name).unwrap();
-        request_at(self.books.clock.now(), *number)
+        request_at(self.set_at, *number)
     }
 
     /// SQL with the names' ids in it.
@@ -56,7 +64,11 @@ impl Scene {
 
     /// A violation's subject with the names' ids in it.
     pub(super) fn subject(&self, text: &str) -> String {
-        NAMES.iter().fold(text.to_owned(), |text, (name, _)| text.replace(&format!(":{name}"), &self.id(name).to_string()))
+        let reversals =
+            self.books.words("SELECT lower(hex(id)) AS word FROM transfers WHERE kind = 'reversal' ORDER BY id");
+        let reversal: RequestId = reversals[0].parse().unwrap();
+        let text = text.replace(":reversal", &reversal.to_string());
+        NAMES.iter().fold(text, |text, (name, _)| text.replace(&format!(":{name}"), &self.id(name).to_string()))
     }
 
     /// A connection of somebody who sets what he likes.

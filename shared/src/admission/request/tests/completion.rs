@@ -90,7 +90,10 @@ fn echoed_prompts(#[case] members: &str, #[case] expected: &[&str]) {
 
 #[rstest]
 #[case::absent(r#"{"model":"m"}"#, r#""prompt":"<|endoftext|>","max_tokens":16"#)]
-#[case::null(r#"{"model":"m","prompt":null,"max_tokens":null,"n":1}"#, r#""prompt":"<|endoftext|>","max_tokens":16,"n":1"#)]
+#[case::null(
+    r#"{"model":"m","prompt":null,"max_tokens":null,"n":1}"#,
+    r#""prompt":"<|endoftext|>","max_tokens":16,"n":1"#
+)]
 #[case::as_it_came(
     r#"{"model":"m", "prompt": [ "a" ], "max_tokens":5,"temperature":0.10,"stream":false,"x":null}"#,
     r#""prompt":[ "a" ],"max_tokens":5,"temperature":0.10,"x":null"#

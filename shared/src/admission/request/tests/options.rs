@@ -121,7 +121,7 @@ fn lists_have_an_end() {
 #[rstest]
 #[case::none(r#""a":1"#, None, 1, false, false, None)]
 #[case::older(r#""max_tokens":7,"n":3"#, Some(7), 3, false, false, None)]
-#[case::newer_wins(r#""max_completion_tokens":5,"max_tokens":7"#, Some(5), 1, false, false, None)]
+#[case::the_larger_counts(r#""max_completion_tokens":5,"max_tokens":7"#, Some(7), 1, false, false, None)]
 #[case::newer_is_null(r#""max_completion_tokens":null,"max_tokens":7"#, Some(7), 1, false, false, None)]
 #[case::stream(r#""stream":true,"user":"张三""#, None, 1, true, false, Some("张三"))]
 #[case::usage(r#""stream":true,"stream_options":{"include_usage":true},"user":"""#, None, 1, true, true, None)]

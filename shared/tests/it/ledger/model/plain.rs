@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use shared::id::{RequestId, TenantId, TransferId};
 use shared::ledger::{
-    Capture, Captured, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, SettlementOutcome, TopUp, TopUpDecision,
+    Capture, Captured, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, SettlementOutcome, TopUp,
+    TopUpDecision,
 };
 use shared::money::Amount;
 
@@ -73,7 +74,9 @@ impl Model {
         }
         let name = (top_up.account, top_up.reference.clone());
         let decision = match self.payments.get(&name) {
-            Some((id, before)) if *before == paid => TopUpDecision::Posted { id: *id, posted: amount(posted), replayed: true },
+            Some((id, before)) if *before == paid => {
+                TopUpDecision::Posted { id: *id, posted: amount(posted), replayed: true }
+            }
             Some((_, before)) => TopUpDecision::ReferenceTaken { amount: amount(*before) },
             None if posted + paid > MOST => return Err(TOO_LARGE),
             None => {
@@ -112,7 +115,8 @@ impl Model {
             return Ok(Outcome::AlreadySettled(*end));
         }
         let charge = &capture.charge;
-        let costs = [charge.prompt_cost, charge.completion_cost, charge.image_cost].map(|cost| i128::from(cost.nanos()));
+        let costs =
+            [charge.prompt_cost, charge.completion_cost, charge.image_cost].map(|cost| i128::from(cost.nanos()));
         let cost: i128 = costs.iter().sum();
         if cost > MOST || costs.iter().any(|cost| *cost < 0) {
             return Err(TOO_LARGE);
