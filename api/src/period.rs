@@ -108,9 +108,11 @@ mod tests {
     fn a_period_has_usual_ends() {
         let now = at("2026-03-01T12:00:00Z");
         let period = |from, to| between(("from", from), ("to", to), Tz::UTC, now);
-        assert_eq!(period(None, None), Ok((at("2026-01-30T12:00:00Z"), now)));
+        // This very millisecond belongs to it.
+        let end = now.plus_ms(1);
+        assert_eq!(period(None, None), Ok((at("2026-01-30T12:00:00Z").plus_ms(1), end)));
         assert_eq!(period(Some(""), Some("2026-02-01")), Ok((at("2026-01-02T00:00:00Z"), at("2026-02-01T00:00:00Z"))));
-        assert_eq!(period(Some("2026-02-28"), None), Ok((at("2026-02-28T00:00:00Z"), now)));
+        assert_eq!(period(Some("2026-02-28"), None), Ok((at("2026-02-28T00:00:00Z"), end)));
         for (from, to) in [("2026-02-01", Some("2026-02-01")), ("2026-02-02", Some("2026-02-01")), ("2026-03-02", None)]
         {
             let refusal = period(Some(from), to).unwrap_err();

@@ -64,7 +64,7 @@ mod tests {
     #[case("info,shared=debug")]
     #[case("actix_server=trace")]
     #[case("OFF")]
-    #[case(" warn , shared=debug,")]
+    #[case("warn,shared=debug,")]
     fn filters(#[case] text: &str) {
         assert!(filter(text).is_ok());
     }

@@ -101,9 +101,9 @@ async fn usage_in_groups() {
     let by =
         async |group_by: &str, key: &str| shown(&app, get(&format!("/v1/usage?group_by={group_by}")).bearer(key)).await;
     let all = app.tenant_key().await;
-    insta::assert_snapshot!(by("model", &all).await, @r#"{"code":0,"msg":"","object":"list","data":[{"group":"dall-e-3","requests":1,"prompt_tokens":2,"completion_tokens":0,"images":2,"amount":"0.60"},{"group":"gpt-3.5","requests":1,"prompt_tokens":1,"completion_tokens":3,"images":0,"amount":"0.0001"},{"group":"text-davinci-003","requests":1,"prompt_tokens":1,"completion_tokens":2,"images":0,"amount":"0.00007"}],"has_more":false,"next_cursor":null}"#);
+    insta::assert_snapshot!(by("model", &all).await, @r#"{"code":0,"msg":"","object":"list","data":[{"group":"dall-e-3","requests":1,"prompt_tokens":0,"completion_tokens":0,"images":2,"amount":"0.60"},{"group":"gpt-3.5","requests":1,"prompt_tokens":1,"completion_tokens":3,"images":0,"amount":"0.0001"},{"group":"text-davinci-003","requests":1,"prompt_tokens":1,"completion_tokens":2,"images":0,"amount":"0.00007"}],"has_more":false,"next_cursor":null}"#);
     insta::assert_snapshot!(by("model", &other).await, @r#"{"code":0,"msg":"","object":"list","data":[{"group":"text-davinci-003","requests":1,"prompt_tokens":1,"completion_tokens":2,"images":0,"amount":"0.00007"}],"has_more":false,"next_cursor":null}"#);
-    insta::assert_snapshot!(by("user", &app.key).await, @r#"{"code":0,"msg":"","object":"list","data":[{"group":"","requests":1,"prompt_tokens":2,"completion_tokens":0,"images":2,"amount":"0.60"},{"group":"张三","requests":1,"prompt_tokens":1,"completion_tokens":3,"images":0,"amount":"0.0001"}],"has_more":false,"next_cursor":null}"#);
+    insta::assert_snapshot!(by("user", &app.key).await, @r#"{"code":0,"msg":"","object":"list","data":[{"group":"","requests":1,"prompt_tokens":0,"completion_tokens":0,"images":2,"amount":"0.60"},{"group":"张三","requests":1,"prompt_tokens":1,"completion_tokens":3,"images":0,"amount":"0.0001"}],"has_more":false,"next_cursor":null}"#);
 
     let by_day: Value = serde_json::from_str(&by("day", &all).await).unwrap();
     let zone = app.deployment.settings.timezone;

@@ -1,7 +1,5 @@
 //! The chunks of a streamed answer, one after the other.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use shared::json_object::parse_list;
@@ -9,6 +7,7 @@ use shared::queue::{Endpoint, Job};
 use shared::tokens::Tally;
 
 use super::choice::{Choice, count_message};
+use super::ends::Ends;
 use super::identity::Identity;
 use super::meter::{Meter, most_choices};
 use super::object::{Members, ObjectWriter, members, parse, quoted, string};
@@ -20,9 +19,7 @@ pub(crate) struct ChunkReader<'job> {
     job: &'job Job,
     identity: Identity,
     meter: Meter<'job>,
-    finished: BTreeSet<i64>,
-    /// Those of the finished ones that the last chunk ended.
-    last_finished: Vec<i64>,
+    ends: Ends,
 }
 
 /// What one chunk held.
@@ -43,13 +40,7 @@ pub(crate) struct SeenChunk {
 impl<'job> ChunkReader<'job> {
     /// Before the first chunk.
     pub(crate) fn new(job: &'job Job) -> Self {
-        Self {
-            job,
-            identity: Identity::of_chunks(job),
-            meter: Meter::new(job),
-            finished: BTreeSet::new(),
-            last_finished: Vec::new(),
-        }
+        Self { job, identity: Identity::of_chunks(job), meter: Meter::new(job), ends: Ends::new(job) }
     }
 
     /// Reads the JSON of the next `data:` line.
@@ -68,7 +59,7 @@ impl<'job> ChunkReader<'job> {
         };
 
         let was_open = self.is_open();
-        self.last_finished.clear();
+        self.ends.next_chunk();
         let mut has_text = false;
         for (place, choice) in choices.iter().enumerate() {
             has_text |= self.count(place, choice)?;
@@ -89,9 +80,7 @@ impl<'job> ChunkReader<'job> {
 
     /// Takes back the ends that the last chunk brought: for a chunk that the client does not get.
     pub(crate) fn reopen_last(&mut self) {
-        for index in self.last_finished.drain(..) {
-            self.finished.remove(&index);
-        }
+        self.ends.reopen_last();
     }
 
     /// A chunk that ends every unfinished choice for this reason: `length` for a stream that is cut at its hold.
@@ -101,8 +90,9 @@ impl<'job> ChunkReader<'job> {
             Endpoint::Chat | Endpoint::Images => r#""delta":{}"#,
         };
         let reason = quoted(finish_reason);
-        let choices: Vec<String> = (0..self.job.choices.max(1))
-            .filter(|index| !self.finished.contains(index))
+        let choices: Vec<String> = self
+            .ends
+            .missing()
             .map(|index| format!(r#"{{"index":{index},{body},"logprobs":null,"finish_reason":{reason}}}"#))
             .collect();
         let mut chunk = ObjectWriter::with_capacity(256);
@@ -123,7 +113,7 @@ impl<'job> ChunkReader<'job> {
 
     /// Whether a choice is still to be ended.
     pub(crate) fn is_open(&self) -> bool {
-        i64::try_from(self.finished.len()).unwrap_or(i64::MAX) < self.job.choices.max(1)
+        self.ends.are_missing()
     }
 
     fn count(&mut self, place: usize, choice: &RawValue) -> Result<bool, Nonsense> {
@@ -141,13 +131,7 @@ impl<'job> ChunkReader<'job> {
         };
         if choice.is_finished() {
             has_text |= self.meter.end_of(index)?;
-            if self.finished.insert(index) {
-                self.last_finished.push(index);
-            }
-            let most = most_choices(self.job);
-            if self.finished.len() > most {
-                return Err(Nonsense::TooMany { what: "choices", most });
-            }
+            self.ends.add(index)?;
         }
         Ok(has_text)
     }

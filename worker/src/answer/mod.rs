@@ -5,6 +5,7 @@
 
 mod choice;
 mod chunk;
+mod ends;
 mod identity;
 mod meter;
 mod object;

@@ -81,7 +81,7 @@ fn of_prices(at_default: &[&str]) -> Check {
     Check::new("prices", State::Warn, detail)
 }
 
-/// A start of `serve` (or `migrate`) makes the settings' price the default; until then the stored one counts.
+/// A start of `serve` makes the settings' price the default; until then the stored one counts.
 fn of_default_price(settings: &PriceSettings, stored: Option<&Price>) -> Check {
     let told = |price: [Amount; 3]| {
         let [prompt, completion, image] = price;

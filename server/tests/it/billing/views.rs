@@ -138,7 +138,7 @@ async fn dashboards_of_chat_clients() {
     shop.run(&["topup", "--tenant", "acme", "--amount", "0.123456789", "--reference", "odd"]);
     let today = moment_of(&shop.ledger().await[0]).date_naive();
     // As chat clients ask.
-    let (start, end) = ((today - Days::new(99)).to_string(), (today + Days::new(1)).to_string());
+    let (first, end) = ((today - Days::new(99)).to_string(), (today + Days::new(1)).to_string());
     let (posted, _) = shop.balance().await;
     let granted = 10_123_456_789;
     let used = granted - posted;
@@ -176,8 +176,8 @@ async fn dashboards_of_chat_clients() {
         };
         let of = |spent: i64| format!(r#"{{"object":"list","total_usage":{}}}"#, number(spent, 7));
         // The tenant's, whichever key asks: granted less spent is the rest that a client shows.
-        assert_eq!(usage(&shop.key, &start, &end).await, of(used));
-        assert_eq!(usage(&own, &start, &end).await, of(used));
+        assert_eq!(usage(&shop.key, &first, &end).await, of(used));
+        assert_eq!(usage(&own, &first, &end).await, of(used));
         assert_eq!(usage(&shop.key, "2000-01-01", "2000-02-01").await, of(0));
         let too_long = format!("{prefix}/dashboard/billing/usage?start_date=2000-01-01&end_date=2100-01-01");
         shop.get(&too_long).await.refused(400, 40002, "invalid_parameter");

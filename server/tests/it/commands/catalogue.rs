@@ -150,6 +150,21 @@ fn prices_say_where_the_default_counts() {
     assert!(place.spoken(&["price", "list"]).1.contains("default price"));
 }
 
+#[test]
+fn image_prices_stand_behind_one_option_or_several() {
+    let place = prepared();
+    let set = |images: &[&str]| {
+        let arguments = [&["price", "set", "dall-e-3", "--prompt", "0", "--completion", "0"], images].concat();
+        let set = place.command(&arguments).ok();
+        (set["images"].clone(), set["image"].clone())
+    };
+    let sizes = json!({"1024x1024": "0.20", "512x512": "0.10"});
+    assert_eq!(set(&["--image", "1024x1024=0.20", "512x512=0.1"]), (sizes.clone(), "0.30".into()));
+    assert_eq!(set(&["--image", "0.5", "--image", "512x512=0.1"]), (sizes, "0.50".into()));
+    let (_, help, _) = place.spoken(&["price", "set", "--help"]);
+    assert!(help.contains("Usage: xiaoyi price set <MODEL> --prompt"), "{help}");
+}
+
 #[tokio::test]
 async fn a_running_server_charges_a_new_price_within_a_second() {
     let server = Server::start();

@@ -25,6 +25,24 @@ fn one_call_is_shown_with_its_charge() {
     }
 }
 
+#[test]
+fn a_balance_that_is_nearly_spent_is_filled_up_each_time() {
+    let place = Place::new();
+    place.command(&["demo", "--once"]).ok();
+    // 11 tokens of the prompt then cost 5.50, and 10.00 cover one such call only.
+    let dear = ["price", "set", "gpt-3.5", "--prompt", "500000", "--completion", "0", "--data-dir", "data/demo"];
+    place.command(&dear).ok();
+    let mut befores = Vec::new();
+    for _ in 0..3 {
+        let shown = place.command(&["demo", "--once"]).ok();
+        assert_eq!(shown["charge"]["amount"], "5.50");
+        befores.push(shown["balance_before"]["available"].as_str().unwrap().to_owned());
+    }
+    // 9.99956 is enough; what is left of it (4.49956) and then of 10.00 (4.50) is not.
+    assert_eq!(befores, ["9.99956", "10.00", "10.00"]);
+    assert_eq!(place.command(&["ledger", "audit", "--data-dir", "data/demo"]).ok()["ok"], true);
+}
+
 #[tokio::test]
 async fn it_serves_with_a_new_key_each_time() {
     let mut server = Server::start_in(Place::new(), &["demo"]);

@@ -7,8 +7,13 @@ use crate::support::{Place, Server};
 #[test]
 fn commands_make_no_database_and_say_where_they_looked() {
     let place = Place::new();
-    for arguments in [&["tenant", "list"][..], &["balance", "--tenant", "a"], &["ledger", "audit"], &["price", "list"]]
-    {
+    for arguments in [
+        &["tenant", "list"][..],
+        &["balance", "--tenant", "a"],
+        &["ledger", "audit"],
+        &["price", "list"],
+        &["secret", "rotate"],
+    ] {
         let (code, message) = place.command(arguments).failed(1);
         assert_eq!(code, "no_database");
         // The folder may be known by another name (a link), its end is the same.
@@ -53,6 +58,10 @@ fn a_bad_setting_is_named() {
     place.set("XIAOYI_QUEUE_CAPACITY", "1");
     place.set("RUST_LOG", "shared=loud");
     assert!(place.command(&["migrate"]).failed(1).1.contains("RUST_LOG"));
+    place.set("RUST_LOG", "debugg");
+    let (code, message) = place.command(&["migrate"]).failed(1);
+    assert_eq!(code, "bad_setting");
+    assert!(message.contains("RUST_LOG=debugg") && message.contains("error, warn, info, debug"), "{message}");
 }
 
 #[test]
@@ -98,6 +107,27 @@ async fn doctor_looks_at_everything() {
     assert!(state("prices").1.contains("gpt-3.5"), "{doctor}");
     assert_eq!(doctor["settings"]["currency"], json!("CNY"));
     assert!(server.place.spoken(&["doctor"]).1.contains("durability"));
+}
+
+#[test]
+fn doctor_warns_of_a_default_price_that_is_not_charged_yet() {
+    let mut place = Place::new();
+    place.command(&["migrate"]).ok();
+    let check = |place: &Place| {
+        let doctor = place.command(&["doctor"]).ok();
+        let checks = doctor["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["name"] == "default price").unwrap().clone()
+    };
+    assert_eq!(check(&place)["state"], "ok");
+    place.set("XIAOYI_PRICE_PROMPT", "12.00");
+    let warned = check(&place);
+    let detail = warned["detail"].as_str().unwrap();
+    assert_eq!(warned["state"], "warn");
+    assert!(detail.contains("12.00 prompt") && detail.contains("10.00 prompt"), "{detail}");
+    place.command(&["migrate"]).ok();
+    assert_eq!(check(&place), warned, "only a server makes a new default");
+    let server = Server::start_in(place, &["serve"]);
+    assert_eq!(check(&server.place)["state"], "ok");
 }
 
 #[test]

@@ -47,7 +47,18 @@ fn issue_shows_the_secret_and_list_never_does() {
     let listed = listed.ok();
     assert_eq!(
         fields(&listed[0]),
-        ["id", "tenant", "name", "models", "console", "expires_at", "last_four", "revoked_at", "created_at"]
+        [
+            "id",
+            "tenant",
+            "name",
+            "models",
+            "console",
+            "expires_at",
+            "grace_until",
+            "last_four",
+            "revoked_at",
+            "created_at"
+        ]
     );
     assert_eq!((&listed[0]["id"], &listed[0]["revoked_at"]), (&issued["id"], &Value::Null));
 }
@@ -87,7 +98,8 @@ async fn a_rotated_key_takes_over_and_the_old_one_ends_with_its_grace() {
     server.command(&["tenant", "create", "acme"]).ok();
     let old = server.issue(&["--tenant", "acme", "--models", "gpt-4", "--name", "ci"]);
     let rotated = server.command(&["key", "rotate", &old.id, "--grace", "1h"]).ok();
-    assert_eq!(fields(&rotated), ["id", "secret", "old_id", "old_expires_at"]);
+    assert_eq!(fields(&rotated), ["id", "secret", "expires_at", "old_id", "old_expires_at"]);
+    assert_eq!(rotated["expires_at"], Value::Null, "the grace is the old key's, no expiry of the new one");
     assert_eq!(rotated["old_id"], old.id.as_str());
     let new = IssuedKey {
         id: rotated["id"].as_str().unwrap().to_owned(),
@@ -103,4 +115,26 @@ async fn a_rotated_key_takes_over_and_the_old_one_ends_with_its_grace() {
     for key in listed.as_array().unwrap() {
         assert_eq!((&key["name"], &key["models"]), (&"ci".into(), &serde_json::json!(["gpt-4"])));
     }
+}
+
+#[test]
+fn a_rotated_key_keeps_its_expiry_beside_its_grace() {
+    let place = Place::new();
+    place.command(&["migrate"]).ok();
+    place.command(&["tenant", "create", "acme"]).ok();
+    let expires = "2099-01-01T00:00:00.000Z";
+    let old = place.command(&["key", "issue", "--tenant", "acme", "--expires", expires]).ok();
+    let rotated = place.command(&["key", "rotate", old["id"].as_str().unwrap(), "--grace", "1h"]).ok();
+    assert_eq!(rotated["expires_at"], old["expires_at"]);
+    assert_ne!(rotated["old_expires_at"], old["expires_at"]);
+    let listed = place.command(&["key", "list", "--tenant", "acme"]).ok();
+    let key = |id: &Value| listed.as_array().unwrap().iter().find(|key| key["id"] == *id).unwrap();
+    let ends = |id: &Value| (key(id)["expires_at"].clone(), key(id)["grace_until"].clone());
+    assert_eq!(ends(&old["id"]), (old["expires_at"].clone(), rotated["old_expires_at"].clone()));
+    assert_eq!(ends(&rotated["id"]), (old["expires_at"].clone(), Value::Null));
+
+    let (_, text, _) = place.spoken(&["key", "list", "--tenant", "acme"]);
+    assert!(text.contains("rotated: grace until") && text.contains(old["expires_at"].as_str().unwrap()), "{text}");
+    let (_, text, _) = place.spoken(&["key", "rotate", rotated["id"].as_str().unwrap()]);
+    assert!(text.contains(&format!("works until {}", old["expires_at"].as_str().unwrap())), "{text}");
 }

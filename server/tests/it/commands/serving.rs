@@ -169,7 +169,50 @@ async fn an_openai_key_makes_a_channel_once() {
         (&"http://127.0.0.1:9/v1".into(), &"gpt-4o".into())
     );
     assert!(server.log().contains("OPENAI_API_KEY") && !server.log().contains("sk-provider-secret"));
+    assert!(!server.log().contains("no channel is enabled"), "{}", server.log());
     server.terminate();
     server.restart();
     assert_eq!(server.command(&["channel", "list"]).ok(), channels);
+    assert!(!server.log().contains("OPENAI_API_KEY is not used"), "{}", server.log());
+}
+
+#[tokio::test]
+async fn another_openai_key_than_the_channels_is_warned_of_until_a_channel_has_it() {
+    let mut server =
+        Server::start_with(&[("OPENAI_API_KEY", "sk-provider-first"), ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")]);
+    let warnings = |server: &Server| server.log().matches("OPENAI_API_KEY is not used").count();
+    let start_again = |server: &mut Server| {
+        server.terminate();
+        server.place.set("OPENAI_API_KEY", "sk-provider-second");
+        server.restart();
+        warnings(server)
+    };
+    assert_eq!(warnings(&server), 0);
+    assert_eq!(start_again(&mut server), 1);
+    assert!(server.log().contains("xiaoyi channel disable openai"), "{}", server.log());
+
+    let add =
+        ["channel", "add", "--name", "new", "--type", "openai", "--models", "m", "--api-key-env", "OPENAI_API_KEY"];
+    server.command(&add).ok();
+    server.command(&["channel", "disable", "openai"]).ok();
+    assert_eq!(start_again(&mut server), 1, "once the new key is in use nothing is warned of");
+    assert!(!server.log().contains("sk-provider"), "{}", server.log());
+}
+
+#[tokio::test]
+async fn a_start_without_an_enabled_channel_says_what_to_do() {
+    let mut server = Server::start();
+    let said = |server: &Server, what: &str| server.log().matches(what).count();
+    assert_eq!(
+        said(&server, "no channel is enabled: set OPENAI_API_KEY and start again, or run `xiaoyi channel add"),
+        1
+    );
+    server.command(&["channel", "add", "--name", "echo", "--type", "echo", "--models", "m"]).ok();
+    server.terminate();
+    server.restart();
+    assert_eq!(said(&server, "no channel is enabled"), 1, "{}", server.log());
+    server.command(&["channel", "disable", "echo"]).ok();
+    server.terminate();
+    server.restart();
+    assert_eq!(said(&server, "no channel is enabled: run `xiaoyi channel enable"), 1, "{}", server.log());
 }

@@ -10,11 +10,14 @@ use crate::support::Place;
 #[case(&["serve", "--role", "some"])]
 #[case(&["--role", "all", "tenant", "list"])]
 #[case(&["usage", "--tenant", "a", "--group-by", "hour"])]
+#[case(&["serve", "--api-listen", "foo"])]
+#[case(&["tenant", "list", "--database-url", "mysql://u:hidden@localhost/x"])]
 fn bad_usage(#[case] arguments: &[&str]) {
     let output = Place::new().command(arguments);
     assert!(!output.stderr.is_empty());
     let (code, message) = output.failed(2);
     assert_eq!(code, "usage");
+    assert!(!message.contains("hidden"), "{message}");
     assert!(!message.is_empty() && !message.contains('\n'), "{message}");
 }
 

@@ -157,6 +157,15 @@ impl Books {
         assert_eq!(lines, customers);
     }
 
+    /// Commits in the write-ahead log: frames that close a transaction give the size of the database after it.
+    pub(crate) fn commits(&self) -> usize {
+        let log = std::fs::read(format!("{}-wal", self.path().display())).unwrap();
+        let number = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().unwrap());
+        let (page, salts) = (number(8) as usize, &log[16..24]);
+        let frames = (32..log.len()).step_by(24 + page);
+        frames.filter(|at| &log[at + 8..at + 16] == salts && number(at + 4) != 0).count()
+    }
+
     /// The column `number` of a query's rows.
     pub(crate) fn numbers(&self, query: &str) -> Vec<i128> {
         #[derive(QueryableByName)]

@@ -2,9 +2,11 @@
 
 mod attacks;
 mod books;
+mod failing;
 mod findings;
 mod model;
 mod no_false_alarm;
+mod office;
 mod records;
 mod scene;
 mod sweeping;

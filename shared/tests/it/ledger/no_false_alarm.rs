@@ -183,15 +183,15 @@ async fn client(number: usize, ledger: Ledger, database: Database, accounts: [Te
             }
             // Where there is no hold nothing happens.
             match (number + round + 3 * place) % 6 {
-                0 => drop(ledger.end(request_id, Ended::Voided).await.unwrap()),
-                1 => drop(ledger.end(request_id, Ended::Expired).await.unwrap()),
-                2 => drop(ledger.capture(capture(request_id, 25)).await.unwrap()),
+                0 => ledger.end(request_id, Ended::Voided).await.map(|_| ()).unwrap(),
+                1 => ledger.end(request_id, Ended::Expired).await.map(|_| ()).unwrap(),
+                2 => ledger.capture(capture(request_id, 25)).await.map(|_| ()).unwrap(),
                 3 => {
                     let _ = ledger.capture(capture(request_id, 12)).await.unwrap();
                     ledger.reverse_capture(request_id).await.unwrap();
                     operations += 1;
                 }
-                _ => drop(ledger.capture(capture(request_id, 7)).await.unwrap()),
+                _ => ledger.capture(capture(request_id, 7)).await.map(|_| ()).unwrap(),
             }
             operations += 2;
         }

@@ -96,14 +96,16 @@ impl Model {
         }
         let Some(held) = self.held.get(&hold.account).copied() else { return Err(NO_ACCOUNT) };
         let available = self.free(hold.account);
-        let decision = if self.holds.contains_key(&hold.request_id) {
-            HoldDecision::Replayed
-        } else if needed > available {
-            HoldDecision::Insufficient { needed: hold.amount, available: amount(available) }
-        } else {
-            self.holds.insert(hold.request_id, (hold.account, needed));
-            self.held.insert(hold.account, held + needed);
-            HoldDecision::Held
+        let decision = match self.hold(hold.request_id) {
+            Some(_) => HoldDecision::Replayed,
+            None if needed > available => {
+                HoldDecision::Insufficient { needed: hold.amount, available: amount(available) }
+            }
+            None => {
+                self.holds.insert(hold.request_id, (hold.account, needed));
+                self.held.insert(hold.account, held + needed);
+                HoldDecision::Held
+            }
         };
         Ok(Outcome::Hold(decision))
     }
