@@ -71,7 +71,7 @@ async fn queries_that_cannot_be_read_are_refused() {
         "/ledger?limit=1000&cursor=9223372036854775807",
         "/usage?from=2026-01-01T00:00:00+08:00",
         "/usage?from=0001-01-01&to=0001-01-02",
-        "/dashboard/billing/usage?start_date=1970-01-01",
+        "/dashboard/billing/usage?start_date=1970-01-01&end_date=1970-02-01",
         &long,
     ];
     for path in allowed {
