@@ -5,7 +5,6 @@
 //! `sweeper` ends the holds of the dead; `records` reads statements and usage.
 
 mod audit;
-mod checkpoint;
 mod decide;
 mod operation;
 mod records;

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::LedgerError;
-use super::checkpoint::Checkpoints;
 use super::operation::{
     Capture, Captured, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, TopUp, TopUpDecision,
 };
@@ -77,9 +76,7 @@ impl Ledger {
         let connection = database.own_connection()?;
         let (work, waiting) = mpsc::channel(settings.queue);
         let failing = Arc::new(AtomicBool::new(false));
-        let checkpoints = Checkpoints::start(database)?;
-        let writer =
-            Writer { connection, waiting, clock, batch: settings.batch, failing: Arc::clone(&failing), checkpoints };
+        let writer = Writer { connection, waiting, clock, batch: settings.batch, failing: Arc::clone(&failing) };
         std::thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(move || writer.run())
@@ -181,7 +178,6 @@ struct Writer {
     clock: Clock,
     batch: usize,
     failing: Arc<AtomicBool>,
-    checkpoints: Checkpoints,
 }
 
 impl Writer {
@@ -261,7 +257,6 @@ impl Writer {
         let now = self.clock.now();
         let outcomes = begin_immediate(&mut self.connection, |connection| run_batch(connection, operations, now));
         self.failing.store(outcomes.is_err(), Ordering::Relaxed);
-        self.checkpoints.committed(operations.len());
         outcomes
     }
 

@@ -51,11 +51,13 @@ async fn queries_that_cannot_be_read_are_refused() {
         let request = Request::get(&victim.under_a_prefix(path));
         victim.refuses("the key comes first", &request, refused(40100));
     }
-    for path in
-        ["/ledger?limit=5&limit=6", "/usage?from=2026-01-01&from=2026-01-02", "/usage?group_by=day&group_by=day"]
-    {
+    for (path, param) in [
+        ("/ledger?limit=5&limit=6", "limit"),
+        ("/usage?from=2026-01-01&from=2026-01-02", "from"),
+        ("/usage?group_by=day&group_by=day", "group_by"),
+    ] {
         let request = Request::get(&victim.under_a_prefix(path)).key(victim.key());
-        victim.refuses(path, &request, refused(40002));
+        victim.refuses(path, &request, refused_field(40002, param));
     }
     victim.goes_on().await;
 

@@ -62,7 +62,8 @@ async fn a_price_may_bill_the_providers_count() {
         (json!({"prompt_tokens": 7, "completion_tokens": 1_000_000_000_000_i64}), None, false),
         (json!({"prompt_tokens": 0, "completion_tokens": 11}), None, true),
         (json!({"prompt_tokens": 7, "completion_tokens": 0}), None, true),
-        (json!({"prompt_tokens": 7, "completion_tokens": 1_000_000}), None, true),
+        (json!({"prompt_tokens": 7, "completion_tokens": 5000}), Some((7, 5000)), true),
+        (json!({"prompt_tokens": 7, "completion_tokens": 1_000_001}), None, true),
         (json!({"prompt_tokens": 1_000_000, "completion_tokens": 11}), None, true),
     ] {
         let (basis, (prompt, completion)) = match billed {

@@ -69,6 +69,15 @@ type Finding = (&'static str, &'static str);
      UPDATE accounts SET seq = 4 WHERE id = 1002; UPDATE accounts SET held = 0 WHERE id = 1001",
     &[(TRANSFER, "transfer :open")]
 )]
+#[case::captured_by_a_line_of_another_account(
+    "INSERT INTO settlements VALUES (:open, 'captured', 500, 0);
+     INSERT INTO transfers VALUES (:new, 'top_up', 1, 1002, 500, NULL, NULL, 'r', NULL, 0);
+     INSERT INTO transfers VALUES (:open, 'capture', 1001, 2, 500, :open, NULL, NULL, NULL, 0);
+     INSERT INTO lines VALUES (1002, 3, :new, 500, 2, 0, 500), (1002, 4, :open, -500, 3, 500, 0);
+     INSERT INTO charges VALUES (1001, :open, :charge_of_500);
+     UPDATE accounts SET seq = 4 WHERE id = 1002; UPDATE accounts SET held = 0 WHERE id = 1001",
+    &[(LINE, "account 1002 line 4")]
+)]
 #[case::captured_after_its_void(
     "INSERT INTO transfers VALUES (:voided, 'capture', 1001, 2, 5, :voided, NULL, NULL, NULL, 0);
      INSERT INTO lines VALUES (1001, 5, :voided, -5, 4, 997000, 996995);
@@ -149,6 +158,10 @@ async fn damage_is_found(#[case] damage: &str, #[case] expected: &[Finding]) {
     "DROP TRIGGER accounts_posted_is_newest_line; UPDATE accounts SET posted = posted + 5 WHERE id = 1001",
     &[(NEWEST, "account 1001"), (SUM, "ledger")]
 )]
+#[case::a_number(
+    "DROP TRIGGER accounts_posted_is_newest_line; UPDATE accounts SET seq = 5 WHERE id = 1001",
+    &[(NEWEST, "account 1001")]
+)]
 #[case::a_balance_and_its_line(
     "DROP TRIGGER lines_no_update; UPDATE lines SET delta = delta + 5, balance = balance + 5 WHERE account = 1001 AND seq = 4;
      UPDATE accounts SET posted = posted + 5 WHERE id = 1001",
@@ -161,6 +174,10 @@ async fn damage_is_found(#[case] damage: &str, #[case] expected: &[Finding]) {
 #[case::a_line_that_does_not_add_up(
     "DROP TRIGGER lines_no_update; UPDATE lines SET prev_balance = 0 WHERE account = 1001 AND seq = 2",
     &[(LINE, "account 1001 line 2")]
+)]
+#[case::a_line_that_names_another(
+    "DROP TRIGGER lines_no_update; UPDATE lines SET prev_seq = 1 WHERE account = 1001 AND seq = 4",
+    &[(LINE, "account 1001 line 4")]
 )]
 #[case::a_line_removed(
     "DROP TRIGGER lines_no_delete; DELETE FROM lines WHERE account = 1001 AND seq = 4; \
@@ -227,17 +244,17 @@ async fn damage_without_the_rules_is_found(#[case] damage: &str, #[case] expecte
 #[case::costs_swapped(|charge: &mut Charge| std::mem::swap(&mut charge.prompt_cost, &mut charge.completion_cost))]
 #[case::at_another_price(|charge: &mut Charge| (charge.prompt_price, charge.prompt_cost) = (nanos(2_000_000), nanos(2_000)))]
 #[case::at_another_completion_price(|charge: &mut Charge| charge.completion_price = nanos(999_999))]
-#[case::for_nothing(|charge: &mut Charge| {
-    (charge.prompt_price, charge.completion_price, charge.prompt_cost) = (Amount::ZERO, Amount::ZERO, Amount::ZERO);
-})]
+#[case::for_nothing(for_nothing)]
 #[case::by_another_price_version(|charge: &mut Charge| charge.price_version = PriceVersion(2))]
 #[case::by_a_price_that_is_not_there(|charge: &mut Charge| charge.price_version = PriceVersion(99))]
 #[case::by_a_count_that_is_not_there(|charge: &mut Charge| charge.basis = Basis::Upstream)]
 #[case::by_a_count_that_the_price_does_not_bill(|charge: &mut Charge| (charge.basis, charge.upstream) = (Basis::Upstream, Some((1_000, 0))))]
 #[case::images_that_cost_nothing(|charge: &mut Charge| (charge.images, charge.image_price) = (2, nanos(7)))]
 #[case::images_at_another_price(|charge: &mut Charge| {
+    for_nothing(charge);
     (charge.endpoint, charge.images, charge.image_price, charge.image_cost) = (Endpoint::Images, 2, nanos(7), nanos(14));
 })]
+#[case::images_that_pay_tokens(|charge: &mut Charge| charge.endpoint = Endpoint::Images)]
 #[tokio::test]
 async fn a_charge_that_is_not_right_is_found(#[case] damage: fn(&mut Charge)) {
     let books = Books::new().await;
@@ -282,6 +299,10 @@ async fn a_hold_left_open_is_found_only_while_somebody_serves() {
 
     books.ledger.end(hold.request_id, ledger::Ended::Expired).await.unwrap().unwrap();
     assert_eq!(both(&books, &mut watch).await, []);
+}
+
+fn for_nothing(charge: &mut Charge) {
+    (charge.prompt_price, charge.completion_price, charge.prompt_cost) = (Amount::ZERO, Amount::ZERO, Amount::ZERO);
 }
 
 fn do_damage(scene: &Scene, pragmas: &str, damage: &str) {
