@@ -1,0 +1,1 @@
+//! Trials that are too long for a test: chaos and the benchmark.
