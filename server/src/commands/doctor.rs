@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod database;
+mod durability;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -69,6 +70,7 @@ fn part_at_fault(error: &DeploymentError) -> &'static str {
             "configuration"
         }
         DeploymentError::SecretLost { .. }
+        | DeploymentError::NoSecret
         | DeploymentError::BadSecret { .. }
         | DeploymentError::Installation(InstallationError::WrongSecret) => "secret",
         _ => "database",

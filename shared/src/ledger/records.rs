@@ -353,7 +353,7 @@ pub fn usage(
          CAST(SUM(c.prompt_cost + c.completion_cost + c.image_cost - c.written_off) AS BIGINT) AS amount \
          FROM charges c WHERE c.account = ? AND c.request_id >= ? AND c.request_id < ? \
          AND c.charged_at >= ? AND c.charged_at < ? AND (? OR c.key_id = ?) \
-         AND NOT EXISTS (SELECT 1 FROM transfers r WHERE r.reverses = c.request_id) GROUP BY 1 ORDER BY 1"),
+         AND NOT EXISTS (SELECT 1 FROM transfers r WHERE r.reverses = c.request_id) GROUP BY 1"),
         &[
             Value::Text(by),
             Value::Int(SLOT_MS),
@@ -377,7 +377,12 @@ pub fn usage(
     });
     match grouping {
         Grouping::Day(zone) => into_days(rows, zone),
-        _ => Ok(rows.collect()),
+        _ => {
+            // Here, since databases differ in how they order text.
+            let mut rows: Vec<UsageRow> = rows.collect();
+            rows.sort_by(|one, other| one.group.cmp(&other.group));
+            Ok(rows)
+        }
     }
 }
 
