@@ -2,6 +2,7 @@
 //!
 //! Everything that is started here ends with the process that started it, also when that is killed, and its folder is removed.
 
+mod background;
 mod error;
 mod folder;
 mod keeper;
@@ -9,6 +10,8 @@ mod passwd;
 mod port;
 mod postgres;
 mod process;
+mod provider;
+mod proxy;
 mod redis;
 mod resp;
 mod shared;
@@ -19,5 +22,7 @@ pub use keeper::mortal;
 pub use port::free_port;
 pub use postgres::Postgres;
 pub use process::{Process, Signal};
+pub use provider::{Call, Failure, Provider, ProviderSettings, Record};
+pub use proxy::Proxy;
 pub use redis::Redis;
 pub use shared::{shared_postgres, shared_redis};
