@@ -34,9 +34,10 @@ fn with_password(url: &SecretString, name: &str, file: Option<&Path>) -> Result<
     let password: SecretString = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?.into();
     let mut whole = Url::parse(url.expose_secret())
         .map_err(|_| failed(format!("{name} cannot be read as a URL, so the password cannot be put into it")))?;
-    let password = password.expose_secret().trim_end_matches(['\r', '\n']);
+    // The URL's own encoder takes a percent sign for the beginning of an encoded character.
+    let password = password.expose_secret().trim_end_matches(['\r', '\n']).replace('%', "%25");
     whole
-        .set_password(Some(password))
+        .set_password(Some(&password))
         .map_err(|()| failed(format!("{name} names no host, so there is no place for a password")))?;
     Ok(String::from(whole).into())
 }
