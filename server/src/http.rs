@@ -50,7 +50,8 @@ impl Listeners {
     /// When the operating system does not say where we listen.
     pub(crate) fn links(&self, settings: &Settings) -> Result<Links, Failure> {
         let own = |listener: &Option<TcpListener>, elsewhere: SocketAddr| {
-            let address = listener.as_ref().map_or(Ok(elsewhere), TcpListener::local_addr).map_err(Failure::internal)?;
+            let address =
+                listener.as_ref().map_or(Ok(elsewhere), TcpListener::local_addr).map_err(Failure::internal)?;
             Ok::<_, Failure>(format!("http://{}", reachable(address)))
         };
         let given = |url: &Option<shared::config::BaseUrl>| url.as_ref().map(|url| url.as_str().to_owned());

@@ -47,6 +47,7 @@ impl TestApp {
     pub(crate) async fn without_a_worker(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut environment = vec![("XIAOYI_DATA_DIR".to_owned(), folder.path().display().to_string())];
+        environment.extend(testkit::Pair::of_this_run().settings(folder.path()));
         environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let settings = Settings::load(&Sources { environment, ..Sources::default() }).unwrap();
         let (workbench, _) = Workbench::create(settings).await.unwrap();

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use diesel::QueryResult;
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::result::{DatabaseErrorKind, Error};
-use diesel::QueryResult;
 
 use super::{Connection, DbError, sqlite};
 
@@ -116,10 +116,18 @@ pub(crate) fn is_disconnection(error: &Error) -> bool {
         Error::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => true,
         Error::DatabaseError(DatabaseErrorKind::Unknown, information) => {
             // libpq's own words; these errors have no code.
-            ["server closed the connection", "terminating connection", "connection to server", "no connection to the server",
-             "could not receive data", "could not send data", "connection not open", "the database system is"]
-                .iter()
-                .any(|words| information.message().contains(words))
+            [
+                "server closed the connection",
+                "terminating connection",
+                "connection to server",
+                "no connection to the server",
+                "could not receive data",
+                "could not send data",
+                "connection not open",
+                "the database system is",
+            ]
+            .iter()
+            .any(|words| information.message().contains(words))
         }
         _ => false,
     }

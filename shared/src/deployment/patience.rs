@@ -78,9 +78,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_gives_up_in_time() {
         let started = tokio::time::Instant::now();
-        let asked = until_reached(Duration::from_secs(10), "the database", || std::future::ready(Err::<(), _>(unreachable())));
+        let asked =
+            until_reached(Duration::from_secs(10), "the database", || std::future::ready(Err::<(), _>(unreachable())));
         assert!(asked.await.is_err());
-        assert!((Duration::from_secs(6)..=Duration::from_secs(10)).contains(&started.elapsed()), "{:?}", started.elapsed());
+        assert!(
+            (Duration::from_secs(6)..=Duration::from_secs(10)).contains(&started.elapsed()),
+            "{:?}",
+            started.elapsed()
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -90,7 +95,8 @@ mod tests {
             place: "postgres://db:5432/x".to_owned(),
             message: "password authentication failed for user \"x\"".to_owned(),
         };
-        let asked = until_reached(Duration::from_secs(10), "the database", || std::future::ready(Err::<(), _>(wrong())));
+        let asked =
+            until_reached(Duration::from_secs(10), "the database", || std::future::ready(Err::<(), _>(wrong())));
         assert!(asked.await.is_err());
         assert_eq!(started.elapsed(), Duration::ZERO);
     }

@@ -52,7 +52,8 @@ impl Workbench {
             return Self::create(settings).await;
         }
         let wait = Duration::from_secs(settings.start.wait_s);
-        let database = patience::until_reached(wait, "the database", || std::future::ready(Database::open(&url))).await?;
+        let database =
+            patience::until_reached(wait, "the database", || std::future::ready(Database::open(&url))).await?;
         Ok((Self::with(settings, database).await?, 0))
     }
 
@@ -66,7 +67,8 @@ impl Workbench {
         let sealer = Arc::new(secret_for(&settings, &url)?);
         let clock = Clock::System;
         let wait = Duration::from_secs(settings.start.wait_s);
-        let opened = patience::until_reached(wait, "the database", || std::future::ready(Database::open_or_create(&url)));
+        let opened =
+            patience::until_reached(wait, "the database", || std::future::ready(Database::open_or_create(&url)));
         let (database, migrations) = opened.await?;
         let (for_prepare, currency, now) = (Arc::clone(&sealer), settings.currency.clone(), clock.now());
         let default_price = default_price_of(&settings);

@@ -79,8 +79,7 @@ async fn the_file_of_a_newer_program_is_left_alone() {
     let (database, _folder) = database().await;
     let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231000001')";
     database.write(|connection| Ok::<_, DbError>(connection.batch_execute(newer)?)).await.unwrap();
-    for opened in [Database::open(database.url()), Database::open_or_create(database.url()).map(|(opened, _)| opened)]
-    {
+    for opened in [Database::open(database.url()), Database::open_or_create(database.url()).map(|(opened, _)| opened)] {
         assert!(matches!(&opened, Err(DbError::Migration(why)) if why.contains("99991231000001")), "{opened:?}");
     }
 }

@@ -36,7 +36,10 @@ impl Durability {
                 "needed are wal, 2 (FULL) and 1: does this file system support WAL?",
             ),
             Self::Postgres { fsync, full_page_writes, synchronous_commit, version } => (
-                fsync == "on" && full_page_writes == "on" && synchronous_commit != "off" && synchronous_commit != "local",
+                fsync == "on"
+                    && full_page_writes == "on"
+                    && synchronous_commit != "off"
+                    && synchronous_commit != "local",
                 format!(
                     "PostgreSQL {version}, fsync={fsync} full_page_writes={full_page_writes} synchronous_commit={synchronous_commit}"
                 ),
@@ -84,7 +87,8 @@ fn read_postgres(connection: &mut PgConnection) -> Result<Durability, DbError> {
     }
     let asked = "SELECT current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes, \
                  current_setting('synchronous_commit') AS synchronous_commit, current_setting('server_version') AS version";
-    let Row { fsync, full_page_writes, synchronous_commit, version } = diesel::sql_query(asked).get_result(connection)?;
+    let Row { fsync, full_page_writes, synchronous_commit, version } =
+        diesel::sql_query(asked).get_result(connection)?;
     Ok(Durability::Postgres { fsync, full_page_writes, synchronous_commit, version })
 }
 
