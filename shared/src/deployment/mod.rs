@@ -28,7 +28,7 @@ use crate::id::ProcessId;
 use crate::installation::{self, InstallationError};
 use crate::keyring::{Keyring, KeyringSettings};
 use crate::ledger::{self, Ledger, Sweeper, WriterSettings};
-use crate::queue::{MemoryQueue, Queue, QueueLimits};
+use crate::queue::{MemoryQueue, Queue, QueueLimits, SLOW_CLIENT_MS};
 
 /// All parts of a process that serves. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -113,6 +113,7 @@ impl Deployment {
             tenant_share: settings.queue.tenant_share,
             frames: settings.queue.frames,
             slots: settings.worker.concurrency,
+            slow_client_ms: SLOW_CLIENT_MS,
         };
         let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(limits, clock.clone()));
         let admission = Admission::new(
