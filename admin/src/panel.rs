@@ -100,7 +100,7 @@ mod tests {
         let writer = WriterSettings { batch: 16, queue: 16, timeout_ms: 10_000 };
         let ledger = Ledger::start(&database, Clock::System, writer).unwrap();
         let epoch = EpochWatch::start(&database, Clock::System).await.unwrap();
-        Health::new(database, ledger, epoch)
+        Health::new(database, ledger, epoch, None)
     }
 
     #[actix_web::test]

@@ -72,6 +72,7 @@ impl From<DeploymentError> for Failure {
             DeploymentError::SecretLost { .. } => "secret_lost",
             DeploymentError::BadSecret { .. } => "bad_secret",
             DeploymentError::Installation(error) => return error.into(),
+            DeploymentError::Redis(_) => "redis_unusable",
             DeploymentError::Database(error) => return error.into(),
             DeploymentError::Ledger(error) => return error.into(),
         };

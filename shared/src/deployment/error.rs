@@ -6,6 +6,7 @@ use super::Role;
 use crate::db::DbError;
 use crate::installation::InstallationError;
 use crate::ledger::LedgerError;
+use crate::redis_store::RedisStoreError;
 use crate::seal::MasterSecretError;
 
 /// Why the program cannot start with these settings here.
@@ -65,6 +66,9 @@ pub enum DeploymentError {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbError),
+    /// Redis cannot be reached or used.
+    #[error(transparent)]
+    Redis(#[from] RedisStoreError),
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

@@ -28,7 +28,8 @@ use crate::id::ProcessId;
 use crate::installation::{self, InstallationError};
 use crate::keyring::{Keyring, KeyringSettings};
 use crate::ledger::{self, Ledger, Sweeper, WriterSettings};
-use crate::queue::{MemoryQueue, Queue, QueueLimits, SLOW_CLIENT_MS};
+use crate::queue::{MemoryQueue, Queue, QueueLimits, RedisQueue, SLOW_CLIENT_MS, Timings};
+use crate::redis_store::RedisPool;
 
 /// All parts of a process that serves. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -65,10 +66,14 @@ impl Deployment {
     /// [`DeploymentError`].
     pub async fn start(workbench: Workbench, role: Role) -> Result<Self, DeploymentError> {
         let Workbench { settings, clock, database, sealer } = workbench;
-        let redis = places::redis(&settings)?;
-        if role != Role::All && redis.is_none() {
-            return Err(DeploymentError::RoleNeedsRedis(role));
-        }
+        let redis = match places::redis(&settings)? {
+            Some(redis) => {
+                let wait = Duration::from_secs(settings.start.wait_s);
+                Some(patience::until_reached(wait, "Redis", || RedisPool::connect(&redis)).await?)
+            }
+            None if role == Role::All => None,
+            None => return Err(DeploymentError::RoleNeedsRedis(role)),
+        };
         let sharing = if redis.is_some() { Sharing::WithOthers } else { Sharing::Alone };
         let presence = Presence::take(&database, sharing)?;
         let process = ProcessId::new();
@@ -115,7 +120,13 @@ impl Deployment {
             slots: settings.worker.concurrency,
             slow_client_ms: SLOW_CLIENT_MS,
         };
-        let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(limits, clock.clone()));
+        let queue: Arc<dyn Queue> = match &redis {
+            Some(pool) => {
+                let (pool, timings) = (pool.clone(), Timings::default());
+                Arc::new(RedisQueue::connect(pool, limits, process, role.works(), clock.clone(), timings).await?)
+            }
+            None => Arc::new(MemoryQueue::new(limits, clock.clone())),
+        };
         let admission = Admission::new(
             ledger.clone(),
             Arc::clone(&queue),
@@ -124,7 +135,7 @@ impl Deployment {
             clock.clone(),
             process,
         );
-        let health = Health::new(database.clone(), ledger.clone(), epoch.clone());
+        let health = Health::new(database.clone(), ledger.clone(), epoch.clone(), redis);
         let deployment = Self {
             settings,
             clock,

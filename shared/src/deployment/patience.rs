@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::db::DbError;
+use crate::redis_store::RedisStoreError;
 
 /// The first pause.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -24,6 +25,16 @@ impl MayPass for DbError {
                 .any(|words| message.contains(words)),
             Self::Disconnected(_) | Self::Busy(_) => true,
             _ => false,
+        }
+    }
+}
+
+impl MayPass for RedisStoreError {
+    fn may_pass(&self) -> bool {
+        match self {
+            // It is reading its data from the disk.
+            Self::Refused { why, .. } => why.contains("LOADING"),
+            error => error.is_outage(),
         }
     }
 }

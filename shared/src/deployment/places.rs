@@ -7,6 +7,7 @@ use url::Url;
 
 use super::DeploymentError;
 use crate::config::{DatabaseUrl, Settings};
+use crate::redis_store::RedisSettings;
 
 /// The database; refuses what does not go together.
 pub(super) fn database(settings: &Settings) -> Result<DatabaseUrl, DeploymentError> {
@@ -22,9 +23,11 @@ pub(super) fn database(settings: &Settings) -> Result<DatabaseUrl, DeploymentErr
 }
 
 /// The Redis, if there is one.
-pub(super) fn redis(settings: &Settings) -> Result<Option<SecretString>, DeploymentError> {
-    let with_password = |url| with_password(url, "REDIS_URL", settings.redis.password_file.as_deref());
-    settings.redis.url.as_ref().map(with_password).transpose()
+pub(super) fn redis(settings: &Settings) -> Result<Option<RedisSettings>, DeploymentError> {
+    let Some(url) = &settings.redis.url else { return Ok(None) };
+    let url = with_password(url, "REDIS_URL", settings.redis.password_file.as_deref())?;
+    let (ca_file, prefix) = (settings.redis.ca_file.clone(), settings.redis.prefix.clone());
+    Ok(Some(RedisSettings { ca_file, prefix, ..RedisSettings::new(url) }))
 }
 
 /// Puts the text of a file into a URL as its password.

@@ -15,6 +15,7 @@ use crate::config::{DatabaseUrl, Settings};
 use crate::db::Database;
 use crate::installation::{self, InstallationError};
 use crate::price::Basis;
+use crate::redis_store::{RedisPool, ServerFacts};
 use crate::seal::{MasterSecret, Sealer};
 
 /// What a command works with: the settings, the database, and the means to open what is sealed in it.
@@ -83,6 +84,15 @@ impl Workbench {
             })
             .await?;
         Ok((Self { settings: Arc::new(settings), clock, database, sealer }, migrations))
+    }
+
+    /// What the Redis of the settings says of itself; `None` where the queue is in process.
+    ///
+    /// # Errors
+    /// [`DeploymentError`] when it cannot be reached or used.
+    pub async fn redis_facts(&self) -> Result<Option<ServerFacts>, DeploymentError> {
+        let Some(settings) = places::redis(&self.settings)? else { return Ok(None) };
+        Ok(Some(RedisPool::connect(&settings).await?.facts().await?))
     }
 
     async fn with(settings: Settings, database: Database) -> Result<Self, DeploymentError> {

@@ -122,7 +122,7 @@ async fn doctor_looks_at_everything() {
             checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no check {name}: {doctor}"));
         (check["state"].as_str().unwrap().to_owned(), check["detail"].as_str().unwrap().to_owned())
     };
-    for name in ["configuration", "database", "durability", "secret", "channels", "ledger"] {
+    for name in ["configuration", "database", "durability", "secret", "queue", "channels", "ledger"] {
         assert_eq!(state(name).0, "ok", "{name}");
     }
     let durable = match server.place.pair() {
