@@ -89,3 +89,32 @@ fn try_it(arguments: Arguments) -> Result<bool> {
     writeln!(std::io::stdout(), "{text}")?;
     Ok(report.is_passed())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_well_formed_and_their_examples_work() {
+        Arguments::command().debug_assert();
+        let help = Arguments::command().get_after_help().map(ToString::to_string).unwrap_or_default();
+        let examples: Vec<&str> = help.lines().filter(|line| line.trim_start().starts_with("chaos ")).collect();
+        assert_eq!(examples.len(), 3);
+        for example in examples {
+            let command = example.trim_start().split("   ").next().unwrap_or_default();
+            Arguments::try_parse_from(command.split(' ')).unwrap();
+        }
+    }
+
+    #[test]
+    fn ranges_are_checked() {
+        assert_eq!(range("2..10"), Ok((2, 10)));
+        assert_eq!(range("3..3"), Ok((3, 3)));
+        for wrong in ["", "2", "10..2", "0..5", "1..9999", "a..b", "-1..5"] {
+            assert!(range(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!((clients("24"), clients("0").is_err(), clients("1001").is_err()), (Ok(24), true, true));
+    }
+}

@@ -51,18 +51,23 @@ pub(super) async fn until_nothing_is_held(stack: &Stack, limit: Duration) -> Res
     let client = super::client::new()?;
     let begun = Instant::now();
     loop {
-        let mut held = 0;
-        for tenant in &stack.tenants {
-            held += nanos_of(&get(&client, &stack.bases[0], "/v1/balance", &tenant.key).await?["held"])?;
-        }
-        if held == 0 {
-            return Ok(Some(begun.elapsed()));
-        }
-        if begun.elapsed() > limit {
-            return Ok(None);
+        let held = all_that_is_held(&client, stack).await;
+        match held {
+            Ok(0) => return Ok(Some(begun.elapsed())),
+            Ok(_) if begun.elapsed() > limit => return Ok(None),
+            Err(error) if begun.elapsed() > limit => return Err(error),
+            _ => {}
         }
         tokio::time::sleep(GLANCE).await;
     }
+}
+
+async fn all_that_is_held(client: &reqwest::Client, stack: &Stack) -> Result<i64> {
+    let mut held = 0;
+    for tenant in &stack.tenants {
+        held += nanos_of(&get(client, &stack.bases[0], "/v1/balance", &tenant.key).await?["held"])?;
+    }
+    Ok(held)
 }
 
 /// Reads everything of every tenant.

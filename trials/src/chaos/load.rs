@@ -13,8 +13,8 @@ use super::call::{Order, Outcome, Request, call};
 use super::random::Random;
 use super::stack::{Stack, Tenant};
 
-/// What a client whose connection broke waits before it calls again.
-const AFTER_DEATH: Duration = Duration::from_millis(100);
+/// What a client that got no answer waits before its next call, so that quick errors make no storm.
+const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
 /// What all clients share.
 pub(super) struct Shared {
@@ -132,8 +132,8 @@ async fn work(shared: Arc<Shared>) {
         let number = shared.numbers.fetch_add(1, Ordering::Relaxed);
         let api = usize::try_from(number).unwrap_or_default() % shared.apis();
         let outcome = shared.make(shared.order(number, api)).await;
-        if matches!(outcome, Outcome::Died(_) | Outcome::Refused { status: 402 | 429 | 503, .. }) {
-            tokio::time::sleep(AFTER_DEATH).await;
+        if matches!(outcome, Outcome::Died(_) | Outcome::Refused { .. }) {
+            tokio::time::sleep(AFTER_FAILURE).await;
         }
     }
 }

@@ -108,6 +108,16 @@ pub struct Planned {
     pub fault: Fault,
 }
 
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
+            Self::Provider => "provider",
+        })
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -117,8 +127,8 @@ impl fmt::Display for Fault {
             Self::KillPostgres => f.write_str("kill -9 postgres"),
             Self::StopWorker { number } => write!(f, "SIGSTOP worker {number}"),
             Self::FlushRedis => f.write_str("redis FLUSHALL"),
-            Self::Cut { link } => write!(f, "cut {link:?}"),
-            Self::Stall { link } => write!(f, "stall {link:?}"),
+            Self::Cut { link } => write!(f, "cut {link}"),
+            Self::Stall { link } => write!(f, "stall {link}"),
             Self::Misbehave { failure } => write!(f, "provider: {failure}"),
         }
     }

@@ -192,8 +192,8 @@ fn environment() -> Result<Vec<(String, String)>> {
         ("XIAOYI_ADMIN_LISTEN", "127.0.0.1:0"),
         ("XIAOYI_METRICS_LISTEN", "127.0.0.1:0"),
         ("XIAOYI_LOG_FORMAT", "json"),
-        // Short, so that what cannot end well ends within the trial.
-        ("XIAOYI_DEADLINE_TOTAL_S", "45"),
+        // Short, so that what cannot end well does so, and its hold expires (30 s later), within what the trial waits.
+        ("XIAOYI_DEADLINE_TOTAL_S", "30"),
         ("XIAOYI_DEADLINE_FIRST_TEXT_S", "10"),
         ("XIAOYI_DEADLINE_BETWEEN_CHUNKS_S", "10"),
         ("XIAOYI_DEADLINE_CONNECT_S", "5"),

@@ -49,9 +49,10 @@ pub(super) fn check(evidence: &Evidence, accounts: &HashMap<String, Account>, ve
 fn one(evidence: &Evidence, request: &Request, account: &Account, broken: &mut Broken) {
     let Request { marker, request_id, .. } = request;
     let seen = || format!("{marker} ({}): {:?}; {account:?}", request_id.as_deref().unwrap_or("-"), request.outcome);
-    let generated = evidence.provider.get(marker).into_iter().flatten().map(|call| call.hanzi).max();
-    if account.net > 0 && account.completion_tokens > generated.unwrap_or(0) {
-        broken.beyond.push(format!("{}; generated {generated:?}", seen()));
+    let generated = evidence.provider.get(marker).into_iter().flatten().map(|call| call.hanzi).max().unwrap_or(0);
+    // Without any text there is no charge for the prompt either.
+    if account.net > 0 && (account.completion_tokens > generated || generated == 0) {
+        broken.beyond.push(format!("{}; generated {generated}", seen()));
     }
     if account.captures > 0 && account.tenant != request.tenant {
         broken.other_tenant.push(seen());

@@ -173,6 +173,11 @@ fn a_charge_for_what_nobody_generated() {
         });
     }
     finds("a request was charged for more", |evidence| drop(evidence.provider.remove("died")));
+    finds("a request was charged for more", |evidence| {
+        let at = capture(evidence, "left");
+        evidence.books[0].entries[at].charge.as_mut().unwrap().completion_tokens = 0;
+        evidence.provider.insert("left".to_owned(), calls(&[1_010], 0));
+    });
 }
 
 #[test]
