@@ -2,6 +2,7 @@
 
 pub(crate) mod books;
 pub(crate) mod call;
+pub(crate) mod cluster;
 pub(crate) mod events;
 pub(crate) mod load;
 pub(crate) mod money;
@@ -77,17 +78,26 @@ impl Server {
 
     /// Starts a command that serves, in a place that may hold a database already.
     pub(crate) fn start_in(place: Place, arguments: &[&str]) -> Self {
+        if place.pair() == Pair::Servers && !arguments.contains(&"demo") {
+            // On a server nothing is made or changed by `serve` itself.
+            place.command(&["migrate"]).ok();
+        }
+        Self::launch(place, arguments)
+    }
+
+    fn launch(place: Place, arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         // No pool: a connection that waits for its next request would keep a stopping server from nothing, but a test from its point.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).tls_certs_only(Vec::new());
         let http = http.timeout(START_LIMIT).build().unwrap();
-        if place.pair() == Pair::Servers {
-            // On a server nothing is made or changed by `serve` itself.
-            place.command(&["migrate"]).ok();
-        }
         let (child, ready) = spawn(&place, &arguments);
         Self { place, ready, http, arguments, child }
+    }
+
+    /// The same where the database may be away, so that nothing but the command itself can be run.
+    pub(crate) fn start_in_unmigrated(place: Place, arguments: &[&str]) -> Self {
+        Self::launch(place, arguments)
     }
 
     /// Starts again what has ended, in the same place; ports may be others.

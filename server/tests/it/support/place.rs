@@ -11,6 +11,9 @@ use testkit::Pair;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_xiaoyi");
 
+/// 32 bytes; nothing that they seal outlives a test.
+const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
 /// How a command ended.
 #[derive(Debug)]
 pub(crate) struct Output {
@@ -63,6 +66,19 @@ impl Place {
         Self::on(Pair::Embedded, environment)
     }
 
+    /// Whatever the run is for, with this database and this Redis.
+    pub(crate) fn with_servers(database: &str, redis: &str, environment: &[(&str, &str)]) -> Self {
+        let servers = [
+            ("DATABASE_URL", database),
+            ("REDIS_URL", redis),
+            ("XIAOYI_REDIS_PREFIX", "own"),
+            ("XIAOYI_SECRET_KEY", SECRET),
+        ];
+        let mut place = Self::on(Pair::Embedded, &[&servers[..], environment].concat());
+        place.pair = Pair::Servers;
+        place
+    }
+
     fn on(pair: Pair, environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let usual = [
@@ -94,9 +110,14 @@ impl Place {
         self.pair
     }
 
-    /// The value of a variable that was set.
-    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
-        self.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    /// An empty folder with the same environment and some more: another machine of the same service.
+    pub(crate) fn twin(&self, environment: &[(&str, &str)]) -> Self {
+        let mut twin =
+            Self { folder: tempfile::tempdir().unwrap(), environment: self.environment.clone(), pair: self.pair };
+        for (name, value) in environment {
+            twin.set(name, value);
+        }
+        twin
     }
 
     /// The folder in which everything runs.

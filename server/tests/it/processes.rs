@@ -1,0 +1,6 @@
+//! Several processes of one service, on PostgreSQL and Redis. These start what they need themselves, so they are the same in every run.
+
+mod fairness;
+mod outages;
+mod restarts;
+mod sums;
