@@ -16,7 +16,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-usage() { sed -n '2,17p' "$0" | cut -c3-; }
+usage() { sed -n "2,15p" "$0" | cut -c3-; }
 wrong() {
     echo "compose-test: $1; see --help" >&2
     exit 2

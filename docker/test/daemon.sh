@@ -34,12 +34,18 @@ mount_cgroups() {
     done
 }
 
-# build_images: the images that docker-compose.yml and Dockerfile name, under their names.
+# build_images: the images that docker-compose.yml and Dockerfile name, under their names. What was built once is loaded
+# from the cache, as long as nothing that it was made from has changed.
 build_images() {
+    local images=(debian:bookworm-slim postgres:15 redis:7 nginx:1.28) saved tag name
+    saved=$cache/images-$(cat docker/test/*.Dockerfile docker/test/*-entrypoint.sh | sha256sum | cut -c -16).tar
+    if [ -e "$saved" ]; then
+        docker load --quiet --input "$saved" >/dev/null
+        return
+    fi
     docker import "$cache/base.tar" debian:bookworm-slim >/dev/null
-    local name tag
-    for name in postgres:15 redis:7 nginx:1.28; do
-        tag=$name name=${name%%:*}
+    for tag in "${images[@]:1}"; do
+        name=${tag%%:*}
         local context=$work/context-$name
         mkdir -p "$context"
         cp -r "$cache/debs/$name" "$context/debs"
@@ -47,6 +53,9 @@ build_images() {
         build --tag "$tag" --file "docker/test/$name.Dockerfile" "$context"
         rm -r "$context"
     done
+    rm -f "$cache"/images-*.tar
+    docker save --output "$saved.new" "${images[@]}"
+    mv "$saved.new" "$saved"
 }
 
 # build_program: `docker-compose build`, with a copy of the repository's files so that the program can be any. The

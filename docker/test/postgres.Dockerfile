@@ -6,7 +6,7 @@ COPY debs /debs
 RUN groupadd --gid 999 postgres && useradd --uid 999 --gid 999 --home-dir /var/lib/postgresql postgres \
     && mkdir -p /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf \
     && printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-download /debs/*.deb \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends /debs/*.deb \
     && rm -r /debs && mkdir -p /docker-entrypoint-initdb.d \
     && install -d -o postgres -g postgres -m 1777 /var/lib/postgresql/data \
     && install -d -o postgres -g postgres -m 3777 /var/run/postgresql

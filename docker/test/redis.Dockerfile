@@ -5,7 +5,7 @@ FROM ${BASE_IMAGE}
 COPY debs /debs
 RUN groupadd --gid 999 redis && useradd --uid 999 --gid 999 --home-dir /data redis \
     && printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-download /debs/*.deb \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends /debs/*.deb \
     && rm -r /debs && install -d -o redis -g redis /data
 COPY redis-entrypoint.sh /usr/local/bin/docker-entrypoint.sh
 VOLUME /data

@@ -4,6 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$1 cache=$2/ready-bookworm binary=$3 started=$4
+# Nothing of the caller's own settings for compose.
+unset "${!XIAOYI_@}" "${!POSTGRES_@}" "${!REDIS_@}" "${!COMPOSE_@}" NGINX_IMAGE RUNTIME_IMAGE RUST_IMAGE RUST_LOG
 export DOCKER_HOST=unix://$work/docker.sock DOCKER_CONFIG=${DOCKER_CONFIG:-$work/config}
 # The classic builder: it needs neither a plugin nor a front end from a registry.
 export DOCKER_BUILDKIT=0 COMPOSE_DOCKER_CLI_BUILD=0 COMPOSE_HTTP_TIMEOUT=180

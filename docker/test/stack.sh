@@ -17,7 +17,7 @@ fail() {
 if docker compose version >/dev/null 2>&1; then
     compose() { docker compose --ansi never --progress quiet --project-name xiaoyi "$@"; }
 else
-    compose() { docker-compose --no-ansi --project-name xiaoyi "$@"; }
+    compose() { docker-compose --ansi never --project-name xiaoyi "$@"; }
 fi
 
 # containers SERVICE [ARGUMENT...]: the ids of its running containers; `--all` for all.
