@@ -4,7 +4,7 @@
 for service in worker api admin; do
     id=$(first "$service")
     began=$SECONDS
-    docker stop --time 60 "$id" >/dev/null
+    docker stop -t 60 "$id" >/dev/null
     took=$((SECONDS - began))
     [ "$took" -lt 30 ] || fail "$service took $took s to stop"
     code=$(docker inspect --format '{{.State.ExitCode}}' "$id")

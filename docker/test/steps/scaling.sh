@@ -21,7 +21,7 @@ done
 calls_before=$(wc -l <"$work/calls")
 for service in api worker; do
     for id in $(containers "$service"); do
-        docker stop --time 35 "$id" >/dev/null
+        docker stop -t 35 "$id" >/dev/null
         docker start "$id" >/dev/null
         within 60 "$service is healthy again" healthy "$service=2"
     done
