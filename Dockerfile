@@ -1,7 +1,8 @@
 # The image of xiaoyi. Two ways to the same result, chosen by --target:
 #   docker build -t xiaoyi .                                   builds the program inside (the last stage, `built`)
 #   docker build -t xiaoyi --target prebuilt .                 takes target/release/xiaoyi, or --build-arg BINARY=path
-# The stages stand in this order because the classic builder builds every stage above the one that is asked for.
+# The classic builder builds every stage above the one that is asked for. So `prebuilt` stands before `build` and needs no
+# Rust image there; but `built` needs BuildKit (DOCKER_BUILDKIT=1, the default since Docker 23), which skips `prebuilt`.
 ARG RUNTIME_IMAGE=debian:bookworm-slim
 ARG RUST_IMAGE=rust:1-bookworm
 

@@ -71,12 +71,15 @@ fi
 docker/test/base.sh "$cache"
 step "the parts of the base images are in $cache"
 
-# Below $TMPDIR as well, but short: the path of a socket has 107 characters at most.
+# Not below $TMPDIR, which may be long: the path of a socket has 107 characters at most.
 work=$(mktemp -d /tmp/xct.XXXXXX)
 inside=""
 cleanup() {
     trap - EXIT INT TERM
-    if [ -n "$inside" ]; then kill -KILL "$inside" 2>/dev/null && wait "$inside" 2>/dev/null || true; fi
+    if [ -n "$inside" ]; then
+        kill -KILL "$inside" 2>/dev/null || true
+        wait "$inside" 2>/dev/null || true
+    fi
     # The daemon's mounts went with its namespace; its control groups are empty directories now.
     find /sys/fs/cgroup -depth -type d -path "*/$(basename "$work")*" -exec rmdir {} + 2>/dev/null || true
     rm -rf "$work"
@@ -86,8 +89,9 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# The first process in the namespace is the test itself: when it ends, the kernel ends whatever it started.
-unshare --net --mount --pid --fork --kill-child --mount-proc --propagation private \
+# The first process in the namespaces is the test itself: when it ends, the kernel ends whatever it started; and it ends
+# with this script, however that does.
+setpriv --pdeathsig KILL unshare --net --mount --pid --fork --kill-child --mount-proc --propagation private \
     docker/test/run.sh "$work" "$cache" "$binary" "$started" </dev/null &
 inside=$!
 status=0

@@ -3,7 +3,7 @@
 # Usage: docker/test/run.sh WORK CACHE BINARY STARTED
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-work=$1 cache=$2/ready-bookworm binary=$3 started=$4
+work=$1 cache=$2/ready binary=$3 started=$4
 # Nothing of the caller's own settings for compose.
 unset "${!XIAOYI_@}" "${!POSTGRES_@}" "${!REDIS_@}" "${!COMPOSE_@}" NGINX_IMAGE RUNTIME_IMAGE RUST_IMAGE RUST_LOG
 export DOCKER_HOST=unix://$work/docker.sock DOCKER_CONFIG=${DOCKER_CONFIG:-$work/config}

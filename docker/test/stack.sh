@@ -6,6 +6,8 @@ readonly base=http://127.0.0.1:8080
 readonly question='你好 world, GPT-4!'
 # What one such call costs with the default prices: 5 tokens at 10 and 5 at 30 per million.
 readonly call_units=2 units=10000
+# How long a caller waits, in seconds.
+patience=30
 
 step() { printf 'ok %4ds  %s\n' "$(($(date +%s) - started))" "$1"; }
 fail() {
@@ -57,7 +59,7 @@ healthy() {
 # call [FILE]: one plain call. Its status and code go to the file of calls; it succeeds when the answer is right.
 call() {
     local answer=${1:-$work/answer} status code
-    status=$(curl --silent --max-time 30 --output "$answer" --write-out '%{http_code}' \
+    status=$(curl --silent --max-time "$patience" --output "$answer" --write-out '%{http_code}' \
         --header "Authorization: Bearer $(cat "$work/key")" --header 'Content-Type: application/json' \
         --data "{\"model\":\"gpt-3.5\",\"messages\":[{\"role\":\"user\",\"content\":\"$question\"}]}" \
         "$base/v1/chat/completions") || status=000
@@ -68,7 +70,7 @@ call() {
 
 # streamed: the same call as a stream, with its headers and its end.
 streamed() {
-    curl --silent --max-time 30 --no-buffer --dump-header "$work/headers" --output "$work/stream" \
+    curl --silent --max-time "$patience" --no-buffer --dump-header "$work/headers" --output "$work/stream" \
         --header "Authorization: Bearer $(cat "$work/key")" --header 'Content-Type: application/json' \
         --data "{\"model\":\"gpt-3.5\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"$question\"}]}" \
         "$base/v1/chat/completions" || return 1
@@ -85,6 +87,23 @@ several() {
     for ((number = 1; number <= $1; number++)); do
         call || fail "call $number of $1: $(tail -n 1 "$work/calls"): $(head -c 500 "$work/answer")"
     done
+}
+
+# callers N: N callers in the background, each with one call after another, until `callers_stop`. That says how the calls
+# ended, one status and code a line, in the file `during`.
+callers() {
+    local number
+    calls_before=$(wc -l <"$work/calls") callers=()
+    for ((number = 1; number <= $1; number++)); do
+        while [ ! -e "$work/enough" ]; do call "$work/answer-$number" || true; done &
+        callers+=($!)
+    done
+}
+callers_stop() {
+    touch "$work/enough"
+    wait "${callers[@]}"
+    rm "$work/enough"
+    tail -n "+$((calls_before + 1))" "$work/calls" >"$work/during"
 }
 
 # check_books: the balance is what the calls cost, to the last unit. A call whose outcome nobody knows (code 50001, or a

@@ -13,12 +13,7 @@ scale 2 2
 several 10
 step "scaled to 1 api and 3 worker and back; 20 calls answered"
 
-# Four callers, until told to stop.
-for caller in 1 2 3 4; do
-    while [ ! -e "$work/enough" ]; do call "$work/answer-$caller" || true; done &
-    callers[caller]=$!
-done
-calls_before=$(wc -l <"$work/calls")
+callers 4
 for service in api worker; do
     for id in $(containers "$service"); do
         docker stop -t 35 "$id" >/dev/null
@@ -26,10 +21,7 @@ for service in api worker; do
         within 60 "$service is healthy again" healthy "$service=2"
     done
 done
-touch "$work/enough"
-wait "${callers[@]}"
-rm "$work/enough"
-tail -n "+$((calls_before + 1))" "$work/calls" >"$work/during"
+callers_stop
 lost=$(grep -vc '^200 ' "$work/during" || true)
 [ "$lost" -eq 0 ] || fail "$lost of $(wc -l <"$work/during") calls failed: $(grep -v '^200 ' "$work/during" | sort | uniq -c)"
 step "a rolling restart of api and worker under load: $(wc -l <"$work/during") calls, none lost"
