@@ -109,7 +109,7 @@ callers_stop() {
 # check_books: the balance is what the calls cost, to the last unit. A call whose outcome nobody knows (code 50001, or a
 # connection that died) may have been charged or not; every other failure is free.
 check_books() {
-    local answered unknown posted held spent
+    local answered unknown posted spent
     answered=$(grep -c '^200 ' "$work/calls" || true)
     unknown=$(grep -c -e '^000 ' -e ' 50001$' "$work/calls" || true)
     within 60 "no amount is held any more" nothing_held
