@@ -87,11 +87,11 @@ pub(super) fn shared_redis() -> &'static Redis {
         let redis = Redis::start();
         let server = redis.pid();
         let guard = format!(
-            "while kill -0 {} 2>/dev/null; do sleep 0.2; done; kill -9 {server}; rm -rf '{}'",
+            "(while kill -0 {}; do sleep 0.2; done; kill -9 {server}; rm -rf '{}') >/dev/null 2>&1 &",
             std::process::id(),
             redis.folder().display()
         );
-        Command::new("sh").args(["-c", &guard]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        assert!(Command::new("sh").args(["-c", &guard]).status().unwrap().success());
         redis
     })
 }
