@@ -17,11 +17,14 @@ use crate::channels::Channels;
 use crate::progress::Progress;
 use crate::settle::{end_early, settle, void};
 
+/// Takers that wait for jobs at the same time: a queue in another process gives several at once for the price of one.
+const TAKERS: usize = 16;
+
 /// The running workers of this process.
 #[derive(Debug)]
 pub struct Workers {
     queue: Arc<dyn Queue>,
-    taking: JoinHandle<JoinSet<()>>,
+    taking: Vec<JoinHandle<JoinSet<()>>>,
 }
 
 struct Context {
@@ -37,15 +40,18 @@ impl Workers {
             deployment: deployment.clone(),
         });
         let queue = Arc::clone(&deployment.queue);
-        Self { taking: tokio::spawn(take_jobs(context)), queue }
+        let taking = (0..TAKERS).map(|_| tokio::spawn(take_jobs(Arc::clone(&context)))).collect();
+        Self { taking, queue }
     }
 
     /// Takes no further job, and waits at most `within` for those that run. Gives whether all came to their end.
     pub async fn stop(self, within: Duration) -> bool {
         self.queue.close();
         let finished = async {
-            let Ok(mut running) = self.taking.await else { return };
-            while running.join_next().await.is_some() {}
+            for taking in self.taking {
+                let Ok(mut running) = taking.await else { continue };
+                while running.join_next().await.is_some() {}
+            }
         };
         tokio::time::timeout(within, finished).await.is_ok()
     }

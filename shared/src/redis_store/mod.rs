@@ -299,9 +299,9 @@ impl RedisPool {
         let pool = self.inner.pool.clone();
         let connection = match self.inner.runtime.spawn(async move { pool.get().await }).await {
             Ok(Ok(connection)) => connection,
-            Ok(Err(deadpool_redis::PoolError::Backend(error))) if !is_broken(&error) => {
-                return Err(match error.kind() {
-                    ErrorKind::Server(ServerErrorKind::BusyLoading) => Missed::Broken(self.failed(&error)),
+            Ok(Err(deadpool_redis::PoolError::Backend(error))) => {
+                return Err(match self.failed(&error) {
+                    away if away.is_outage() => Missed::Broken(away),
                     _ => Missed::Refused(error),
                 });
             }

@@ -1,9 +1,11 @@
 //! Which Redis, and how long it may take.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -72,16 +74,24 @@ impl RedisSettings {
         }
         // Redis' client takes the process-wide provider; whoever came first has set the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let root_cert = self.ca_file.as_ref().map(|path| {
-            std::fs::read(path).map_err(|error| RedisStoreError::CaFile { path: path.clone(), why: error.to_string() })
-        });
-        let root_cert = root_cert.transpose()?;
+        let root_cert = self.ca_file.as_deref().map(certificates).transpose()?;
         Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert }).map_err(|error| {
             match &self.ca_file {
                 Some(path) => RedisStoreError::CaFile { path: path.clone(), why: error.to_string() },
                 None => RedisStoreError::Url("its TLS settings are not valid"),
             }
         })
+    }
+}
+
+/// The content of a file of certificates, which holds at least one.
+fn certificates(path: &Path) -> Result<Vec<u8>, RedisStoreError> {
+    let unusable = |why: String| RedisStoreError::CaFile { path: path.to_path_buf(), why };
+    let content = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+    match CertificateDer::pem_slice_iter(&content).next() {
+        Some(Ok(_)) => Ok(content),
+        Some(Err(error)) => Err(unusable(error.to_string())),
+        None => Err(unusable("it holds no certificate (PEM)".to_owned())),
     }
 }
 

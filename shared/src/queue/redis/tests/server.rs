@@ -39,6 +39,10 @@ impl Redis {
         self.port
     }
 
+    pub(super) fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -81,13 +85,13 @@ pub(super) fn shared_redis() -> &'static Redis {
     static SHARED: OnceLock<Redis> = OnceLock::new();
     SHARED.get_or_init(|| {
         let redis = Redis::start();
-        let server = redis.child.as_ref().unwrap().id();
+        let server = redis.pid();
         let guard = format!(
-            "while kill -0 {} 2>/dev/null; do sleep 0.2; done; kill -9 {server}; rm -rf '{}'",
+            "(while kill -0 {}; do sleep 0.2; done; kill -9 {server}; rm -rf '{}') >/dev/null 2>&1 &",
             std::process::id(),
             redis.folder().display()
         );
-        Command::new("sh").args(["-c", &guard]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        assert!(Command::new("sh").args(["-c", &guard]).status().unwrap().success());
         redis
     })
 }

@@ -1,0 +1,55 @@
+//! How fast it is. Run it by hand: `cargo test --release -p shared --lib queue::redis::tests::rate -- --ignored --nocapture`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::super::{End, Queue, QueueLimits};
+use super::super::RedisQueue;
+use super::{LIMITS, lasting, pool_of, queue_of, server, timings};
+use crate::id::TenantId;
+
+/// Round trips of so many callers: how many a second, and how long the middle one took.
+async fn measure(api: &Arc<RedisQueue>, callers: i64, lasts: Duration) -> (u128, Duration) {
+    let start = Instant::now();
+    let callers = (0..callers).map(|caller| {
+        let api = Arc::clone(api);
+        tokio::spawn(async move {
+            let mut took = Vec::new();
+            while start.elapsed() < lasts {
+                let begun = Instant::now();
+                let mut frames = api.submit(lasting(TenantId(1001 + caller % 100))).await.unwrap();
+                frames.next().await.unwrap();
+                took.push(begun.elapsed());
+            }
+            took
+        })
+    });
+    let mut took = Vec::new();
+    for caller in callers.collect::<Vec<_>>() {
+        took.extend(caller.await.unwrap());
+    }
+    took.sort();
+    (took.len() as u128 * 1000 / start.elapsed().as_millis(), took[took.len() / 2])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement, for a release build"]
+#[expect(clippy::print_stderr, reason = "its result is for whoever runs it")]
+async fn round_trips() {
+    let redis = server::Redis::start();
+    let limits = QueueLimits { slots: 256, capacity: 10_000, tenant_share: 1000, frames: 64, ..LIMITS };
+    let api = queue_of(&pool_of(redis.url(), "rate").await, limits, false, timings()).await;
+    let worker = queue_of(&pool_of(redis.url(), "rate").await, limits, true, timings()).await;
+    for _ in 0..16 {
+        let worker = Arc::clone(&worker);
+        tokio::spawn(async move {
+            while let Some(delivery) = worker.take().await {
+                worker.finish(delivery, End::Lost).await.unwrap();
+            }
+        });
+    }
+    for callers in [4, 32, 256, 4, 32, 256] {
+        let (rate, median) = measure(&api, callers, Duration::from_secs(3)).await;
+        eprintln!("{callers} callers: {rate} round trips a second, p50 {median:?}");
+    }
+}
