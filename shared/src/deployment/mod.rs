@@ -24,6 +24,7 @@ use crate::id::ProcessId;
 use crate::installation::{self, InstallationError};
 use crate::keyring::{Keyring, KeyringSettings};
 use crate::ledger::{self, Ledger, Sweeper, WriterSettings};
+use crate::limits::{Limits, MemoryLimits};
 use crate::queue::{MemoryQueue, Queue, QueueLimits};
 
 /// All parts of a process that serves. Cheap to clone.
@@ -39,6 +40,8 @@ pub struct Deployment {
     pub ledger: Ledger,
     /// The queue.
     pub queue: Arc<dyn Queue>,
+    /// Counts what keys do.
+    pub limits: Arc<dyn Limits>,
     /// Models, channels and prices.
     pub catalogue: Catalogue,
     /// Verifies Secret Keys.
@@ -98,16 +101,18 @@ impl Deployment {
             },
         )
         .map_err(InstallationError::from)?;
-        let limits = QueueLimits {
+        let queue_limits = QueueLimits {
             capacity: settings.queue.capacity,
             tenant_share: settings.queue.tenant_share,
             frames: settings.queue.frames,
             slots: settings.worker.concurrency,
         };
-        let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(limits, clock.clone()));
+        let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(queue_limits, clock.clone()));
+        let limits: Arc<dyn Limits> = Arc::new(MemoryLimits::new(clock.clone()));
         let admission = Admission::new(
             ledger.clone(),
             Arc::clone(&queue),
+            Arc::clone(&limits),
             catalogue.clone(),
             Arc::clone(&settings),
             clock.clone(),
@@ -120,6 +125,7 @@ impl Deployment {
             database,
             ledger,
             queue,
+            limits,
             catalogue,
             keyring: Arc::new(keyring),
             admission,

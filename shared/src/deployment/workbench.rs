@@ -91,10 +91,6 @@ fn sqlite_path(settings: &Settings) -> Result<PathBuf, DeploymentError> {
         let message = "REDIS_URL is set, but SQLite serves one process with its queue inside: unset REDIS_URL";
         return Err(DeploymentError::Unsupported(message.to_owned()));
     }
-    if !settings.trusted.proxies.is_empty() {
-        let message = "XIAOYI_TRUSTED_PROXIES is set, but this version reads no X-Forwarded-For yet: unset it";
-        return Err(DeploymentError::Unsupported(message.to_owned()));
-    }
     Ok(path)
 }
 

@@ -25,8 +25,8 @@ impl Bucket {
     }
 
     /// The bucket after `cost` was taken out of it; `None` when it does not hold so much.
-    pub(super) fn take(self, cost: u32) -> Option<Self> {
-        let spent = self.spent.saturating_add(u64::from(cost).saturating_mul(PARTS));
+    pub(super) fn take(self, cost: u64) -> Option<Self> {
+        let spent = self.spent.saturating_add(cost.saturating_mul(PARTS));
         (spent <= self.capacity()).then_some(Self { spent, ..self })
     }
 
@@ -42,8 +42,8 @@ impl Bucket {
     }
 
     /// Milliseconds until it holds `cost`; 0 when it does already. A cost above the limit counts as the limit.
-    pub(super) fn holds_in_ms(self, cost: u32) -> u64 {
-        let parts = u64::from(cost).saturating_mul(PARTS).min(self.capacity());
+    pub(super) fn holds_in_ms(self, cost: u64) -> u64 {
+        let parts = cost.saturating_mul(PARTS).min(self.capacity());
         self.spent.saturating_add(parts).saturating_sub(self.capacity()).div_ceil(self.rate())
     }
 
@@ -77,15 +77,16 @@ mod tests {
 
     #[test]
     fn the_largest_limit_does_not_overflow() {
-        let bucket = full(u32::MAX).take(u32::MAX).unwrap();
+        let bucket = full(u32::MAX).take(u32::MAX.into()).unwrap();
         assert_eq!((bucket.remaining(), bucket.full_in_ms(), bucket.take(1)), (0, 60_000, None));
         assert_eq!(bucket.after(u64::MAX), full(u32::MAX));
+        assert_eq!(full(u32::MAX).take(u64::MAX), None);
     }
 
     proptest! {
         #[test]
         fn the_wait_that_is_told_is_exact(limit in 1u32.., first: u32, second: u32, pause in 0u64..60_000) {
-            let (first, second) = (first % limit + 1, second % limit + 1);
+            let (first, second) = (u64::from(first % limit) + 1, u64::from(second % limit) + 1);
             let bucket = full(limit).take(first).unwrap().after(pause);
             let wait = bucket.holds_in_ms(second);
             prop_assert_eq!(bucket.take(second).is_some(), wait == 0);
@@ -95,7 +96,7 @@ mod tests {
 
         #[test]
         fn time_in_pieces_is_time_in_one(limit in 1u32.., cost: u32, pieces in prop::collection::vec(0u64..20_000, 0..8)) {
-            let bucket = full(limit).take(cost % limit + 1).unwrap();
+            let bucket = full(limit).take(u64::from(cost % limit) + 1).unwrap();
             let whole = bucket.after(pieces.iter().sum());
             prop_assert_eq!(pieces.into_iter().fold(bucket, Bucket::after), whole);
         }

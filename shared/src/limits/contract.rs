@@ -139,6 +139,7 @@ pub(crate) async fn a_call_larger_than_a_minute_is_refused_for_good(bench: Bench
         let exceeded = bench.check(key, &limits, tokens).await.unwrap_err();
         assert_eq!(exceeded.obstacle, Obstacle::CallTooLarge { tokens, limit: number(1000) });
         assert!(!exceeded.passes_later());
+        assert_eq!(exceeded.allowances.tokens, Some(Allowance { limit: 1000, remaining: 1000, reset_ms: 0 }));
         let refusal = Refusal::from(&exceeded);
         assert_eq!(refusal.reason, Reason::RateLimitExceeded);
         assert!(refusal.message.contains("can never pass") && refusal.message.contains("1000"), "{refusal}");
@@ -252,6 +253,9 @@ pub(crate) async fn the_largest_limits_are_exact(bench: Bench) {
     assert_eq!(allowances.tokens, Some(Allowance { limit: u32::MAX, remaining: 1, reset_ms: 60_000 }));
     let exceeded = bench.check(key, &limits, 2).await.unwrap_err();
     assert_eq!((exceeded.obstacle, exceeded.wait_ms), (Obstacle::Tokens(number(u32::MAX)), 1));
+    let tokens = u64::from(u32::MAX) + 1;
+    let exceeded = bench.check(key, &limits, tokens).await.unwrap_err();
+    assert_eq!(exceeded.obstacle, Obstacle::CallTooLarge { tokens, limit: number(u32::MAX) });
     bench.check(key, &limits, 1).await.unwrap();
 }
 

@@ -53,7 +53,12 @@ pub enum Obstacle {
 
 impl Exceeded {
     /// What keeps a call of so many tokens from passing. `None`: nothing does.
-    pub(super) fn by(limits: &KeyLimits, usage: &Usage, tokens: u32) -> Option<Self> {
+    pub(super) fn by(limits: &KeyLimits, usage: &Usage, tokens: u64) -> Option<Self> {
+        let allowances = usage.allowances(limits);
+        if let Some(limit) = limits.tpm.filter(|limit| tokens > u64::from(limit.get())) {
+            // A smaller call passes at the latest after a minute.
+            return Some(Self { obstacle: Obstacle::CallTooLarge { tokens, limit }, wait_ms: PARTS, allowances });
+        }
         let requests = usage.requests.map(|bucket| (bucket.holds_in_ms(1), Obstacle::Requests(bucket.limit)));
         let of_tokens = usage.tokens.map(|bucket| (bucket.holds_in_ms(tokens), Obstacle::Tokens(bucket.limit)));
         let rates = [requests, of_tokens].into_iter().flatten().filter(|(wait_ms, _)| *wait_ms > 0);
@@ -61,14 +66,7 @@ impl Exceeded {
         let (wait_ms, obstacle) = rates
             .max_by_key(|(wait_ms, _)| *wait_ms)
             .or_else(|| places.map(|limit| (PLACE_WAIT_MS, Obstacle::Places(limit))))?;
-        Some(Self { obstacle, wait_ms, allowances: usage.allowances(limits) })
-    }
-
-    /// A call that could never pass.
-    pub(super) fn by_one_call(tokens: u64, limit: NonZeroU32) -> Self {
-        let obstacle = Obstacle::CallTooLarge { tokens, limit };
-        // A smaller call passes at the latest then.
-        Self { obstacle, wait_ms: PARTS, allowances: Allowances::default() }
+        Some(Self { obstacle, wait_ms, allowances })
     }
 
     /// Whether the same call would pass later.

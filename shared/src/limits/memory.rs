@@ -35,7 +35,7 @@ impl MemoryLimits {
 
 #[async_trait]
 impl Limits for MemoryLimits {
-    async fn take(&self, key: KeyId, limits: &KeyLimits, tokens: u32) -> Result<Permit, LimitError> {
+    async fn take(&self, key: KeyId, limits: &KeyLimits, tokens: u64) -> Result<Permit, LimitError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         // Under the lock, so that the time of one check is not before that of the check before.
         let now = self.clock.now();

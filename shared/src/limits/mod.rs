@@ -56,18 +56,14 @@ pub trait Limits: fmt::Debug + Send + Sync {
         if limits.is_unlimited() {
             return Ok(Permit { allowances: Allowances::default(), lease: None });
         }
-        let asked = u32::try_from(tokens).unwrap_or(u32::MAX);
-        match limits.tpm {
-            Some(limit) if tokens > u64::from(limit.get()) => Err(Exceeded::by_one_call(tokens, limit).into()),
-            _ => self.take(key, limits, asked).await,
-        }
+        self.take(key, limits, tokens).await
     }
 
-    /// The same for a key that has limits and a call that its tokens a minute could hold. Call [`Limits::check`] instead.
+    /// The same for a key that has limits. Call [`Limits::check`] instead.
     ///
     /// # Errors
     /// As [`Limits::check`].
-    async fn take(&self, key: KeyId, limits: &KeyLimits, tokens: u32) -> Result<Permit, LimitError>;
+    async fn take(&self, key: KeyId, limits: &KeyLimits, tokens: u64) -> Result<Permit, LimitError>;
 }
 
 /// The right to run one call. Dropping it gives the call's place to the next one.

@@ -92,7 +92,7 @@ impl RedisLimits {
 
 #[async_trait]
 impl Limits for RedisLimits {
-    async fn take(&self, key: KeyId, limits: &KeyLimits, tokens: u32) -> Result<Permit, LimitError> {
+    async fn take(&self, key: KeyId, limits: &KeyLimits, tokens: u64) -> Result<Permit, LimitError> {
         let (store, limits, times) = (Arc::clone(&self.store), *limits, self.times);
         let (answer, answered) = oneshot::channel();
         // A task of its own: what Redis has booked is taken back also when nobody waits for the answer any more.
@@ -122,7 +122,7 @@ impl Limits for RedisLimits {
     }
 }
 
-fn refused(limits: &KeyLimits, usage: &Usage, tokens: u32) -> LimitError {
+fn refused(limits: &KeyLimits, usage: &Usage, tokens: u64) -> LimitError {
     match Exceeded::by(limits, usage, tokens) {
         Some(exceeded) => exceeded.into(),
         None => {
@@ -164,7 +164,7 @@ impl Store {
         &self,
         lease: &LeaseId,
         limits: &KeyLimits,
-        tokens: u32,
+        tokens: u64,
         times: LeaseTimes,
     ) -> Result<Verdict, StoreError> {
         let number = |limit: Option<std::num::NonZeroU32>| limit.map_or(0, std::num::NonZeroU32::get);
