@@ -33,3 +33,16 @@ impl From<LimitError> for NotAdmitted {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_cannot_be_asked_are_no_fault_of_the_caller() {
+        let not_admitted = NotAdmitted::from(LimitError::Unavailable);
+        assert_eq!(not_admitted.refusal, Refusal::unavailable());
+        assert_eq!((not_admitted.refusal.reason.status(), not_admitted.refusal.retry_after_s), (503, Some(1)));
+        assert!(not_admitted.allowances.is_empty() && !not_admitted.is_for_good);
+    }
+}

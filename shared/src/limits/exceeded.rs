@@ -80,17 +80,17 @@ impl From<&Exceeded> for Refusal {
         let seconds = u32::try_from(exceeded.wait_ms.div_ceil(1000)).unwrap_or(u32::MAX).max(1);
         let message = match exceeded.obstacle {
             Obstacle::Requests(limit) => format!(
-                "this Secret Key may make {limit} requests a minute; nothing was charged, try again in {seconds} s"
+                "the requests a minute of this Secret Key ({limit}) are used up; nothing was charged, try again in {seconds} s"
             ),
             Obstacle::Tokens(limit) => format!(
-                "this Secret Key may use {limit} tokens a minute (each call counts its prompt and the longest answer that it \
-                 allows); nothing was charged, try again in {seconds} s, or lower max_tokens"
+                "the tokens a minute of this Secret Key ({limit}; each call counts its prompt and the longest answer that \
+                 it allows) do not suffice; nothing was charged, try again in {seconds} s, or lower max_tokens"
             ),
             Obstacle::Places(limit) => format!(
-                "this Secret Key may run {limit} calls at the same time; nothing was charged, try again when one has ended"
+                "as many calls of this Secret Key are running as may at the same time ({limit}); nothing was charged, try again when one has ended"
             ),
             Obstacle::CallTooLarge { tokens, limit } => format!(
-                "this call counts {tokens} tokens (its prompt and the longest answer that it allows), and this Secret Key may use \
+                "this call counts {tokens} tokens (its prompt and the longest answer that it allows), but this Secret Key has only \
                  {limit} a minute, so it can never pass; nothing was charged, lower max_tokens, n or the length of the prompt"
             ),
         };
