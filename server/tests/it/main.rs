@@ -14,6 +14,7 @@ mod commands;
 mod crash;
 mod demo;
 mod exact_balance;
+mod limits;
 mod providers;
 mod samples;
 mod secrets;
