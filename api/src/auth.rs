@@ -1,6 +1,7 @@
 //! Who calls: the Secret Key in a header. The one in a body is read in `call`.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
@@ -9,6 +10,7 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use shared::keyring::Caller;
 use shared::refusal::{Reason, Refusal};
 
+use crate::peer;
 use crate::reply::Refused;
 use crate::surface::Surface;
 use crate::visit::Visit;
@@ -25,7 +27,7 @@ impl FromRequest for KeyHolder {
         Box::pin(async move {
             let surface = request.app_data::<web::Data<Surface>>().ok_or_else(Refusal::internal)?;
             let visit = request.extensions().get::<Visit>().cloned().ok_or_else(Refusal::internal)?;
-            let caller = from_headers(surface, &visit, request.headers()).await?;
+            let caller = from_headers(surface, &visit, &request).await?;
             Ok(Self(caller.ok_or_else(missing)?))
         })
     }
@@ -35,20 +37,40 @@ impl FromRequest for KeyHolder {
 pub(crate) async fn from_headers(
     surface: &Surface,
     visit: &Visit,
-    headers: &HeaderMap,
+    request: &HttpRequest,
 ) -> Result<Option<Caller>, Refusal> {
-    match presented(headers) {
+    match presented(request.headers()) {
         // No key has other characters than ASCII, so whatever becomes of them, it is an invalid key.
-        Some(key) => authenticate(surface, visit, &String::from_utf8_lossy(key)).await.map(Some),
+        Some(key) => authenticate(surface, visit, request, &String::from_utf8_lossy(key)).await.map(Some),
         None => Ok(None),
     }
 }
 
-/// Who presents this key.
-pub(crate) async fn authenticate(surface: &Surface, visit: &Visit, key: &str) -> Result<Caller, Refusal> {
+/// Who presents this key, from an address that the key allows.
+pub(crate) async fn authenticate(
+    surface: &Surface,
+    visit: &Visit,
+    request: &HttpRequest,
+    key: &str,
+) -> Result<Caller, Refusal> {
     let caller = surface.deployment.keyring.authenticate(key).await?;
     visit.set_caller(&caller);
+    if caller.networks.is_some() {
+        let address = peer::address(request, &surface.deployment.settings.trusted.proxies);
+        if !caller.may_call_from(address) {
+            return Err(not_from_here(visit, address));
+        }
+    }
     Ok(caller)
+}
+
+/// The address is for the log only: it may be that of a proxy of ours.
+fn not_from_here(visit: &Visit, address: Option<IpAddr>) -> Refusal {
+    let address = address.map(tracing::field::display);
+    tracing::info!(request_id = %visit.request_id(), address, "a key was used from an address that it does not allow");
+    let message = "this Secret Key may not be used from this address; call from one of the networks that it was issued for, or ask \
+                   the operator of the service, who finds the address in the log under the request id";
+    Refusal::new(Reason::IpNotAllowed, message)
 }
 
 /// What a caller without a key is told.

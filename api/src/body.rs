@@ -42,7 +42,7 @@ pub(crate) async fn receive(
     request: &HttpRequest,
     mut payload: Payload,
 ) -> Result<Received, Refused> {
-    match read(surface, visit, request.headers(), &mut payload).await {
+    match read(surface, visit, request, &mut payload).await {
         Ok(received) => Ok(received),
         Err(refusal) => Err(refuse(request.headers(), payload, refusal).await),
     }
@@ -61,10 +61,11 @@ pub(crate) async fn refuse(headers: &HeaderMap, mut payload: Payload, refusal: R
 async fn read(
     surface: &Surface,
     visit: &Visit,
-    headers: &HeaderMap,
+    request: &HttpRequest,
     payload: &mut Payload,
 ) -> Result<Received, Refusal> {
-    let caller = auth::from_headers(surface, visit, headers).await?;
+    let caller = auth::from_headers(surface, visit, request).await?;
+    let headers = request.headers();
     if !has_body(headers) {
         return Ok(Received { bytes: Bytes::new(), caller });
     }

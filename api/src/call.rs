@@ -5,7 +5,7 @@ use actix_web::http::header::{ContentType, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use shared::admission::request::{Body, Rules};
-use shared::admission::{Call, CallRequest, Step};
+use shared::admission::{Call, CallRequest, NotAdmitted, Step};
 use shared::keyring::Caller;
 use shared::queue::Endpoint;
 use shared::refusal::{Reason, Refusal};
@@ -40,7 +40,7 @@ pub(crate) async fn answer(
         }
         None => {
             let body = Body::parse(&bytes)?;
-            let caller = key_in_body(&surface, &visit, &body).await?;
+            let caller = key_in_body(&surface, &visit, &request, &body).await?;
             let wanted = order.read(&body, &caller, Rules::Original)?;
             (caller, wanted)
         }
@@ -48,7 +48,8 @@ pub(crate) async fn answer(
     let is_stream = wanted.stream;
     let request_id = visit.new_request_id();
     let admitted = surface.deployment.admission.admit(&caller, request_id, wanted).await;
-    let call = admitted.map_err(|refusal| with_limits(refusal, &surface))?;
+    let call = admitted.map_err(|not_admitted| refused(not_admitted, &visit, &surface))?;
+    visit.set_allowances(call.allowances());
     let currency = surface.deployment.settings.currency.clone();
     if is_stream {
         return Ok(stream::reply(call, visit, currency, surface.silence).await?);
@@ -57,9 +58,14 @@ pub(crate) async fn answer(
 }
 
 /// Who presents the key inside this body.
-pub(crate) async fn key_in_body(surface: &Surface, visit: &Visit, body: &Body<'_>) -> Result<Caller, Refusal> {
+pub(crate) async fn key_in_body(
+    surface: &Surface,
+    visit: &Visit,
+    request: &HttpRequest,
+    body: &Body<'_>,
+) -> Result<Caller, Refusal> {
     let key = body.api_secret_key()?.ok_or_else(auth::missing)?;
-    auth::authenticate(surface, visit, &key).await
+    auth::authenticate(surface, visit, request, &key).await
 }
 
 /// What is needed to read a call out of a body.
@@ -115,12 +121,19 @@ async fn whole(mut call: Call, currency: &str) -> Result<HttpResponse, Refused> 
 }
 
 /// A refusal by admission, with the limit that was met.
-fn with_limits(refusal: Refusal, surface: &Surface) -> Refused {
+fn refused(not_admitted: NotAdmitted, visit: &Visit, surface: &Surface) -> Refused {
+    let NotAdmitted { refusal, allowances, is_for_good } = not_admitted;
+    visit.set_allowances(allowances);
     let is_limited = refusal.reason == Reason::RateLimitExceeded;
     let refused = Refused::from(refusal);
-    if !is_limited {
+    if is_for_good {
+        // Clients that try a 429 again by themselves would do so for nothing.
+        return refused.with_header("x-should-retry", "false");
+    }
+    if !is_limited || !allowances.is_empty() {
         return refused;
     }
+    // The key has no limits of its own: it was the tenant's share of the queue.
     let share = surface.deployment.settings.queue.tenant_share;
     refused
         .with_header("x-ratelimit-limit-requests", share.to_string())

@@ -7,6 +7,7 @@
 //! A client that leaves is noticed by actix-web, which drops the handler's future or the reply's body, and the call with it:
 //! dropping a [`shared::admission::Call`] is what calls it off. The server therefore sets `h1_allow_half_closed(false)`.
 
+mod allowance;
 mod arithmetic;
 mod auth;
 mod body;
@@ -14,6 +15,7 @@ mod call;
 mod endpoints;
 mod failure;
 mod number;
+mod peer;
 mod period;
 mod plain_path;
 mod query;

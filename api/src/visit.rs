@@ -15,9 +15,11 @@ use actix_web::{Error, FromRequest, HttpMessage, HttpRequest};
 use bytes::Bytes;
 use shared::id::{RequestId, TenantId};
 use shared::keyring::Caller;
+use shared::limits::Allowances;
 use shared::refusal::Refusal;
 use shared::secret_key::{KeyId, without_keys};
 
+use crate::allowance;
 use crate::plain_path::plain_path;
 use crate::reply::Refused;
 use crate::routes::endpoint_of;
@@ -43,6 +45,7 @@ struct Facts {
     caller: Cell<Option<(KeyId, TenantId)>>,
     status: Cell<u16>,
     error: Cell<Option<&'static str>>,
+    allowances: Cell<Allowances>,
 }
 
 impl Visit {
@@ -59,6 +62,7 @@ impl Visit {
             caller: Cell::new(None),
             status: Cell::new(CLIENT_LEFT),
             error: Cell::new(None),
+            allowances: Cell::new(Allowances::default()),
         }))
     }
 
@@ -79,6 +83,11 @@ impl Visit {
         self.0.caller.set(Some((caller.key, caller.tenant)));
     }
 
+    /// Remembers what the caller's key may still do: every reply to this request says so.
+    pub(crate) fn set_allowances(&self, allowances: Allowances) {
+        self.0.allowances.set(allowances);
+    }
+
     /// Remembers why there was no answer.
     pub(crate) fn set_error(&self, refusal: &Refusal) {
         self.0.error.set(Some(refusal.reason.name()));
@@ -94,7 +103,7 @@ impl FromRequest for Visit {
     }
 }
 
-/// Around every handler: gives the reply its `x-request-id`, and the log and the metrics their line once the reply was sent.
+/// Around every handler: gives the reply its `x-request-id` and its `x-ratelimit-*`, and the log and the metrics their line once the reply was sent.
 pub(crate) async fn record(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<Recorded>, Error> {
     let visit = Visit::begin(&request);
     request.extensions_mut().insert(visit.clone());
@@ -107,6 +116,7 @@ pub(crate) async fn record(request: ServiceRequest, next: Next<BoxBody>) -> Resu
     if let Ok(value) = HeaderValue::try_from(visit.request_id().to_string()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
+    allowance::tell(&visit.0.allowances.get(), response.headers_mut());
     Ok(response.map_body(|_, body| Recorded { body, line }))
 }
 

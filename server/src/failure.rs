@@ -34,7 +34,7 @@ impl Failure {
         Self { status: 2, ..Self::new("usage", message) }
     }
 
-    /// Something that is planned but not built; exit status 2. `what` ends in a verb: "the option --rpm is".
+    /// Something that is planned but not built; exit status 2. `what` ends in a verb: "the option --per is".
     pub(crate) fn not_built(what: &str, instead: &str) -> Self {
         Self { status: 2, ..Self::new("not_built", format!("{what} not built yet: {instead}")) }
     }
@@ -178,7 +178,7 @@ mod tests {
     fn only_usage_is_status_2() {
         assert_eq!(Failure::new("x", "y").status, 1);
         assert_eq!(Failure::usage("y").status, 2);
-        assert_eq!(Failure::not_built("the option --rpm is", "leave it out").status, 2);
+        assert_eq!(Failure::not_built("the option --per is", "leave it out").status, 2);
     }
 
     #[test]

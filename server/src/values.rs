@@ -1,9 +1,11 @@
 //! Values on the command line: moments, durations, amounts, names of models.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use chrono::{NaiveDate, NaiveTime, TimeZone};
 use shared::clock::Timestamp;
+use shared::config::{Cidr, NotACidr};
 use shared::money::Amount;
 
 /// The longest duration that is accepted, in milliseconds: a hundred years.
@@ -12,6 +14,11 @@ const SECOND_MS: i64 = 1_000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// The largest limit of requests or tokens a minute.
+const MOST_A_MINUTE: u32 = 1_000_000_000;
+/// The largest limit of calls at the same time.
+const MOST_AT_ONCE: u32 = 100_000;
 
 /// A length of time, such as `30d`, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +142,27 @@ pub(crate) fn image_price(text: &str) -> Result<ImagePrice, String> {
     Ok(ImagePrice { size: Some(size.to_owned()), price: price(amount)? })
 }
 
+/// Reads requests or tokens a minute.
+pub(crate) fn rate(text: &str) -> Result<NonZeroU32, String> {
+    limit(text, MOST_A_MINUTE)
+}
+
+/// Reads calls at the same time.
+pub(crate) fn concurrency(text: &str) -> Result<NonZeroU32, String> {
+    limit(text, MOST_AT_ONCE)
+}
+
+fn limit(text: &str, most: u32) -> Result<NonZeroU32, String> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let limit = text.parse().ok().filter(|limit: &NonZeroU32| is_number && limit.get() <= most);
+    limit.ok_or_else(|| format!("must be a whole number from 1 to {most}; leave the option out for no limit"))
+}
+
+/// Reads an address or a network.
+pub(crate) fn network(text: &str) -> Result<Cidr, String> {
+    text.trim().parse().map_err(|error: NotACidr| error.to_string())
+}
+
 /// Reads the name of a model.
 pub(crate) fn model(text: &str) -> Result<String, String> {
     let text = text.trim();
@@ -241,6 +269,37 @@ mod tests {
     #[case("1024x1024=")]
     fn no_image_prices(#[case] text: &str) {
         assert!(image_price(text).is_err(), "{text}");
+    }
+
+    #[rstest]
+    #[case("1", 1)]
+    #[case("060", 60)]
+    #[case("1000000000", 1_000_000_000)]
+    fn rates(#[case] text: &str, #[case] expected: u32) {
+        assert_eq!(rate(text).map(NonZeroU32::get), Ok(expected));
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("0")]
+    #[case("-1")]
+    #[case("+1")]
+    #[case("1.5")]
+    #[case("1e3")]
+    #[case("60/m")]
+    #[case("1000000001")]
+    #[case("99999999999999999999")]
+    fn no_rates(#[case] text: &str) {
+        let message = rate(text).unwrap_err();
+        assert!(message.contains("from 1 to 1000000000"), "{message}");
+        assert!(concurrency(text).unwrap_err().contains("from 1 to 100000"));
+    }
+
+    #[test]
+    fn networks() {
+        assert_eq!(network(" 10.1.2.3/8 ").map(|network| network.to_string()), Ok("10.0.0.0/8".to_owned()));
+        assert!(network("example.com").unwrap_err().contains("no network"));
+        assert!(network("").is_err());
     }
 
     #[test]

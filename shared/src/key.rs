@@ -1,16 +1,19 @@
 //! Secret Keys as they are kept: policy, state, and the hash of the secret.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use diesel::prelude::*;
 use serde::Serialize;
 
 use crate::clock::Timestamp;
+use crate::config::Cidr;
 use crate::db::schema::{keys, tenants};
 use crate::db::{Connection, DbError};
 use crate::epoch;
 use crate::id::TenantId;
+use crate::limits::KeyLimits;
 use crate::secret_key::{HashedSecretKey, KeyId};
 
 /// What a key's holder may see in the records and in the console.
@@ -67,6 +70,17 @@ pub struct KeyPolicy {
     pub console: Console,
     /// From when on it is refused.
     pub expires_at: Option<Timestamp>,
+    /// What it may do in a time.
+    pub limits: KeyLimits,
+    /// The networks that it may be used from; `None`: from everywhere.
+    pub networks: Option<Vec<Cidr>>,
+}
+
+impl KeyPolicy {
+    /// The networks in CIDR notation, as they are kept and shown.
+    pub fn ips(&self) -> Option<Vec<String>> {
+        self.networks.as_ref().map(|networks| networks.iter().map(Cidr::to_string).collect())
+    }
 }
 
 /// A key as it is kept, without its hash.
@@ -157,6 +171,8 @@ pub fn issue(
         return Err(KeyError::BadName);
     }
     let models = policy.models.as_ref().map(|models| serde_json::Value::from(models.clone()).to_string());
+    let networks = policy.ips().map(|ips| serde_json::Value::from(ips).to_string());
+    let number = |limit: Option<NonZeroU32>| limit.map(|limit| i64::from(limit.get()));
     diesel::insert_into(keys::table)
         .values((
             keys::id.eq(secret.id.as_str()),
@@ -168,6 +184,10 @@ pub fn issue(
             keys::console.eq(policy.console.as_str()),
             keys::expires_at.eq(policy.expires_at.map(|moment| moment.0)),
             keys::created_at.eq(now.0),
+            keys::rpm.eq(number(policy.limits.rpm)),
+            keys::tpm.eq(number(policy.limits.tpm)),
+            keys::concurrency.eq(number(policy.limits.concurrency)),
+            keys::ips.eq(networks),
         ))
         .execute(connection)?;
     epoch::advance(connection)?;
@@ -257,6 +277,11 @@ fn known(connection: &mut Connection, id: &str) -> Result<Key, KeyError> {
     Ok(row.ok_or_else(|| KeyError::Unknown(id.to_owned()))?.into_key()?)
 }
 
+fn read_networks(json: &str) -> Option<Vec<Cidr>> {
+    let texts: Vec<String> = serde_json::from_str(json).ok()?;
+    texts.iter().map(|text| text.parse().ok()).collect()
+}
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = keys)]
 struct Row {
@@ -270,12 +295,26 @@ struct Row {
     grace_until: Option<i64>,
     revoked_at: Option<i64>,
     created_at: i64,
+    rpm: Option<i64>,
+    tpm: Option<i64>,
+    concurrency: Option<i64>,
+    ips: Option<String>,
 }
 
 impl Row {
     fn into_key(self) -> Result<Key, DbError> {
         let corrupt = |what: &str| DbError::Corrupt(format!("{what} of key {}", self.id));
         let models = self.models.as_deref().map(serde_json::from_str).transpose().map_err(|_| corrupt("models"))?;
+        let networks = self.ips.as_deref().map(|json| read_networks(json).ok_or_else(|| corrupt("ips"))).transpose()?;
+        let number = |name: &str, limit: Option<i64>| {
+            let read = |limit| u32::try_from(limit).ok().and_then(NonZeroU32::new).ok_or_else(|| corrupt(name));
+            limit.map(read).transpose()
+        };
+        let limits = KeyLimits {
+            rpm: number("rpm", self.rpm)?,
+            tpm: number("tpm", self.tpm)?,
+            concurrency: number("concurrency", self.concurrency)?,
+        };
         Ok(Key {
             id: self.id.parse().map_err(|_| corrupt("id"))?,
             tenant: TenantId(self.tenant),
@@ -285,6 +324,8 @@ impl Row {
                 models,
                 console: self.console.parse().map_err(|_| corrupt("console"))?,
                 expires_at: self.expires_at.map(Timestamp),
+                limits,
+                networks,
             },
             grace_until: self.grace_until.map(Timestamp),
             revoked_at: self.revoked_at.map(Timestamp),

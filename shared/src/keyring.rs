@@ -3,6 +3,7 @@
 //! A made-up key fails at its tag and costs nothing. A key that was seen in the last 30 s costs a look into the cache; any other one
 //! row and one Argon2id hash, one flight a key. An entry counts only while the epoch that was read before its row is the current one.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +11,12 @@ use moka::future::Cache;
 use tokio::sync::Semaphore;
 
 use crate::clock::{Clock, Timestamp};
+use crate::config::Cidr;
 use crate::db::{Database, DbError};
 use crate::epoch::EpochWatch;
 use crate::id::TenantId;
 use crate::key::{self, Console, KeyWithHash};
+use crate::limits::KeyLimits;
 use crate::refusal::{Reason, Refusal};
 use crate::secret_key::{CacheDigest, DigestKey, InvalidKey, KeyId, PresentedKey, TagKey, verify};
 
@@ -28,12 +31,22 @@ pub struct Caller {
     pub models: Option<Arc<[String]>>,
     /// What it may see.
     pub console: Console,
+    /// What it may do in a time.
+    pub limits: KeyLimits,
+    /// The networks that it may be used from; `None`: from everywhere.
+    pub networks: Option<Arc<[Cidr]>>,
 }
 
 impl Caller {
     /// Whether the key's policy allows `model`.
     pub fn may_use(&self, model: &str) -> bool {
         self.models.as_ref().is_none_or(|models| models.iter().any(|each| each == model))
+    }
+
+    /// Whether the key's policy allows its use from `address`. Of an address that is not known (`None`), no network is.
+    pub fn may_call_from(&self, address: Option<IpAddr>) -> bool {
+        let Some(networks) = &self.networks else { return true };
+        address.is_some_and(|address| networks.iter().any(|network| network.contains(address)))
     }
 
     /// The key that its view of the records is limited to; `None`: it sees all of the tenant's.
@@ -193,6 +206,8 @@ impl From<KeyWithHash> for Verified {
                 tenant: row.key.tenant,
                 models: row.key.policy.models.map(Arc::from),
                 console: row.key.policy.console,
+                limits: row.key.policy.limits,
+                networks: row.key.policy.networks.map(Arc::from),
             },
         }
     }

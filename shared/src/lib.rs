@@ -16,6 +16,7 @@ pub mod json_object;
 pub mod key;
 pub mod keyring;
 pub mod ledger;
+pub mod limits;
 pub mod money;
 pub mod price;
 pub mod queue;

@@ -27,6 +27,8 @@ pub enum Reason {
     InsufficientQuota,
     /// The key may not use this model.
     ModelNotAllowed,
+    /// The key may not be used from this address.
+    IpNotAllowed,
     /// The tenant is suspended.
     TenantSuspended,
     /// No such model.
@@ -39,7 +41,7 @@ pub enum Reason {
     UnsupportedMediaType,
     /// The body is over its limit.
     RequestTooLarge,
-    /// The tenant's share of the queue is full.
+    /// A limit of the key is used up, or the tenant's share of the queue is full.
     RateLimitExceeded,
     /// Every channel failed.
     UpstreamError,
@@ -70,7 +72,7 @@ impl Reason {
             Self::MissingApiKey => 40100,
             Self::InvalidApiKey => 40101,
             Self::InsufficientQuota => 40200,
-            Self::ModelNotAllowed | Self::TenantSuspended => 40300,
+            Self::ModelNotAllowed | Self::IpNotAllowed | Self::TenantSuspended => 40300,
             Self::ModelNotFound | Self::NotFound => 40400,
             Self::MethodNotAllowed => 40500,
             Self::RequestTooLarge => 41300,
@@ -102,6 +104,7 @@ impl Reason {
             Self::InvalidApiKey => "invalid_api_key",
             Self::InsufficientQuota => "insufficient_quota",
             Self::ModelNotAllowed => "model_not_allowed",
+            Self::IpNotAllowed => "ip_not_allowed",
             Self::TenantSuspended => "tenant_suspended",
             Self::ModelNotFound => "model_not_found",
             Self::NotFound => "not_found",
@@ -123,7 +126,7 @@ impl Reason {
     pub const fn family(self) -> &'static str {
         match self {
             Self::InsufficientQuota => "insufficient_quota",
-            Self::ModelNotAllowed | Self::TenantSuspended => "permission_error",
+            Self::ModelNotAllowed | Self::IpNotAllowed | Self::TenantSuspended => "permission_error",
             Self::RateLimitExceeded => "rate_limit_error",
             Self::UpstreamError | Self::Timeout => "upstream_error",
             Self::QueueFull | Self::NoChannel | Self::Unavailable => "overloaded_error",

@@ -51,7 +51,7 @@ pub(crate) async fn post(
     let body = if bytes.is_empty() { None } else { Some(Body::parse(&bytes)?) };
     let caller = match (caller, &body) {
         (Some(caller), _) => caller,
-        (None, Some(body)) => call::key_in_body(&surface, &visit, body).await?,
+        (None, Some(body)) => call::key_in_body(&surface, &visit, &request, body).await?,
         (None, None) => return Err(auth::missing().into()),
     };
     summary(&caller, &surface, &visit).await

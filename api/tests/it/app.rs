@@ -8,6 +8,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use serde_json::{Value, json};
 use shared::catalogue::channel::{self, ChannelError, ChannelKind, NewChannel};
+use shared::clock::Clock;
 use shared::config::{Settings, Sources};
 use shared::deployment::{Deployment, Role, Workbench};
 use shared::id::{TenantId, TransferId};
@@ -43,14 +44,26 @@ impl TestApp {
         app
     }
 
+    /// The same at a moment that the test moves on.
+    pub(crate) async fn start_at(clock: Clock, script: impl Fn(&Job) -> Vec<Act> + Send + Sync + 'static) -> Self {
+        let app = Self::new(clock, &[]).await;
+        tokio::spawn(worker::work(app.deployment.clone(), Arc::new(script)));
+        app
+    }
+
     /// One that admits calls which nobody takes, with other settings.
     pub(crate) async fn without_a_worker(settings: &[(&str, &str)]) -> Self {
+        Self::new(Clock::System, settings).await
+    }
+
+    async fn new(clock: Clock, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut environment = vec![("XIAOYI_DATA_DIR".to_owned(), folder.path().display().to_string())];
         environment.extend(testkit::Pair::of_this_run().settings(folder.path()));
         environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let settings = Settings::load(&Sources { environment, ..Sources::default() }).unwrap();
         let (workbench, _) = Workbench::create(settings).await.unwrap();
+        let workbench = Workbench { clock, ..workbench };
         let (tenant, poor) = (new_tenant(&workbench, "rich").await, new_tenant(&workbench, "poor").await);
         add_echo(&workbench).await;
         let deployment = Deployment::start(workbench.clone(), Role::All).await.unwrap();

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use shared::clock::Timestamp;
 use shared::config::Settings;
 use shared::deployment::Workbench;
-use shared::key::{self, Key};
+use shared::key::{self, Key, KeyPolicy};
+use shared::limits::KeyLimits;
 use shared::secret_key::KeyId;
 use shared::tenant::Tenant;
 
@@ -23,6 +24,7 @@ pub(crate) enum KeyCommand {
     #[command(after_help = "Examples:
   xiaoyi key issue --tenant acme
   xiaoyi key issue --tenant acme --name ci --expires 30d --models gpt-3.5,gpt-4
+  xiaoyi key issue --tenant acme --rpm 60 --tpm 100000 --concurrency 4 --ip 203.0.113.0/24
   xiaoyi key issue --tenant acme --console tenant      it sees all of the tenant's calls")]
     Issue(Box<IssueArguments>),
     /// List a tenant's keys, without their secrets
@@ -130,6 +132,10 @@ pub(super) fn object(key: &Key, tenant: &Tenant) -> Value {
         "name": key.policy.name,
         "models": key.policy.models,
         "console": key.policy.console,
+        "ips": key.policy.ips(),
+        "rpm": key.policy.limits.rpm,
+        "tpm": key.policy.limits.tpm,
+        "concurrency": key.policy.limits.concurrency,
         "expires_at": key.policy.expires_at.map(Timestamp::to_rfc3339),
         "grace_until": key.grace_until.map(Timestamp::to_rfc3339),
         "last_four": key.last_four,
@@ -154,12 +160,22 @@ fn listed(keys: &[Key], now: Timestamp) -> String {
             (None, _) => state,
         };
         let models = key.policy.models.as_ref().map_or_else(|| "all".to_owned(), |models| models.join(","));
-        let name = key.policy.name.clone();
-        [key.id.to_string(), format!("...{}", key.last_four), name, models, key.policy.console.to_string(), state]
+        let (name, console) = (key.policy.name.clone(), key.policy.console.to_string());
+        [key.id.to_string(), format!("...{}", key.last_four), name, models, limits(&key.policy), console, state]
     };
     let rows: Vec<_> = keys.iter().map(row).collect();
-    let headings = ["ID", "SECRET", "NAME", "MODELS", "CONSOLE", "STATE"].map(|title| (title, Side::Left));
+    let headings = ["ID", "SECRET", "NAME", "MODELS", "LIMITS", "CONSOLE", "STATE"].map(|title| (title, Side::Left));
     table(headings, &rows, "No keys yet. Issue one with: xiaoyi key issue --tenant NAME")
+}
+
+/// A policy's limits in the words of the options that made them.
+fn limits(policy: &KeyPolicy) -> String {
+    let KeyLimits { rpm, tpm, concurrency } = policy.limits;
+    let numbers = [("rpm", rpm), ("tpm", tpm), ("concurrency", concurrency)];
+    let numbers = numbers.into_iter().filter_map(|(name, limit)| Some(format!("{name} {}", limit?)));
+    let networks = policy.ips().map(|ips| format!("ip {}", ips.join(",")));
+    let all: Vec<String> = numbers.chain(networks).collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
 //! `xiaoyi key issue`: a new Secret Key, shown this one time.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use clap::Args;
 use serde_json::Value;
 use shared::catalogue::channel;
+use shared::config::Cidr;
 use shared::deployment::Workbench;
 use shared::installation;
 use shared::key::{self, Console, KeyPolicy, NewSecret};
+use shared::limits::KeyLimits;
 use shared::secret_key::{PlainSecretKey, hash};
 
 use super::{OfTenant, key::object, read, write};
@@ -33,21 +36,28 @@ pub(crate) struct IssueArguments {
     /// What its holder sees: its own calls, all of the tenant's, or nothing in the console
     #[arg(long, value_name = "key|tenant|none", default_value = "key")]
     console: Console,
+    /// The addresses and networks that it may be used from, with commas between or one an option [default: all]
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = values::network)]
+    ip: Vec<Cidr>,
+    /// Requests a minute [default: no limit]
+    #[arg(long, value_name = "N", value_parser = values::rate)]
+    rpm: Option<NonZeroU32>,
+    /// Tokens a minute; a call counts its prompt and the longest answer that it allows [default: no limit]
+    #[arg(long, value_name = "N", value_parser = values::rate)]
+    tpm: Option<NonZeroU32>,
+    /// Calls at the same time [default: no limit]
+    #[arg(long, value_name = "N", value_parser = values::concurrency)]
+    concurrency: Option<NonZeroU32>,
     #[command(flatten)]
     later: NotBuilt,
 }
 
+/// The most networks of one key: each of its requests is compared with them.
+const MOST_NETWORKS: usize = 100;
+
 /// Options that are planned.
 #[derive(Debug, Args)]
 struct NotBuilt {
-    #[arg(long, hide = true)]
-    ip: Vec<String>,
-    #[arg(long, hide = true)]
-    rpm: Option<String>,
-    #[arg(long, hide = true)]
-    tpm: Option<String>,
-    #[arg(long, hide = true)]
-    concurrency: Option<String>,
     #[arg(long, hide = true)]
     spend_limit: Option<String>,
     #[arg(long, hide = true)]
@@ -58,21 +68,14 @@ impl IssueArguments {
     /// See [`crate::cli::Command::refuse_what_is_not_built`].
     pub(crate) fn refuse_what_is_not_built(&self) -> Result<(), Failure> {
         let later = &self.later;
-        let given = [
-            ("--ip", !later.ip.is_empty()),
-            ("--rpm", later.rpm.is_some()),
-            ("--tpm", later.tpm.is_some()),
-            ("--concurrency", later.concurrency.is_some()),
-            ("--spend-limit", later.spend_limit.is_some()),
-            ("--per", later.per.is_some()),
-        ];
+        let given = [("--spend-limit", later.spend_limit.is_some()), ("--per", later.per.is_some())];
         match given.into_iter().find(|(_, is_given)| *is_given) {
             None => Ok(()),
             Some((option, _)) => {
                 let what = format!("the option {option} is");
                 Err(Failure::not_built(
                     &what,
-                    "no key was issued; leave it out, and limit the key by --models, --expires or the balance",
+                    "no key was issued; leave it out, and limit the key by --rpm, --tpm, --models, --expires or the balance",
                 ))
             }
         }
@@ -86,9 +89,19 @@ pub(crate) async fn run(workbench: &Workbench, arguments: IssueArguments) -> Res
     if expires_at.is_some_and(|moment| moment <= now) {
         return Err(Failure::usage("--expires lies in the past: the key would never work"));
     }
+    if arguments.ip.len() > MOST_NETWORKS {
+        return Err(Failure::usage(format!("--ip: a key has at most {MOST_NETWORKS} addresses and networks")));
+    }
     let tenant = arguments.tenant.find(workbench).await?;
     warn_of_unserved(workbench, arguments.models.as_deref().unwrap_or_default()).await?;
-    let policy = KeyPolicy { name: arguments.name, models: arguments.models, console: arguments.console, expires_at };
+    let policy = KeyPolicy {
+        name: arguments.name,
+        models: arguments.models,
+        console: arguments.console,
+        expires_at,
+        limits: KeyLimits { rpm: arguments.rpm, tpm: arguments.tpm, concurrency: arguments.concurrency },
+        networks: (!arguments.ip.is_empty()).then_some(arguments.ip),
+    };
     let (plain, secret) = new_secret(workbench).await?;
     let id = tenant.id;
     let key = write(workbench, move |connection| Ok(key::issue(connection, id, policy, &secret, now)?)).await?;

@@ -14,6 +14,7 @@ mod commands;
 mod crash;
 mod demo;
 mod exact_balance;
+mod limits;
 mod processes;
 mod providers;
 mod samples;

@@ -10,6 +10,7 @@ use crate::billing::{self, Produced};
 use crate::clock::Clock;
 use crate::id::RequestId;
 use crate::ledger::{Capture, Ended, Ledger, LedgerError, Reversal, Settlement, SettlementOutcome, release};
+use crate::limits::{Allowances, Permit};
 use crate::money::Amount;
 use crate::queue::{Cancellation, End, Frame, Frames, Job, Queue, Silence};
 use crate::refusal::{Reason, Refusal};
@@ -47,6 +48,7 @@ pub struct Failure {
 #[derive(Debug)]
 pub struct Call {
     parts: Option<Parts>,
+    allowances: Allowances,
     job: Job,
     forwarded: Tally,
     is_first: bool,
@@ -75,6 +77,8 @@ struct Parts {
     clock: Clock,
     runtime: Handle,
     frames: Frames,
+    /// `None` once its place was given back.
+    permit: Option<Permit>,
 }
 
 impl std::fmt::Debug for Parts {
@@ -92,9 +96,11 @@ impl Call {
         runtime: Handle,
         job: Job,
         frames: Frames,
+        permit: Permit,
     ) -> Self {
         Self {
-            parts: Some(Parts { ledger, queue, clock, runtime, frames }),
+            allowances: permit.allowances(),
+            parts: Some(Parts { ledger, queue, clock, runtime, frames, permit: Some(permit) }),
             job,
             forwarded: Tally::default(),
             is_first: true,
@@ -105,6 +111,11 @@ impl Call {
     /// The call's id.
     pub fn request_id(&self) -> RequestId {
         self.job.request_id
+    }
+
+    /// What the call's key may still do after it was let in.
+    pub const fn allowances(&self) -> Allowances {
+        self.allowances
     }
 
     /// What comes next. `None` after the end. Dropping the future loses nothing: the next call goes on where it was.
@@ -140,6 +151,10 @@ impl Call {
             Ending::Told(End::Unknown) => Step::Failed(outcome_unknown(request_id)),
             Ending::Silent(silence) => Step::Failed(parts.silent(&self.job, self.forwarded, silence).await),
         };
+        // Before the end is seen: who makes one call after the other never meets the last one.
+        if let Some(permit) = parts.permit.take() {
+            permit.release().await;
+        }
         self.parts = None;
         Some(step)
     }
@@ -230,8 +245,10 @@ impl Parts {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let Some(Parts { ledger, queue, runtime, frames, .. }) = self.parts.take() else { return };
+        let Some(Parts { ledger, queue, runtime, frames, permit, .. }) = self.parts.take() else { return };
         let request_id = self.job.request_id;
+        // The place is free at once: a worker that still has the call is about to stop it.
+        drop(permit);
         let is_ours = self.ending.as_ref().is_some_and(Ending::leaves_hold_to_us);
         runtime.spawn(async move {
             // A worker that has the call learns that nobody receives its frames, stops the provider and settles.

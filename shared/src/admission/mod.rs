@@ -1,7 +1,8 @@
-//! Letting a call in: rules, estimate, hold, submission; and waiting for its end. Whatever makes a call (the API, a playground) makes it
+//! Letting a call in: rules, estimate, limits, hold, submission; and waiting for its end. Whatever makes a call (the API, a playground) makes it
 //! here, so that there is one way for money to be set aside and one place that decides about an uncertain outcome.
 
 mod call;
+mod not_admitted;
 pub mod request;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use tokio::runtime::Handle;
 
 use self::call::HoldGuard;
 pub use call::{Call, Failure, Step};
+pub use not_admitted::NotAdmitted;
 pub use request::CallRequest;
 
 use crate::billing;
@@ -19,7 +21,8 @@ use crate::config::{ModelLimits, Settings};
 use crate::id::{ProcessId, RequestId};
 use crate::keyring::Caller;
 use crate::ledger::{Ended, Hold, HoldDecision, Ledger};
-use crate::queue::{Deadlines, Job, Queue, SubmitError};
+use crate::limits::Limits;
+use crate::queue::{Deadlines, Frames, Job, Queue, SubmitError};
 use crate::refusal::{Reason, Refusal};
 
 /// A hold outlives its call's deadline by this, in milliseconds, so that the call's own end comes first.
@@ -36,6 +39,7 @@ pub struct Admission {
 struct Inner {
     ledger: Ledger,
     queue: Arc<dyn Queue>,
+    limits: Arc<dyn Limits>,
     catalogue: Catalogue,
     settings: Arc<Settings>,
     clock: Clock,
@@ -55,14 +59,14 @@ impl Admission {
     pub fn new(
         ledger: Ledger,
         queue: Arc<dyn Queue>,
+        limits: Arc<dyn Limits>,
         catalogue: Catalogue,
         settings: Arc<Settings>,
         clock: Clock,
         process: ProcessId,
     ) -> Self {
-        Self {
-            inner: Arc::new(Inner { ledger, queue, catalogue, settings, clock, process, runtime: Handle::current() }),
-        }
+        let runtime = Handle::current();
+        Self { inner: Arc::new(Inner { ledger, queue, limits, catalogue, settings, clock, process, runtime }) }
     }
 
     /// What holds for the model that a call names, once it is known to exist and the caller may use it.
@@ -103,14 +107,41 @@ impl Admission {
             || models.known.iter().any(|known| known == model)
     }
 
-    /// Holds the call's cost and hands it to the workers.
+    /// Asks the key's limits, holds the call's cost and hands it to the workers. What a call has taken of its key's requests and tokens
+    /// a minute stays taken, also when it is refused after that; its place is free again when it ends, however it does.
     ///
     /// # Errors
-    /// [`Refusal`]; nothing is held then.
-    pub async fn admit(&self, caller: &Caller, request_id: RequestId, request: CallRequest) -> Result<Call, Refusal> {
+    /// [`NotAdmitted`]; nothing is held then.
+    pub async fn admit(
+        &self,
+        caller: &Caller,
+        request_id: RequestId,
+        request: CallRequest,
+    ) -> Result<Call, NotAdmitted> {
         let inner = &self.inner;
+        let tokens = if caller.limits.tpm.is_some() { self.most_tokens(&request) } else { 0 };
         let job = self.job(caller, request_id, request)?;
+        // Only a look, so that a flood takes nothing and writes nothing.
         inner.queue.room(job.tenant).await.map_err(|error| refused_by_queue(&error))?;
+        let permit = inner.limits.check(caller.key, &caller.limits, tokens).await?;
+        let allowances = permit.allowances();
+        let after_limits = |refusal| NotAdmitted { allowances, ..NotAdmitted::from(refusal) };
+        match self.hold_and_submit(job).await {
+            Ok((job, frames)) => {
+                let (queue, runtime) = (Arc::clone(&inner.queue), inner.runtime.clone());
+                Ok(Call::new(inner.ledger.clone(), queue, inner.clock.clone(), runtime, job, frames, permit))
+            }
+            Err(refusal) => {
+                permit.release().await;
+                Err(after_limits(refusal))
+            }
+        }
+    }
+
+    /// Gives the job without its body back.
+    async fn hold_and_submit(&self, job: Job) -> Result<(Job, Frames), Refusal> {
+        let inner = &self.inner;
+        let request_id = job.request_id;
         let hold = Hold {
             request_id,
             account: job.tenant,
@@ -146,8 +177,7 @@ impl Admission {
         match inner.queue.submit(job).await {
             Ok(frames) => {
                 guard.release();
-                let queue = Arc::clone(&inner.queue);
-                Ok(Call::new(inner.ledger.clone(), queue, inner.clock.clone(), inner.runtime.clone(), kept, frames))
+                Ok((kept, frames))
             }
             Err(error) => {
                 // Committed before the caller reads that nothing was charged. If it fails, the guard tries once more.
@@ -159,6 +189,17 @@ impl Admission {
                 Err(refused_by_queue(&error))
             }
         }
+    }
+
+    /// What the call may use of its key's tokens a minute: its prompt, and the longest answer that it allows. A provider's own count is
+    /// not known yet and does not matter here.
+    fn most_tokens(&self, request: &CallRequest) -> u64 {
+        let longest = self.inner.settings.model_limits(&request.model).max_output;
+        let answers = match request.images {
+            Some(_) => 0,
+            None => request.max_output.unwrap_or(longest).min(longest).saturating_mul(request.candidates),
+        };
+        u64::try_from(request.prompt.tokens.saturating_add(answers)).unwrap_or(0)
     }
 
     fn job(&self, caller: &Caller, request_id: RequestId, request: CallRequest) -> Result<Job, Refusal> {

@@ -23,6 +23,10 @@ diesel::table! {
         grace_until -> Nullable<BigInt>,
         revoked_at -> Nullable<BigInt>,
         created_at -> BigInt,
+        rpm -> Nullable<BigInt>,
+        tpm -> Nullable<BigInt>,
+        concurrency -> Nullable<BigInt>,
+        ips -> Nullable<Text>,
     }
 }
 

@@ -28,8 +28,12 @@ use crate::id::ProcessId;
 use crate::installation::{self, InstallationError};
 use crate::keyring::{Keyring, KeyringSettings};
 use crate::ledger::{self, Ledger, Sweeper, WriterSettings};
+use crate::limits::{Limits, MemoryLimits, RedisLimits};
 use crate::queue::{MemoryQueue, Queue, QueueLimits, RedisQueue, SLOW_CLIENT_MS, Timings};
 use crate::redis_store::RedisPool;
+
+/// Connections by which the limits of keys are asked in Redis.
+const LIMITS_CONNECTIONS: usize = 8;
 
 /// All parts of a process that serves. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -44,6 +48,8 @@ pub struct Deployment {
     pub ledger: Ledger,
     /// The queue.
     pub queue: Arc<dyn Queue>,
+    /// Counts what keys do.
+    pub limits: Arc<dyn Limits>,
     /// Models, channels and prices.
     pub catalogue: Catalogue,
     /// Verifies Secret Keys.
@@ -113,7 +119,7 @@ impl Deployment {
             },
         )
         .map_err(InstallationError::from)?;
-        let limits = QueueLimits {
+        let queue_limits = QueueLimits {
             capacity: settings.queue.capacity,
             tenant_share: settings.queue.tenant_share,
             frames: settings.queue.frames,
@@ -123,13 +129,21 @@ impl Deployment {
         let queue: Arc<dyn Queue> = match &redis {
             Some(pool) => {
                 let (pool, timings) = (pool.clone(), Timings::default());
-                Arc::new(RedisQueue::connect(pool, limits, process, role.works(), clock.clone(), timings).await?)
+                Arc::new(RedisQueue::connect(pool, queue_limits, process, role.works(), clock.clone(), timings).await?)
             }
-            None => Arc::new(MemoryQueue::new(limits, clock.clone())),
+            None => Arc::new(MemoryQueue::new(queue_limits, clock.clone())),
+        };
+        let limits: Arc<dyn Limits> = match &redis {
+            Some(pool) => {
+                let prefix = format!("{}:", settings.redis.prefix);
+                Arc::new(RedisLimits::new(pool.further_pool(LIMITS_CONNECTIONS)?, prefix))
+            }
+            None => Arc::new(MemoryLimits::new(clock.clone())),
         };
         let admission = Admission::new(
             ledger.clone(),
             Arc::clone(&queue),
+            Arc::clone(&limits),
             catalogue.clone(),
             Arc::clone(&settings),
             clock.clone(),
@@ -142,6 +156,7 @@ impl Deployment {
             database,
             ledger,
             queue,
+            limits,
             catalogue,
             keyring: Arc::new(keyring),
             admission,

@@ -16,7 +16,7 @@ use std::time::Duration;
 use deadpool_redis::{Manager, Pool, Runtime, Timeouts};
 use redis::aio::{ConnectionLike, MultiplexedConnection, PubSub};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, ServerErrorKind, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisError, ServerErrorKind, Value,
 };
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -62,6 +62,19 @@ struct Live {
     connection: deadpool_redis::Connection,
 }
 
+/// A pool whose every wait is bounded but the one for an answer, around which its users have limits of their own.
+fn bounded_pool(info: ConnectionInfo, timeouts: RedisTimeouts, connections: usize) -> Result<Pool, RedisStoreError> {
+    let invalid = || RedisStoreError::Url("its settings are not valid");
+    let config = AsyncConnectionConfig::new().set_connection_timeout(Some(timeouts.connect)).set_response_timeout(None);
+    let wait = Some(timeouts.connect);
+    Pool::builder(Manager::new_with_config(info, config).map_err(|_| invalid())?)
+        .max_size(connections)
+        .timeouts(Timeouts { wait, create: wait, recycle: wait })
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|_| invalid())
+}
+
 enum Call<'a> {
     Command(&'a Cmd),
     Pipeline(&'a Pipeline),
@@ -84,20 +97,8 @@ impl RedisPool {
         let at = settings::shown(&info);
         let timeouts = settings.timeouts;
         // Our own limit, which knows how large a command is, stands around every call.
-        let config =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(timeouts.connect)).set_response_timeout(None);
-        let invalid = |_| RedisStoreError::Url("its settings are not valid");
         let connections = settings.connections.max(1);
-        let pool = Pool::builder(Manager::new_with_config(info, config).map_err(invalid)?)
-            .max_size(connections)
-            .timeouts(Timeouts {
-                wait: Some(timeouts.connect),
-                create: Some(timeouts.connect),
-                recycle: Some(timeouts.connect),
-            })
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(|_| RedisStoreError::Url("its settings are not valid"))?;
+        let pool = bounded_pool(info, timeouts, connections)?;
         let inner = Inner {
             at,
             base: format!("{{{}}}:", settings.checked_prefix()?),
@@ -112,6 +113,14 @@ impl RedisPool {
         let pool = Self { inner: Arc::new(inner) };
         pool.ping().await?;
         Ok(pool)
+    }
+
+    /// A pool of so many further connections to the same Redis, for callers that take one each.
+    ///
+    /// # Errors
+    /// [`RedisStoreError`].
+    pub(crate) fn further_pool(&self, connections: usize) -> Result<Pool, RedisStoreError> {
+        bounded_pool(self.inner.client.get_connection_info().clone(), self.inner.timeouts, connections)
     }
 
     /// Host, port and database number, without user and password.

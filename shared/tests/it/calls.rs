@@ -56,7 +56,14 @@ impl Bench {
             })
             .await
             .unwrap();
-        let caller = Caller { key: "0123456789AB".parse().unwrap(), tenant, models: None, console: Default::default() };
+        let caller = Caller {
+            key: "0123456789AB".parse().unwrap(),
+            tenant,
+            models: None,
+            console: Default::default(),
+            limits: Default::default(),
+            networks: None,
+        };
         Self { deployment: Deployment::start(workbench, Role::All).await.unwrap(), caller, _folder: folder }
     }
 
@@ -65,7 +72,8 @@ impl Bench {
         let model = "gpt-3.5".to_owned();
         let limits = self.deployment.admission.model(&self.caller, &model).unwrap();
         let request = Body::parse(body).unwrap().call(Endpoint::Chat, Rules::OpenAi, model, &limits).unwrap();
-        self.deployment.admission.admit(&self.caller, RequestId::new(), request).await
+        let admitted = self.deployment.admission.admit(&self.caller, RequestId::new(), request).await;
+        admitted.map_err(|not_admitted| not_admitted.refusal)
     }
 
     async fn admit_and_take(&self) -> (Call, Delivery) {

@@ -30,7 +30,21 @@ fn issue_shows_the_secret_and_list_never_does() {
     let issued = output.ok();
     assert_eq!(
         fields(&issued),
-        ["id", "secret", "tenant", "name", "models", "console", "expires_at", "last_four", "created_at"]
+        [
+            "id",
+            "secret",
+            "tenant",
+            "name",
+            "models",
+            "console",
+            "ips",
+            "rpm",
+            "tpm",
+            "concurrency",
+            "expires_at",
+            "last_four",
+            "created_at"
+        ]
     );
     let (id, secret) = (issued["id"].as_str().unwrap(), issued["secret"].as_str().unwrap());
     assert_eq!(secret.len(), 68);
@@ -53,6 +67,10 @@ fn issue_shows_the_secret_and_list_never_does() {
             "name",
             "models",
             "console",
+            "ips",
+            "rpm",
+            "tpm",
+            "concurrency",
             "expires_at",
             "grace_until",
             "last_four",

@@ -10,6 +10,10 @@ use crate::support::Place;
 #[case(&["serve", "--role", "some"])]
 #[case(&["--role", "all", "tenant", "list"])]
 #[case(&["usage", "--tenant", "a", "--group-by", "hour"])]
+#[case(&["key", "issue", "--tenant", "a", "--rpm", "0"])]
+#[case(&["key", "issue", "--tenant", "a", "--tpm", "1.5"])]
+#[case(&["key", "issue", "--tenant", "a", "--concurrency", "-1"])]
+#[case(&["key", "issue", "--tenant", "a", "--ip", "10.0.0.0/8,example.com"])]
 #[case(&["serve", "--api-listen", "foo"])]
 #[case(&["tenant", "list", "--database-url", "mysql://u:hidden@localhost/x"])]
 fn bad_usage(#[case] arguments: &[&str]) {
@@ -24,8 +28,7 @@ fn bad_usage(#[case] arguments: &[&str]) {
 #[rstest]
 #[case(&["staff", "create", "a@b.c", "--role", "owner"], "staff")]
 #[case(&["channel", "add", "--name", "a", "--type", "anthropic", "--models", "m"], "anthropic")]
-#[case(&["key", "issue", "--tenant", "a", "--ip", "10.0.0.0/8"], "--ip")]
-#[case(&["key", "issue", "--tenant", "a", "--rpm", "1"], "--rpm")]
+#[case(&["key", "issue", "--tenant", "a", "--rpm", "1", "--per", "day"], "--per")]
 #[case(&["key", "issue", "--tenant", "a", "--spend-limit", "1.00", "--per", "day"], "--spend-limit")]
 fn what_is_not_built_is_never_ignored(#[case] arguments: &[&str], #[case] named: &str) {
     let place = Place::new();
