@@ -95,11 +95,12 @@ mod tests {
     use crate::page::assert_guarded;
 
     async fn health(folder: &tempfile::TempDir) -> Health {
-        let (database, _) = Database::open_or_create(&folder.path().join("xiaoyi.db")).unwrap();
+        let (database, _) =
+            Database::open_or_create(&shared::config::DatabaseUrl::Sqlite(folder.path().join("xiaoyi.db"))).unwrap();
         let writer = WriterSettings { batch: 16, queue: 16, timeout_ms: 10_000 };
         let ledger = Ledger::start(&database, Clock::System, writer).unwrap();
         let epoch = EpochWatch::start(&database, Clock::System).await.unwrap();
-        Health::new(database, ledger, epoch)
+        Health::new(database, ledger, epoch, None)
     }
 
     #[actix_web::test]

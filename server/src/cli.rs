@@ -14,6 +14,7 @@ use crate::commands::channel::ChannelCommand;
 use crate::commands::key::KeyCommand;
 use crate::commands::ledger::LedgerCommand;
 use crate::commands::price::PriceCommand;
+use crate::commands::probe::ProbeArguments;
 use crate::commands::secret::SecretCommand;
 use crate::commands::tenant::TenantCommand;
 use crate::commands::topup::TopupArguments;
@@ -63,9 +64,9 @@ pub(crate) struct Flags {
 /// One thing to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve: the developers' API, the workers and the panel, in one process [default]
+    /// Serve: the developers' API, the workers and the panel, in one process or one of them in each [default]
     #[command(
-        after_help = "Examples:\n  xiaoyi serve\n  XIAOYI_API_LISTEN=0.0.0.0:80 xiaoyi serve\n\nOnce it listens it prints one line: {\"event\":\"ready\",\"api\":\"http://...\",...}"
+        after_help = "Examples:\n  xiaoyi serve\n  XIAOYI_API_LISTEN=0.0.0.0:80 xiaoyi serve\n  DATABASE_URL=postgres://xiaoyi@db/xiaoyi REDIS_URL=redis://cache xiaoyi serve --role worker\n\nOnce it listens it prints one line: {\"event\":\"ready\",\"api\":\"http://...\",...}"
     )]
     Serve(ServeArguments),
     /// Show a call and its charge, on a data folder of its own; then serve
@@ -115,6 +116,9 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: LedgerCommand,
     },
+    /// Ask an address of ours whether it is well: exit status 0 when it answers with 2xx
+    #[command(after_help = "Example:\n  xiaoyi probe http://127.0.0.1:8082/readyz")]
+    Probe(ProbeArguments),
     /// Check configuration, database, secret, channels and prices
     #[command(
         after_help = "Examples:\n  xiaoyi doctor\n  xiaoyi doctor --json\n\nExit status 1 when a check finds an error; a warning is not one."
@@ -211,7 +215,6 @@ impl Command {
     /// With exit status 2.
     pub(crate) fn refuse_what_is_not_built(&self) -> Result<(), Failure> {
         match self {
-            Self::Serve(arguments) => arguments.refuse_what_is_not_built(),
             Self::Staff(arguments) => Err(arguments.refusal()),
             Self::Key { action } => action.refuse_what_is_not_built(),
             Self::Channel { action } => action.refuse_what_is_not_built(),
@@ -266,9 +269,6 @@ mod tests {
     }
 
     #[rstest]
-    #[case::worker("serve --role worker", "--role worker")]
-    #[case::api("--role api", "--role api")]
-    #[case::admin("serve --role admin", "--role admin")]
     #[case::staff("staff create a@b.c --role owner", "staff")]
     #[case::staff_help("staff --help", "staff")]
     #[case::anthropic("channel add --name a --type anthropic --models m", "--type anthropic")]

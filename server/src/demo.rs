@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 use shared::config::{DatabaseUrl, Settings};
-use shared::deployment::Workbench;
+use shared::deployment::{Role, Workbench};
 
 use crate::cli::DemoArguments;
 use crate::failure::Failure;
@@ -22,9 +22,9 @@ pub(crate) async fn run(settings: Settings, arguments: &DemoArguments, json: boo
     let mut signals = StopSignals::listen()?;
     let metrics = Metrics::collect()?;
     let settings = own_folder(settings, arguments.once);
-    let listeners = Listeners::bind(&settings)?;
+    let listeners = Listeners::bind(&settings, Role::All)?;
     let (workbench, _) = Workbench::create(settings).await?;
-    let service = Service::start(workbench, listeners, &metrics).await?;
+    let service = Service::start(workbench, Role::All, listeners, &metrics).await?;
     let key = sample::prepare(&service).await?;
     let tour = tour::walk(&service, &key).await?;
     if arguments.once {

@@ -65,11 +65,14 @@ impl From<DeploymentError> for Failure {
     fn from(error: DeploymentError) -> Self {
         let code = match error {
             DeploymentError::Unsupported(_) => "unsupported",
-            DeploymentError::AlreadyRunning(_) => "already_running",
+            DeploymentError::RoleNeedsRedis(_) => "role_needs_redis",
+            DeploymentError::AlreadyRunning(_) | DeploymentError::NotAlone { .. } => "already_running",
+            DeploymentError::NoSecret => "no_secret",
             DeploymentError::File { .. } => "file_unusable",
             DeploymentError::SecretLost { .. } => "secret_lost",
             DeploymentError::BadSecret { .. } => "bad_secret",
             DeploymentError::Installation(error) => return error.into(),
+            DeploymentError::Redis(_) => "redis_unusable",
             DeploymentError::Database(error) => return error.into(),
             DeploymentError::Ledger(error) => return error.into(),
         };
@@ -96,6 +99,7 @@ impl From<DbError> for Failure {
             DbError::Missing { .. } => "no_database",
             DbError::Open { .. } => "database_unusable",
             DbError::Migration(_) => "other_schema",
+            DbError::Disconnected(_) => "database_lost",
             DbError::Busy(_) => "database_busy",
             DbError::Query(_) => "database_error",
             DbError::WriterStopped => "database_stopped",

@@ -10,6 +10,7 @@ use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
 use serde::Serialize;
 use shared::config::{HttpSettings, Settings};
+use shared::deployment::Role;
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 
@@ -18,46 +19,51 @@ use crate::failure::Failure;
 /// Connections that the operating system keeps until a thread takes them.
 const BACKLOG: u32 = 2048;
 
-/// Three addresses that are ours, before anything is served on them.
+/// The addresses that a role needs and that are ours, before anything is served on them.
 #[derive(Debug)]
 pub(crate) struct Listeners {
     /// The developers' API.
-    pub(crate) api: TcpListener,
+    pub(crate) api: Option<TcpListener>,
     /// The operators' panel.
-    pub(crate) admin: TcpListener,
+    pub(crate) admin: Option<TcpListener>,
     /// Metrics and health.
     pub(crate) metrics: TcpListener,
 }
 
 impl Listeners {
-    /// Takes all three, or none.
+    /// Takes all that `role` needs, or none.
     ///
     /// # Errors
     /// When one cannot be taken; it names the setting.
-    pub(crate) fn bind(settings: &Settings) -> Result<Self, Failure> {
+    pub(crate) fn bind(settings: &Settings, role: Role) -> Result<Self, Failure> {
+        let taken_if = |needed: bool, address, setting| needed.then(|| bind(address, setting)).transpose();
         Ok(Self {
-            api: bind(settings.api.listen, "XIAOYI_API_LISTEN")?,
-            admin: bind(settings.admin.listen, "XIAOYI_ADMIN_LISTEN")?,
+            api: taken_if(role.serves_api(), settings.api.listen, "XIAOYI_API_LISTEN")?,
+            admin: taken_if(role.serves_panel(), settings.admin.listen, "XIAOYI_ADMIN_LISTEN")?,
             metrics: bind(settings.metrics.listen, "XIAOYI_METRICS_LISTEN")?,
         })
     }
 
-    /// How each is reached.
+    /// How each is reached. Where another process listens, by the URL or the address of the settings.
     ///
     /// # Errors
     /// When the operating system does not say where we listen.
     pub(crate) fn links(&self, settings: &Settings) -> Result<Links, Failure> {
-        let own = |listener: &TcpListener| {
-            listener.local_addr().map(|address| format!("http://{}", reachable(address))).map_err(Failure::internal)
+        let own = |listener: &Option<TcpListener>, elsewhere: SocketAddr| {
+            let address =
+                listener.as_ref().map_or(Ok(elsewhere), TcpListener::local_addr).map_err(Failure::internal)?;
+            Ok::<_, Failure>(format!("http://{}", reachable(address)))
         };
         let given = |url: &Option<shared::config::BaseUrl>| url.as_ref().map(|url| url.as_str().to_owned());
-        let local_api = own(&self.api)?;
+        let local_api = own(&self.api, settings.api.listen)?;
         let api = given(&settings.public.url).unwrap_or_else(|| local_api.clone());
         let admin = match given(&settings.admin.url) {
             Some(admin) => admin,
-            None => own(&self.admin)?,
+            None => own(&self.admin, settings.admin.listen)?,
         };
-        Ok(Links { console: format!("{api}/console"), api, admin, metrics: own(&self.metrics)?, local_api })
+        let metrics = self.metrics.local_addr().map_err(Failure::internal)?;
+        let metrics = format!("http://{}", reachable(metrics));
+        Ok(Links { console: format!("{api}/console"), api, admin, metrics, local_api })
     }
 }
 
@@ -185,19 +191,32 @@ mod tests {
     #[tokio::test]
     async fn links_are_the_listeners_own() {
         let settings = settings(vec![]);
-        let listeners = Listeners::bind(&settings).unwrap();
+        let listeners = Listeners::bind(&settings, Role::All).unwrap();
         let links = listeners.links(&settings).unwrap();
-        let port = listeners.api.local_addr().unwrap().port();
+        let port = listeners.api.as_ref().unwrap().local_addr().unwrap().port();
         assert_ne!(port, 0);
         assert_eq!(links.api, format!("http://127.0.0.1:{port}"));
         assert_eq!(links.console, format!("http://127.0.0.1:{port}/console"));
     }
 
     #[tokio::test]
+    async fn a_role_takes_only_what_it_needs() {
+        let settings = settings(vec![]);
+        let taken = |role| {
+            let listeners = Listeners::bind(&settings, role).unwrap();
+            (listeners.api.is_some(), listeners.admin.is_some())
+        };
+        assert_eq!(taken(Role::All), (true, true));
+        assert_eq!(taken(Role::Api), (true, false));
+        assert_eq!(taken(Role::Worker), (false, false));
+        assert_eq!(taken(Role::Admin), (false, true));
+    }
+
+    #[tokio::test]
     async fn given_urls_go_before_the_listeners() {
         let settings =
             settings(vec![("public.url", "https://api.example.com/"), ("admin.url", "https://panel.example.com")]);
-        let links = Listeners::bind(&settings).unwrap().links(&settings).unwrap();
+        let links = Listeners::bind(&settings, Role::All).unwrap().links(&settings).unwrap();
         assert_eq!(
             (links.api.as_str(), links.admin.as_str()),
             ("https://api.example.com", "https://panel.example.com")
@@ -210,7 +229,7 @@ mod tests {
     async fn a_port_in_use_is_named_with_its_setting() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap().to_string();
-        let failure = Listeners::bind(&settings(vec![("admin.listen", &address)])).unwrap_err();
+        let failure = Listeners::bind(&settings(vec![("admin.listen", &address)]), Role::All).unwrap_err();
         assert_eq!(failure.code, "port_in_use");
         assert!(
             failure.message.contains(&address) && failure.message.contains("XIAOYI_ADMIN_LISTEN"),

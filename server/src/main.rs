@@ -39,7 +39,7 @@ fn run(command: Command, flags: &cli::Flags) -> Result<Report, Failure> {
     let runtime = command.runtime()?;
     let report = runtime.block_on(async {
         match command {
-            Command::Serve(_) => serve::run(settings).await,
+            Command::Serve(arguments) => serve::run(settings, arguments.role()).await,
             Command::Demo(arguments) => demo::run(settings, &arguments, flags.json).await,
             Command::Migrate => commands::migrate::run(settings).await,
             Command::Tenant { action } => commands::tenant::run(settings, action).await,
@@ -52,6 +52,7 @@ fn run(command: Command, flags: &cli::Flags) -> Result<Report, Failure> {
             Command::Staff(arguments) => Err(arguments.refusal()),
             Command::Secret { action } => commands::secret::run(settings, action).await,
             Command::Ledger { action } => commands::ledger::run(settings, action).await,
+            Command::Probe(arguments) => commands::probe::run(arguments).await,
             Command::Doctor => commands::doctor::run(settings).await,
         }
     });

@@ -1,4 +1,4 @@
-//! `xiaoyi serve`: all parts in one process, from the first listener to the last running call.
+//! `xiaoyi serve`: the parts of a role in one process, from the first listener to the last running call.
 
 mod openai;
 
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use shared::catalogue::channel::{self, Channel, ChannelKind};
 use shared::config::Settings;
-use shared::deployment::{Deployment, Workbench};
+use shared::deployment::{Deployment, Role, Workbench};
 use worker::Workers;
 
 use crate::failure::Failure;
@@ -20,18 +20,31 @@ use crate::signals::StopSignals;
 const LAST_WORK: Duration = Duration::from_secs(2);
 
 /// Serves until it is told to stop.
-pub(crate) async fn run(settings: Settings) -> Result<Report, Failure> {
+pub(crate) async fn run(settings: Settings, role: Role) -> Result<Report, Failure> {
     let mut signals = StopSignals::listen()?;
     let metrics = Metrics::collect()?;
-    let listeners = Listeners::bind(&settings)?;
-    let (workbench, migrations) = Workbench::create(settings).await?;
-    if migrations > 0 {
-        tracing::info!(migrations, database = %workbench.database.path().display(), "the database's schema is up to date now");
-    }
-    let mut service = Service::start(workbench, listeners, &metrics).await?;
-    service.prepare_channels().await?;
+    let listeners = Listeners::bind(&settings, role)?;
+    let starting = async {
+        let (workbench, migrations) = Workbench::for_serving(settings).await?;
+        if migrations > 0 {
+            let database = workbench.database.url().place();
+            tracing::info!(migrations, database, "the database's schema is up to date now");
+        }
+        let mut service = Service::start(workbench, role, listeners, &metrics).await?;
+        service.prepare_channels().await?;
+        Ok::<_, Failure>(service)
+    };
+    let service = tokio::select! {
+        service = starting => service?,
+        // It may wait for a database that is not there yet.
+        signal = signals.next() => {
+            tracing::info!(signal, "stopped before it was ready");
+            return Ok(Report::silent());
+        }
+    };
     print(&service.ready_line(None));
-    tracing::info!(api = service.links.api, admin = service.links.admin, metrics = service.links.metrics, "serving");
+    let Links { api, admin, metrics, .. } = &service.links;
+    tracing::info!(%role, api, admin, metrics, "serving");
     service.until_told(&mut signals).await?;
     Ok(Report::silent())
 }
@@ -44,34 +57,54 @@ pub(crate) struct Service {
     pub(crate) workbench: Workbench,
     /// How it is reached.
     pub(crate) links: Links,
-    workers: Workers,
+    role: Role,
+    workers: Option<Workers>,
     servers: Servers,
 }
 
 impl Service {
-    /// Starts every part. When it returns, calls are answered.
-    pub(crate) async fn start(workbench: Workbench, listeners: Listeners, metrics: &Metrics) -> Result<Self, Failure> {
+    /// Starts every part of `role`. When it returns, calls are answered.
+    pub(crate) async fn start(
+        workbench: Workbench,
+        role: Role,
+        listeners: Listeners,
+        metrics: &Metrics,
+    ) -> Result<Self, Failure> {
         let links = listeners.links(&workbench.settings)?;
-        let deployment = Deployment::start(workbench.clone()).await?;
-        let workers = Workers::start(&deployment);
+        let deployment = Deployment::start(workbench.clone(), role).await?;
+        let workers = role.works().then(|| Workers::start(&deployment));
         metrics.start_upkeep();
 
         let mut servers = Servers::default();
         let http = &deployment.settings.http;
-        let console = admin::console(links.api.clone());
-        servers.start(listeners.api, http, api::configure(&deployment, console))?;
-        let panel = admin::panel(deployment.health.clone(), links.console.clone(), env!("CARGO_PKG_VERSION"));
-        servers.start(listeners.admin, http, panel)?;
+        if let Some(listener) = listeners.api {
+            let console = admin::console(links.api.clone());
+            servers.start(listener, http, api::configure(&deployment, console))?;
+        }
+        if let Some(listener) = listeners.admin {
+            let panel = admin::panel(deployment.health.clone(), links.console.clone(), env!("CARGO_PKG_VERSION"));
+            servers.start(listener, http, panel)?;
+        }
         servers.start(listeners.metrics, http, monitoring(&deployment, metrics))?;
-        Ok(Self { deployment, workbench, links, workers, servers })
+        Ok(Self { deployment, workbench, links, role, workers, servers })
     }
 
-    /// The one line that says where everything is; scripts wait for it.
+    /// The one line that says where everything of this process is; scripts wait for it.
     pub(crate) fn ready_line(&self, key: Option<Value>) -> String {
-        let mut line = json!({"event": "ready"});
-        if let (Value::Object(line), Ok(Value::Object(links))) = (&mut line, serde_json::to_value(&self.links)) {
-            line.extend(links);
-            line.extend(key.map(|key| ("key".to_owned(), key)));
+        let Links { api, admin, console, metrics, .. } = &self.links;
+        let mut line = json!({"event": "ready", "role": self.role.name()});
+        if self.role.serves_api() {
+            line["api"] = json!(api);
+        }
+        if self.role.serves_panel() {
+            line["admin"] = json!(admin);
+        }
+        if self.role.serves_api() {
+            line["console"] = json!(console);
+        }
+        line["metrics"] = json!(metrics);
+        if let Some(key) = key {
+            line["key"] = key;
         }
         line.to_string()
     }
@@ -102,10 +135,14 @@ impl Service {
         // Calls that wait for their turn still get it: the queue is closed after the last client was answered.
         servers.stop().await;
         let left = within.saturating_sub(started.elapsed()).max(LAST_WORK);
-        if workers.stop(left).await {
+        let is_finished = match workers {
+            Some(workers) => workers.stop(left).await,
+            None => true,
+        };
+        if is_finished {
             tracing::info!("stopped");
         } else {
-            tracing::warn!("stopped with calls still running; their holds are released at the next start");
+            tracing::warn!("stopped with calls still running; their holds are released by whoever serves next");
         }
     }
 

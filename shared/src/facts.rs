@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use crate::db::schema::facts::dsl;
-use crate::db::{Connection, DbError};
+use crate::db::{Connection, DbError, Statement, Value, sql};
 
 /// The currency of every amount; fixed at the first migration.
 pub(crate) const CURRENCY: &str = "currency";
@@ -21,6 +21,8 @@ pub(crate) fn read(connection: &mut Connection, name: &str) -> Result<Option<Vec
 
 /// Sets a fact.
 pub(crate) fn write(connection: &mut Connection, name: &str, value: &[u8]) -> Result<(), DbError> {
-    diesel::replace_into(dsl::facts).values((dsl::name.eq(name), dsl::value.eq(value))).execute(connection)?;
+    let sql =
+        sql!("INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value");
+    Statement::new(sql, &[Value::Text(name), Value::Blob(value)]).touch_one(connection)?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::db::Database;
 use crate::epoch::EpochWatch;
 use crate::ledger::Ledger;
+use crate::redis_store::RedisPool;
 
 /// What `/readyz` shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -16,7 +17,7 @@ pub struct Readiness {
     pub status: &'static str,
     /// The database: `ok` or `error`.
     pub database: &'static str,
-    /// The queue: `ok`.
+    /// The queue: `ok`, or `error` when Redis does not answer.
     pub queue: &'static str,
     /// What the running audit found: `ok`, or `violation`, which is shown but stops nothing.
     pub ledger: &'static str,
@@ -35,13 +36,14 @@ pub struct Health {
     database: Database,
     ledger: Ledger,
     epoch: EpochWatch,
+    redis: Option<RedisPool>,
     violations: Arc<AtomicU64>,
 }
 
 impl Health {
     /// Health of these parts.
-    pub fn new(database: Database, ledger: Ledger, epoch: EpochWatch) -> Self {
-        Self { database, ledger, epoch, violations: Arc::default() }
+    pub fn new(database: Database, ledger: Ledger, epoch: EpochWatch, redis: Option<RedisPool>) -> Self {
+        Self { database, ledger, epoch, redis, violations: Arc::default() }
     }
 
     /// Remembers how many violations the running audit has found in all.
@@ -51,13 +53,19 @@ impl Health {
 
     /// Asks every part.
     pub async fn readiness(&self) -> Readiness {
-        let reads = self.database.read(crate::epoch::read).await.is_ok();
-        let serves = reads && !self.ledger.is_failing() && self.epoch.current().is_some();
+        let queues = async {
+            match &self.redis {
+                Some(redis) => redis.ping().await.is_ok(),
+                None => true,
+            }
+        };
+        let (reads, queues) = tokio::join!(self.database.read(crate::epoch::read), queues);
+        let database = reads.is_ok() && !self.ledger.is_failing() && self.epoch.current().is_some();
         let word = |good: bool| if good { "ok" } else { "error" };
         Readiness {
-            status: word(serves),
-            database: word(serves),
-            queue: "ok",
+            status: word(database && queues),
+            database: word(database),
+            queue: word(queues),
             ledger: if self.violations.load(Ordering::Relaxed) == 0 { "ok" } else { "violation" },
         }
     }

@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod money;
 pub mod price;
 pub mod queue;
+pub mod redis_store;
 pub mod refusal;
 pub mod seal;
 pub mod secret_key;

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::clock::Clock;
+use shared::db::Database;
 use shared::deployment::Deployment;
+use shared::id::RequestId;
+use shared::ledger::is_held;
 use shared::queue::{Delivery, End, Interruption, Queue};
 use shared::refusal::{Reason, Refusal};
 use tokio::task::{JoinHandle, JoinSet};
@@ -63,7 +66,7 @@ async fn take_jobs(context: Arc<Context>) -> JoinSet<()> {
 }
 
 async fn work(context: Arc<Context>, delivery: Delivery) {
-    let Deployment { queue, ledger, clock, catalogue, .. } = &context.deployment;
+    let Deployment { queue, ledger, clock, catalogue, database, .. } = &context.deployment;
     let job = &delivery.job;
     let waited_ms = clock.now().since(job.accepted_at);
     metrics::histogram!("xiaoyi_queue_wait_seconds")
@@ -75,6 +78,11 @@ async fn work(context: Arc<Context>, delivery: Delivery) {
             "the call waited too long for its turn; nothing was charged, please try again",
         );
         return finish(&context, delivery, End::Failed { refusal: late, charged: None }).await;
+    }
+    if delivery.needs_open_hold_check()
+        && let Err(end) = make_sure_of_hold(database, job.request_id).await
+    {
+        return finish(&context, delivery, end).await;
     }
     let snapshot = catalogue.now();
     let served = snapshot.model(&job.model);
@@ -94,6 +102,21 @@ async fn work(context: Arc<Context>, delivery: Delivery) {
     };
     let end = settle(ledger, job, attempted, &progress).await;
     finish(&context, delivery, end).await;
+}
+
+/// A job may come again after its call was settled: nothing is asked of a provider without a hold that covers it.
+async fn make_sure_of_hold(database: &Database, request_id: RequestId) -> Result<(), End> {
+    match database.read(move |connection| is_held(connection, request_id)).await {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            tracing::warn!(%request_id, "a job whose hold is settled or unknown came once more; it is not called");
+            Err(End::Lost)
+        }
+        Err(error) => {
+            tracing::error!(%request_id, %error, "it could not be found out whether a job's hold is open; it is not called");
+            Err(End::Failed { refusal: Refusal::unavailable(), charged: None })
+        }
+    }
 }
 
 /// Sends the end. If nobody receives one that leaves the hold open, it is voided here.

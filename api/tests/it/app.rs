@@ -9,7 +9,7 @@ use actix_web::{App, HttpServer, web};
 use serde_json::{Value, json};
 use shared::catalogue::channel::{self, ChannelError, ChannelKind, NewChannel};
 use shared::config::{Settings, Sources};
-use shared::deployment::{Deployment, Workbench};
+use shared::deployment::{Deployment, Role, Workbench};
 use shared::id::{TenantId, TransferId};
 use shared::installation;
 use shared::key::{self, Console, KeyError, KeyPolicy, NewSecret};
@@ -47,12 +47,13 @@ impl TestApp {
     pub(crate) async fn without_a_worker(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut environment = vec![("XIAOYI_DATA_DIR".to_owned(), folder.path().display().to_string())];
+        environment.extend(testkit::Pair::of_this_run().settings(folder.path()));
         environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let settings = Settings::load(&Sources { environment, ..Sources::default() }).unwrap();
         let (workbench, _) = Workbench::create(settings).await.unwrap();
         let (tenant, poor) = (new_tenant(&workbench, "rich").await, new_tenant(&workbench, "poor").await);
         add_echo(&workbench).await;
-        let deployment = Deployment::start(workbench.clone()).await.unwrap();
+        let deployment = Deployment::start(workbench.clone(), Role::All).await.unwrap();
         let top_up = TopUp {
             id: TransferId::new(),
             account: tenant,

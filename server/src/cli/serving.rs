@@ -1,15 +1,14 @@
 //! What the commands that serve take.
 
 use clap::{Args, ValueEnum};
-
-use crate::failure::Failure;
+use shared::deployment::Role;
 
 /// What `serve` takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub(crate) struct ServeArguments {
     /// Which parts to run in this process
     #[arg(long, value_enum, value_name = "ROLE")]
-    role: Option<Role>,
+    role: Option<RoleName>,
     #[command(flatten)]
     listeners: ListenerFlags,
 }
@@ -37,25 +36,28 @@ struct ListenerFlags {
     metrics_listen: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Role {
-    /// Everything
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum RoleName {
+    /// Everything in one process
+    #[default]
     All,
-    #[value(hide = true)]
+    /// The developers' API (with PostgreSQL and Redis)
     Api,
-    #[value(hide = true)]
+    /// Workers only (with PostgreSQL and Redis)
     Worker,
-    #[value(hide = true)]
+    /// The operators' panel (with PostgreSQL and Redis)
     Admin,
 }
 
 impl ServeArguments {
-    /// See [`super::Command::refuse_what_is_not_built`].
-    pub(super) fn refuse_what_is_not_built(&self) -> Result<(), Failure> {
-        let Some(role) = self.role.filter(|role| *role != Role::All) else { return Ok(()) };
-        let name = role.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-        let instead = "separate roles need PostgreSQL and Redis; leave --role out, or say --role all";
-        Err(Failure::not_built(&format!("`serve --role {name}` is"), instead))
+    /// The parts to run.
+    pub(crate) fn role(&self) -> Role {
+        match self.role.unwrap_or_default() {
+            RoleName::All => Role::All,
+            RoleName::Api => Role::Api,
+            RoleName::Worker => Role::Worker,
+            RoleName::Admin => Role::Admin,
+        }
     }
 
     /// The listeners that were given, as settings.

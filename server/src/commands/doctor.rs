@@ -2,6 +2,8 @@
 
 mod catalogue;
 mod database;
+mod durability;
+mod queue;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -50,6 +52,7 @@ pub(crate) async fn run(settings: Settings) -> Result<Report, Failure> {
         Err(error) => checks.push(Check::new(part_at_fault(&error), State::Error, error.to_string())),
         Ok(workbench) => {
             checks.extend(database::checks(&workbench).await?);
+            checks.push(queue::check(&workbench).await);
             checks.extend(catalogue::checks(&workbench).await?);
             let detail = "not looked at here: `xiaoyi ledger audit` checks every line";
             checks.push(Check::new("ledger", State::Ok, detail));
@@ -69,6 +72,7 @@ fn part_at_fault(error: &DeploymentError) -> &'static str {
             "configuration"
         }
         DeploymentError::SecretLost { .. }
+        | DeploymentError::NoSecret
         | DeploymentError::BadSecret { .. }
         | DeploymentError::Installation(InstallationError::WrongSecret) => "secret",
         _ => "database",

@@ -25,7 +25,7 @@ pub(crate) async fn run(settings: Settings, command: LedgerCommand) -> Result<Re
     let LedgerCommand::Audit = command;
     let workbench = open(settings).await?;
     if std::io::stderr().is_terminal() {
-        note(&format!("Auditing {} ...", workbench.database.path().display()));
+        note(&format!("Auditing {} ...", workbench.database.url().place()));
     }
     let report = ledger::audit(&workbench.database, &workbench.clock).await?;
     Ok(Report::of(&report, text(&report))?.good_if(report.ok))

@@ -11,6 +11,7 @@ pub(crate) mod key_issue;
 pub(crate) mod ledger;
 pub(crate) mod migrate;
 pub(crate) mod price;
+pub(crate) mod probe;
 pub(crate) mod secret;
 pub(crate) mod tenant;
 pub(crate) mod topup;

@@ -53,8 +53,7 @@ impl Tour {
     /// The tour for people.
     pub(super) fn text(&self, service: &Service) -> String {
         let settings = &service.deployment.settings;
-        let folder =
-            service.deployment.database.path().parent().map(|folder| folder.display().to_string()).unwrap_or_default();
+        let folder = service.deployment.settings.data.dir.display().to_string();
         let count = |name: &str| words(&self.usage[name]);
         let arithmetic = words(&self.charge["arithmetic"])
             .replace("; completion:", "\n  completion:")

@@ -4,10 +4,12 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use crate::support::Place;
 use crate::support::books::Books;
 use crate::support::call::{Order, Saw, Seen, call};
 use crate::support::load::{Load, Observed, scattered};
 use crate::support::tenancy::Tenancy;
+use testkit::Pair;
 
 const KILLS: usize = 30;
 const CLIENTS: usize = 16;
@@ -42,7 +44,10 @@ async fn thirty_kills_in_the_middle_of_load_lose_nothing() {
         load.crash_begins();
         tenancy.server.kill9();
         tenancy.server.restart();
-        assert_eq!(tenancy.held(), 0, "kill {kill}: what the dead server held is free before the next one serves");
+        // Where others may serve the same database, what a dead process held is free once it was silent long enough.
+        if tenancy.server.place.pair() == Pair::Embedded {
+            assert_eq!(tenancy.held(), 0, "kill {kill}: what the dead server held is free before the next one serves");
+        }
         load.crash_is_over(&tenancy.base());
     }
     load.until_more_ends(CLIENTS).await;
@@ -50,7 +55,7 @@ async fn thirty_kills_in_the_middle_of_load_lose_nothing() {
     tenancy.server.kill9();
     let observed = load.stop().await;
     tenancy.server.restart();
-    assert_eq!(tenancy.held(), 0, "no hold stays open");
+    tenancy.until_held(0).await;
 
     let books = tenancy.clean_books().await;
     let told = Told::of(&observed);
@@ -132,7 +137,7 @@ async fn a_stop_under_load_loses_nothing() {
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     let observed = load.stop().await;
     tenancy.server.restart();
-    assert_eq!(tenancy.held(), 0, "no hold stays open");
+    tenancy.until_held(0).await;
 
     let books = tenancy.clean_books().await;
     let told = Told::of(&observed);
@@ -179,7 +184,7 @@ async fn calls_that_run_when_the_server_is_stopped_are_answered() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_server_on_the_same_folder_is_refused() {
-    let mut tenancy = Tenancy::open("echo:", "1.00", 1).await;
+    let mut tenancy = Tenancy::open_in(Place::embedded(&[]), "echo:", "1.00", 1).await;
     let second = tenancy.server.command(&["serve"]);
     assert_eq!(second.status, 1, "{second:?}");
     assert!(second.stderr.contains("another xiaoyi server is running on"), "{}", second.stderr);

@@ -63,7 +63,7 @@ fn once_as_json() {
 
 #[test]
 fn the_real_service_is_left_alone() {
-    let place = Place::new();
+    let place = Place::embedded(&[]);
     place.command(&["migrate"]).ok();
     place.command(&["tenant", "create", "acme"]).ok();
     let before = files(&place);

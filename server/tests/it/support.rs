@@ -21,6 +21,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use testkit::Pair;
 
 pub(crate) use self::place::{Output, Place};
 
@@ -81,6 +82,10 @@ impl Server {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).tls_certs_only(Vec::new());
         let http = http.timeout(START_LIMIT).build().unwrap();
+        if place.pair() == Pair::Servers {
+            // On a server nothing is made or changed by `serve` itself.
+            place.command(&["migrate"]).ok();
+        }
         let (child, ready) = spawn(&place, &arguments);
         Self { place, ready, http, arguments, child }
     }

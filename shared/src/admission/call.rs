@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::id::RequestId;
 use crate::ledger::{Capture, Ended, Ledger, LedgerError, Reversal, Settlement, SettlementOutcome, release};
 use crate::money::Amount;
-use crate::queue::{Cancellation, End, Frame, Frames, Job, Queue};
+use crate::queue::{Cancellation, End, Frame, Frames, Job, Queue, Silence};
 use crate::refusal::{Reason, Refusal};
 use crate::tokens::Tally;
 
@@ -58,14 +58,14 @@ pub struct Call {
 enum Ending {
     /// As a worker sent it, or as a deadline made it.
     Told(End),
-    /// The worker is gone without one.
-    WorkerDied,
+    /// None, and none will come.
+    Silent(Silence),
 }
 
 impl Ending {
     /// Whether the hold is still open and ours to end.
     const fn leaves_hold_to_us(&self) -> bool {
-        matches!(self, Self::WorkerDied | Self::Told(End::Failed { charged: None, .. } | End::Lost))
+        matches!(self, Self::Silent(_) | Self::Told(End::Failed { charged: None, .. } | End::Lost))
     }
 }
 
@@ -115,13 +115,13 @@ impl Call {
             None => {
                 // From the first frame on it is a worker that ends the call in time.
                 let ending = match parts.next_frame(&self.job, self.is_first).await {
-                    Some(Frame::Chunk(chunk)) => {
+                    Ok(Frame::Chunk(chunk)) => {
                         self.is_first = false;
                         self.forwarded = chunk.generated;
                         return Some(Step::Chunk(chunk.json));
                     }
-                    Some(Frame::End(end)) => Ending::Told(end),
-                    None => Ending::WorkerDied,
+                    Ok(Frame::End(end)) => Ending::Told(end),
+                    Err(silence) => Ending::Silent(silence),
                 };
                 self.ending.insert(ending).clone()
             }
@@ -138,7 +138,7 @@ impl Call {
                 Step::Failed(parts.void(request_id, Refusal::new(Reason::Timeout, message)).await)
             }
             Ending::Told(End::Unknown) => Step::Failed(outcome_unknown(request_id)),
-            Ending::WorkerDied => Step::Failed(parts.worker_died(&self.job, self.forwarded).await),
+            Ending::Silent(silence) => Step::Failed(parts.silent(&self.job, self.forwarded, silence).await),
         };
         self.parts = None;
         Some(step)
@@ -146,7 +146,7 @@ impl Call {
 }
 
 impl Parts {
-    async fn next_frame(&mut self, job: &Job, is_first: bool) -> Option<Frame> {
+    async fn next_frame(&mut self, job: &Job, is_first: bool) -> Result<Frame, Silence> {
         let late = || Refusal::new(Reason::Timeout, "no answer came in time; nothing was charged, please try again");
         if is_first {
             // A worker ends its calls in time by itself; this bounds the wait for a job that no worker takes.
@@ -156,7 +156,7 @@ impl Parts {
                 return frame;
             }
             if self.queue.withdraw(job.request_id).await {
-                return Some(Frame::End(End::Failed { refusal: late(), charged: None }));
+                return Ok(Frame::End(End::Failed { refusal: late(), charged: None }));
             }
         }
         let patience = self.clock.until(job.deadlines.end.plus_ms(GRACE_MS));
@@ -165,7 +165,7 @@ impl Parts {
         }
         tracing::error!(request_id = %job.request_id, "a worker did not end a call in time; it counts as dead");
         self.queue.cancel(job.request_id).await;
-        None
+        Err(Silence::NoWorker)
     }
 
     /// Makes it true that nothing is charged, then says so.
@@ -194,25 +194,35 @@ impl Parts {
         }
     }
 
-    /// The worker is gone without an end. What it generated and we passed on is charged, from the count that came with it.
-    async fn worker_died(&self, job: &Job, forwarded: Tally) -> Failure {
+    /// No end will come. What was generated and we passed on is charged, from the count that came with it.
+    async fn silent(&self, job: &Job, forwarded: Tally, silence: Silence) -> Failure {
         let request_id = job.request_id;
-        tracing::error!(%request_id, "a worker died before the end of a call");
+        let (refusal, interrupted) = match silence {
+            Silence::NoWorker => {
+                tracing::error!(%request_id, "a worker died before the end of a call");
+                let interrupted = "the answer was interrupted by a fault of ours";
+                (Refusal::internal(), Refusal::new(Reason::InternalError, interrupted))
+            }
+            Silence::QueueLost => {
+                tracing::error!(%request_id, "the queue was lost before the end of a call");
+                let interrupted = "the answer was interrupted: the service cannot reach a part that it needs";
+                (Refusal::unavailable(), Refusal::new(Reason::Unavailable, interrupted))
+            }
+        };
         if forwarded.tokens == 0 {
-            return self.void(request_id, Refusal::internal()).await;
+            return self.void(request_id, refusal).await;
         }
-        let refusal = Refusal::new(Reason::InternalError, "the answer was interrupted by a fault of ours");
         let produced = Produced { completion: forwarded, finished_early: true, ..Produced::default() };
         let Some(charge) = billing::charge(job, produced) else {
             return self.void(request_id, refusal).await;
         };
         match self.ledger.capture(Capture { request_id, charge }).await {
-            Ok(Ok(captured)) => Failure { refusal, charged: Some(captured.paid) },
+            Ok(Ok(captured)) => Failure { refusal: interrupted, charged: Some(captured.paid) },
             // If the worker's capture came first, that stands.
             Ok(Err(Some(Settlement { outcome: SettlementOutcome::Captured, amount }))) => {
-                Failure { refusal, charged: Some(amount) }
+                Failure { refusal: interrupted, charged: Some(amount) }
             }
-            Ok(Err(_)) => Failure { refusal, charged: None },
+            Ok(Err(_)) => Failure { refusal: interrupted, charged: None },
             Err(error) => unknown_after(&error, request_id),
         }
     }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 /// A database by its URL. The variant decides the engine.
 #[derive(Debug, Clone)]
@@ -49,12 +50,28 @@ impl FromStr for DatabaseUrl {
     }
 }
 
+impl DatabaseUrl {
+    /// Where it is, for people: the path of a file, or the server and the database without user, password and parameters.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Sqlite(path) => path.display().to_string(),
+            Self::Postgres(_) => self.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for DatabaseUrl {
-    /// The URL of a SQLite file; of PostgreSQL only that it is set.
+    /// The URL of a SQLite file; of PostgreSQL where it is and which database, without user, password and parameters.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(formatter, "sqlite://{}", path.display()),
-            Self::Postgres(_) => formatter.write_str("(set)"),
+            Self::Postgres(url) => match Url::parse(url.expose_secret()) {
+                Ok(url) => {
+                    let (host, port) = (url.host_str().unwrap_or("localhost"), url.port().unwrap_or(5432));
+                    write!(formatter, "postgres://{host}:{port}{}", url.path())
+                }
+                Err(_) => formatter.write_str("postgres://(unreadable)"),
+            },
         }
     }
 }
@@ -62,7 +79,6 @@ impl fmt::Display for DatabaseUrl {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use secrecy::ExposeSecret;
 
     use super::*;
 

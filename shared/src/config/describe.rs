@@ -1,6 +1,7 @@
 //! The settings as a person may see them.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 
 use secrecy::SecretString;
 
@@ -15,8 +16,14 @@ impl Settings {
             ("currency", self.currency.clone()),
             ("timezone", self.timezone.name().to_owned()),
             ("database.url", self.database.url.to_string()),
+            ("database.password_file", file(self.database.password_file.as_ref())),
             ("redis.url", hidden(self.redis.url.as_ref())),
+            ("redis.password_file", file(self.redis.password_file.as_ref())),
+            ("redis.ca_file", file(self.redis.ca_file.as_ref())),
+            ("redis.prefix", self.redis.prefix.clone()),
             ("migrate.database_url", hidden(self.migrate.database_url.as_ref())),
+            ("migrate.database_password_file", file(self.migrate.database_password_file.as_ref())),
+            ("start.wait_s", self.start.wait_s.to_string()),
             ("api.listen", self.api.listen.to_string()),
             ("admin.listen", self.admin.listen.to_string()),
             ("admin.url", optional(self.admin.url.as_ref())),
@@ -25,7 +32,7 @@ impl Settings {
             ("trusted.proxies", joined(&self.trusted.proxies)),
             ("data.dir", self.data.dir.display().to_string()),
             ("secret.key", hidden(self.secret.key.as_ref())),
-            ("secret.key_file", optional(self.secret.key_file.as_ref().map(|path| path.display()))),
+            ("secret.key_file", file(self.secret.key_file.as_ref())),
             ("openai.api_key", hidden(self.openai.api_key.as_ref())),
             ("openai.base_url", self.openai.base_url.to_string()),
             (
@@ -73,6 +80,10 @@ impl Settings {
             ("model", joined(self.model.keys())),
         ]
     }
+}
+
+fn file(path: Option<&PathBuf>) -> String {
+    optional(path.map(|path| path.display()))
 }
 
 fn hidden(secret: Option<&SecretString>) -> String {

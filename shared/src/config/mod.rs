@@ -35,7 +35,7 @@ pub use error::SettingsError;
 pub use models::{ModelLimits, ModelsSettings, OpenAiSettings, PriceSettings};
 pub use places::{
     AdminSettings, ApiSettings, DataSettings, DatabaseSettings, MetricsSettings, MigrateSettings, PublicSettings,
-    RedisSettings, SecretSettings, TrustedSettings,
+    RedisSettings, SecretSettings, StartSettings, TrustedSettings,
 };
 pub use sources::Sources;
 
@@ -55,6 +55,8 @@ pub struct Settings {
     pub redis: RedisSettings,
     /// What `xiaoyi migrate` uses.
     pub migrate: MigrateSettings,
+    /// How a process starts.
+    pub start: StartSettings,
     /// The developers' API.
     pub api: ApiSettings,
     /// The operators' panel.

@@ -8,9 +8,11 @@ pub(super) const FILE_VARIABLE: &str = "XIAOYI_CONFIG";
 pub(super) const PREFIX: &str = "XIAOYI_";
 
 /// Names by which other programs know the same thing.
-pub(super) const WELL_KNOWN: [(&str, &str); 5] = [
+pub(super) const WELL_KNOWN: [(&str, &str); 7] = [
     ("DATABASE_URL", "database.url"),
+    ("DATABASE_PASSWORD_FILE", "database.password_file"),
     ("REDIS_URL", "redis.url"),
+    ("REDIS_PASSWORD_FILE", "redis.password_file"),
     ("OPENAI_API_KEY", "openai.api_key"),
     ("OPENAI_BASE_URL", "openai.base_url"),
     ("RUST_LOG", "log.filter"),

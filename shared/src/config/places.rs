@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use super::base_url::BaseUrl;
 use super::cidr::Cidr;
 use super::database_url::DatabaseUrl;
-use super::value::{Setting, list, one, optional, parsed};
+use super::value::{Setting, between, list, one, optional, parsed};
 
 /// Where everything is kept.
 #[derive(Debug, Clone, Deserialize)]
@@ -18,6 +18,9 @@ pub struct DatabaseSettings {
     /// The database. When it was not given, `xiaoyi.db` in the folder of `data.dir`.
     #[serde(deserialize_with = "one")]
     pub url: DatabaseUrl,
+    /// A file that holds the password for a server's URL.
+    #[serde(deserialize_with = "optional")]
+    pub password_file: Option<PathBuf>,
 }
 
 /// The queue and the rate limits, when they are not in this process.
@@ -27,6 +30,15 @@ pub struct RedisSettings {
     /// `redis://` or `rediss://`; `None` keeps both in process. Secret for its password.
     #[serde(deserialize_with = "redis_url")]
     pub url: Option<SecretString>,
+    /// A file that holds the password for the URL.
+    #[serde(deserialize_with = "optional")]
+    pub password_file: Option<PathBuf>,
+    /// Certificates (PEM) that sign Redis' own, for `rediss://`; `None` takes the system's.
+    #[serde(deserialize_with = "optional")]
+    pub ca_file: Option<PathBuf>,
+    /// What every name in Redis begins with.
+    #[serde(deserialize_with = "prefix")]
+    pub prefix: String,
 }
 
 /// What `xiaoyi migrate` uses.
@@ -36,6 +48,18 @@ pub struct MigrateSettings {
     /// A database URL (it can be read as a [`DatabaseUrl`]) used instead of `database.url`; secret.
     #[serde(deserialize_with = "migrate_url")]
     pub database_url: Option<SecretString>,
+    /// A file that holds the password for that URL.
+    #[serde(deserialize_with = "optional")]
+    pub database_password_file: Option<PathBuf>,
+}
+
+/// How a process starts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartSettings {
+    /// For how long a database or a Redis that does not answer is asked again, in seconds.
+    #[serde(deserialize_with = "between::<_, _, 0, 3600>")]
+    pub wait_s: u64,
 }
 
 /// The developers' API.
@@ -112,6 +136,14 @@ fn redis_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret
         "" => Ok(None),
         _ if text.starts_with("redis://") || text.starts_with("rediss://") => Ok(Some(text.into())),
         _ => Err("must begin with redis:// or rediss://".to_owned()),
+    })
+}
+
+fn prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    parsed(deserializer, |text| {
+        let is_plain = (1..=40).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        is_plain.then(|| text.to_owned()).ok_or_else(|| "must be 1 to 40 letters, digits, - or _".to_owned())
     })
 }
 

@@ -3,26 +3,34 @@
 //! Reads run on a small pool, writes one at a time: in a process that serves they go through the ledger's writer
 //! (one commit shared by many), in a command they take the lock themselves. No caller can tell which.
 
-mod connection;
+mod either;
 mod migrations;
+mod pool;
+mod postgres;
 pub mod schema;
+mod sqlite;
 mod statement;
+mod write;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
+pub use either::EitherConnection as Connection;
+pub(crate) use statement::{Column, FixedSql, Statement, Value, count_pieces, pieces, sql};
+pub use write::write_alone;
+pub(crate) use write::{is_disconnection, write_batch};
 
-pub use connection::{Connection, begin_immediate};
-pub(crate) use statement::{FixedSql, Statement, Value, count_pieces, pieces, sql};
+use self::pool::{Connections, Purpose};
+use crate::clock::Timestamp;
+use crate::config::DatabaseUrl;
 
 /// Connections that read at the same time for the service itself: keys, the epoch, the sweeper.
 const READERS: u32 = 4;
 /// Connections that read records at the same time. Apart from the others, so that no statement of a customer's can keep a revocation waiting.
 const RECORD_READERS: u32 = 2;
-/// How long a read waits for a free connection.
-const READER_WAIT: Duration = Duration::from_secs(10);
+/// How long a read may take in all. It goes on in its thread; whoever waits does not.
+const READ_LIMIT: Duration = Duration::from_secs(10);
 
 /// What can go wrong between us and the database.
 #[derive(Debug, thiserror::Error)]
@@ -33,14 +41,17 @@ pub enum DbError {
         /// Where it was looked for.
         path: PathBuf,
     },
-    /// The file or its folder cannot be opened or made.
-    #[error("cannot open the database {}: {message}", .path.display())]
+    /// The file or its folder cannot be opened or made, or the server cannot be reached.
+    #[error("cannot open the database {place}: {message}")]
     Open {
-        /// The file.
-        path: PathBuf,
-        /// The reason, from the operating system or SQLite.
+        /// The file, or the server without its password.
+        place: String,
+        /// The reason, from the operating system or the engine.
         message: String,
     },
+    /// The connection is gone. What was asked may or may not have been done.
+    #[error("the connection to the database is gone: {0}")]
+    Disconnected(diesel::result::Error),
     /// The schema is older or newer than this program.
     #[error("the database's schema is not this program's: {0}")]
     Migration(String),
@@ -49,7 +60,7 @@ pub enum DbError {
     Busy(String),
     /// A statement failed.
     #[error("the database refused a statement: {0}")]
-    Query(#[from] diesel::result::Error),
+    Query(diesel::result::Error),
     /// The writer has stopped: the process is shutting down or the writer failed.
     #[error("the database's writer has stopped")]
     WriterStopped,
@@ -58,8 +69,28 @@ pub enum DbError {
     Corrupt(String),
 }
 
-/// A write, which makes its own transaction.
-pub type Task = Box<dyn FnOnce(&mut Connection) + Send>;
+impl From<diesel::result::Error> for DbError {
+    fn from(error: diesel::result::Error) -> Self {
+        if is_disconnection(&error) { Self::Disconnected(error) } else { Self::Query(error) }
+    }
+}
+
+impl DbError {
+    /// The same for one more caller of those who shared what failed.
+    pub(crate) fn alike(&self) -> Self {
+        match self {
+            Self::Open { place, message } => Self::Open { place: place.clone(), message: message.clone() },
+            Self::Disconnected(error) => {
+                let message: Box<dyn std::error::Error + Send + Sync> = error.to_string().into();
+                Self::Disconnected(diesel::result::Error::QueryBuilderError(message))
+            }
+            other => Self::Busy(other.to_string()),
+        }
+    }
+}
+
+/// A write, which makes its own transaction on the connection that it is given.
+pub type Task = Box<dyn FnOnce(Result<&mut Connection, DbError>) + Send>;
 
 /// Whoever writes for this process.
 pub(crate) trait RunTask: Send + Sync {
@@ -74,103 +105,108 @@ pub struct Database {
 }
 
 struct Inner {
-    path: PathBuf,
-    readers: Pool<ConnectionManager<Connection>>,
-    record_readers: Pool<ConnectionManager<Connection>>,
-    direct: Mutex<Option<Connection>>,
+    url: DatabaseUrl,
+    readers: Connections,
+    record_readers: Connections,
+    writers: Connections,
     writer: OnceLock<Arc<dyn RunTask>>,
 }
 
 impl std::fmt::Debug for Database {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Database").field("path", &self.inner.path).finish_non_exhaustive()
+        formatter.debug_struct("Database").field("url", &self.inner.url).finish_non_exhaustive()
     }
 }
 
-#[derive(Debug)]
-struct Prepare;
-
-impl CustomizeConnection<Connection, diesel::r2d2::Error> for Prepare {
-    fn on_acquire(&self, connection: &mut Connection) -> Result<(), diesel::r2d2::Error> {
-        connection::prepare(connection).map_err(diesel::r2d2::Error::QueryError)
-    }
+/// Opens a connection.
+fn establish(url: &DatabaseUrl, purpose: Purpose) -> Result<Connection, DbError> {
+    let opened = match url {
+        DatabaseUrl::Sqlite(path) => sqlite::establish(path, purpose).map(Connection::Sqlite),
+        DatabaseUrl::Postgres(url) => postgres::establish(url, purpose).map(Connection::Postgres),
+    };
+    opened.map_err(|error| DbError::Open { place: url.place(), message: error.to_string().trim().to_owned() })
 }
 
 impl Database {
-    /// Opens the file at `path`, which must exist and have this program's schema.
+    /// Opens the database at `url`, which must exist and have this program's schema.
     ///
     /// # Errors
     /// [`DbError::Missing`], [`DbError::Open`], or [`DbError::Migration`] when migrations are pending.
-    pub fn open(path: &Path) -> Result<Self, DbError> {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-        if !path.is_file() {
-            return Err(DbError::Missing { path });
+    pub fn open(url: &DatabaseUrl) -> Result<Self, DbError> {
+        let url = absolute(url);
+        if let DatabaseUrl::Sqlite(path) = &url
+            && !path.is_file()
+        {
+            return Err(DbError::Missing { path: path.clone() });
         }
-        let database = Self::connect(path)?;
-        migrations::refuse_newer(&mut *database.reader()?)?;
-        let pending = migrations::pending(&mut *database.reader()?)?;
+        let mut connection = establish(&url, Purpose::Read)?;
+        migrations::refuse_newer(&mut connection)?;
+        let pending = migrations::pending(&mut connection)?;
         if pending > 0 {
             return Err(DbError::Migration(format!("{pending} migrations are pending: run `xiaoyi migrate`")));
         }
-        Ok(database)
+        Ok(Self::connect(url))
     }
 
-    /// Opens the file at `path`, makes it and its folder when they are missing, and brings its schema up to date.
+    /// Opens the database at `url` and brings its schema up to date; makes a SQLite file and its folder when they are missing.
     /// Gives the number of migrations that were run.
     ///
     /// # Errors
     /// [`DbError::Open`], [`DbError::Migration`].
-    pub fn open_or_create(path: &Path) -> Result<(Self, usize), DbError> {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-        if let Some(folder) = path.parent() {
+    pub fn open_or_create(url: &DatabaseUrl) -> Result<(Self, usize), DbError> {
+        let url = absolute(url);
+        if let DatabaseUrl::Sqlite(path) = &url
+            && let Some(folder) = path.parent()
+        {
             std::fs::create_dir_all(folder)
-                .map_err(|error| DbError::Open { path: path.clone(), message: error.to_string() })?;
+                .map_err(|error| DbError::Open { place: url.place(), message: error.to_string() })?;
         }
-        let mut connection = connection::establish(&path)?;
+        let mut connection = establish(&url, Purpose::Read)?;
         migrations::refuse_newer(&mut connection)?;
         let run = migrations::run(&mut connection)?;
-        Ok((Self::connect(path)?, run))
+        Ok((Self::connect(url), run))
     }
 
-    fn connect(path: PathBuf) -> Result<Self, DbError> {
-        let pool = |size: u32, idle: u32| {
-            Pool::builder()
-                .max_size(size)
-                .min_idle(Some(idle))
-                .connection_timeout(READER_WAIT)
-                .connection_customizer(Box::new(Prepare))
-                .build(ConnectionManager::new(connection::address(&path)))
-                .map_err(|error| DbError::Open { path: path.clone(), message: error.to_string() })
-        };
-        let (readers, record_readers) = (pool(READERS, 1)?, pool(RECORD_READERS, 0)?);
-        let inner = Inner { path, readers, record_readers, direct: Mutex::new(None), writer: OnceLock::new() };
-        Ok(Self { inner: Arc::new(inner) })
+    fn connect(url: DatabaseUrl) -> Self {
+        let readers = Connections::new(&url, Purpose::Read, READERS, 1);
+        let record_readers = Connections::new(&url, Purpose::Read, RECORD_READERS, 0);
+        // One, since writes of this kind go one at a time anyway.
+        let writers = Connections::new(&url, Purpose::Write, 1, 0);
+        let inner = Inner { url, readers, record_readers, writers, writer: OnceLock::new() };
+        Self { inner: Arc::new(inner) }
     }
 
-    /// Where the file is.
-    pub fn path(&self) -> &Path {
-        &self.inner.path
+    /// Where it is. Its text holds no password.
+    pub fn url(&self) -> &DatabaseUrl {
+        &self.inner.url
     }
 
-    /// A new connection of one's own, to write on with [`begin_immediate`].
+    /// The file, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.inner.url {
+            DatabaseUrl::Sqlite(path) => Some(path),
+            DatabaseUrl::Postgres(_) => None,
+        }
+    }
+
+    /// A new connection of one's own, to write on with [`write_alone`].
     ///
     /// # Errors
     /// [`DbError::Open`].
     pub fn own_connection(&self) -> Result<Connection, DbError> {
-        connection::establish_for_writing(&self.inner.path)
+        establish(&self.inner.url, Purpose::Write)
     }
 
-    /// From now on, writes of this process go to `writer`. Only the first call counts.
+    /// From now on, writes of this process go to `writer`: SQLite has one lock, and two threads that wait for it in turn would cost each
+    /// other's time. PostgreSQL's writes go their own way, so that none of them keeps a batch waiting. Only the first call counts.
     pub(crate) fn write_through(&self, writer: Arc<dyn RunTask>) {
-        // A second writer would be a second path for the same writes; the first one stays.
-        let _ = self.inner.writer.set(writer);
+        if self.file().is_some() {
+            // A second writer would be a second path for the same writes; the first one stays.
+            let _ = self.inner.writer.set(writer);
+        }
     }
 
-    fn reader(&self) -> Result<diesel::r2d2::PooledConnection<ConnectionManager<Connection>>, DbError> {
-        self.inner.readers.get().map_err(|error| DbError::Busy(error.to_string()))
-    }
-
-    /// Reads on a pooled connection, off the async threads. Keep it under a second: long reads stop checkpoints.
+    /// Reads on a pooled connection, off the async threads. Keep it under a second: long reads stop SQLite's checkpoints.
     ///
     /// # Errors
     /// What `work` gives, or [`DbError::Busy`].
@@ -179,9 +215,7 @@ impl Database {
         T: Send + 'static,
         F: FnOnce(&mut Connection) -> Result<T, DbError> + Send + 'static,
     {
-        let database = self.clone();
-        let joined = tokio::task::spawn_blocking(move || work(&mut *database.reader()?)).await;
-        joined.unwrap_or_else(|error| Err(DbError::Busy(format!("the read did not finish: {error}"))))
+        read_on(self.inner.readers.clone(), work).await
     }
 
     /// The same for records that a customer or an operator asks for, which may take longer.
@@ -193,13 +227,7 @@ impl Database {
         T: Send + 'static,
         F: FnOnce(&mut Connection) -> Result<T, DbError> + Send + 'static,
     {
-        let database = self.clone();
-        let joined = tokio::task::spawn_blocking(move || {
-            let mut connection =
-                database.inner.record_readers.get().map_err(|error| DbError::Busy(error.to_string()))?;
-            work(&mut connection)
-        });
-        joined.await.unwrap_or_else(|error| Err(DbError::Busy(format!("the read did not finish: {error}"))))
+        read_on(self.inner.record_readers.clone(), work).await
     }
 
     /// Writes in one transaction: all of `work` or nothing of it.
@@ -214,23 +242,65 @@ impl Database {
     {
         let (answer, answered) = tokio::sync::oneshot::channel();
         let task: Task = Box::new(move |connection| {
+            let written = connection.map_err(E::from).and_then(|connection| write_alone(connection, work));
             // Whoever asked may have gone; the write stands all the same.
-            let _ = answer.send(begin_immediate(connection, work));
+            let _ = answer.send(written);
         });
         match self.inner.writer.get() {
             Some(writer) => writer.run(task)?,
-            None => self.write_directly(task)?,
+            None => self.write_directly(task),
         }
         answered.await.unwrap_or_else(|_| Err(DbError::WriterStopped.into()))
     }
 
-    fn write_directly(&self, task: Task) -> Result<(), DbError> {
-        let mut direct = self.inner.direct.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = match direct.as_mut() {
-            Some(connection) => connection,
-            None => direct.insert(self.own_connection()?),
-        };
-        task(connection);
-        Ok(())
+    fn write_directly(&self, task: Task) {
+        let writers = self.inner.writers.clone();
+        tokio::task::spawn_blocking(move || match writers.get() {
+            Ok(mut connection) => task(Ok(&mut connection)),
+            Err(error) => task(Err(error)),
+        });
     }
+}
+
+async fn read_on<T, F>(readers: Connections, work: F) -> Result<T, DbError>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Connection) -> Result<T, DbError> + Send + 'static,
+{
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut reader = readers.get()?;
+        let result = work(&mut reader);
+        reader.is_gone = matches!(result, Err(DbError::Disconnected(_)));
+        result
+    });
+    match tokio::time::timeout(READ_LIMIT, reading).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(error)) => Err(DbError::Busy(format!("the read did not finish: {error}"))),
+        Err(_) => Err(DbError::Busy(format!("a read took longer than {} s", READ_LIMIT.as_secs()))),
+    }
+}
+
+fn absolute(url: &DatabaseUrl) -> DatabaseUrl {
+    match url {
+        DatabaseUrl::Sqlite(path) => DatabaseUrl::Sqlite(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+        DatabaseUrl::Postgres(_) => url.clone(),
+    }
+}
+
+/// The database's own time where it has a clock, so that processes on several machines agree about who was silent for how long; else `own`.
+///
+/// # Errors
+/// [`DbError`].
+pub fn now(connection: &mut Connection, own: Timestamp) -> Result<Timestamp, DbError> {
+    #[derive(diesel::QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        now: i64,
+    }
+    if matches!(connection, Connection::Sqlite(_)) {
+        return Ok(own);
+    }
+    let sql = sql!("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now");
+    let row: Row = Statement::new(sql, &[]).get_result(connection)?;
+    Ok(Timestamp(row.now))
 }

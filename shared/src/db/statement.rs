@@ -4,10 +4,15 @@
 //! text a type of its own instead, by which diesel finds the prepared statement again. Write `?` for each value, in order;
 //! another number of values does not compile.
 
+use diesel::backend::Backend;
+use diesel::deserialize::FromSqlRow;
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text, Untyped};
+use diesel::serialize::ToSql;
+use diesel::sql_types::{Array, BigInt, Binary, Bool, HasSqlType, Nullable, Text, Untyped};
 use diesel::sqlite::Sqlite;
+use diesel::{PgConnection, SqliteConnection};
 
 use super::Connection;
 
@@ -43,6 +48,20 @@ pub(crate) enum Value<'a> {
     MaybeBlob(Option<&'a [u8]>),
     Text(&'a str),
     MaybeText(Option<&'a str>),
+    /// A column of values, for PostgreSQL's `unnest`; SQLite has no such thing.
+    Column(&'a Column<'a>),
+}
+
+/// One column of the rows that a statement writes at once.
+#[derive(Debug)]
+pub(crate) enum Column<'a> {
+    Ints(Vec<i64>),
+    MaybeInts(Vec<Option<i64>>),
+    Flags(Vec<bool>),
+    Blobs(Vec<&'a [u8]>),
+    MaybeBlobs(Vec<Option<&'a [u8]>>),
+    Texts(Vec<&'a str>),
+    MaybeTexts(Vec<Option<&'a str>>),
 }
 
 /// A statement and its values.
@@ -59,16 +78,50 @@ impl<'a, T: FixedSql> Statement<'a, T> {
         Self { sql: std::marker::PhantomData, values }
     }
 
+    /// Runs it and gives how many rows it touched.
+    pub(crate) fn execute(self, connection: &mut Connection) -> QueryResult<usize> {
+        match connection {
+            Connection::Postgres(connection) => RunQueryDsl::execute(self, connection),
+            Connection::Sqlite(connection) => RunQueryDsl::execute(self, connection),
+        }
+    }
+
+    /// Runs it and gives all rows.
+    pub(crate) fn load<R: Row>(self, connection: &mut Connection) -> QueryResult<Vec<R>> {
+        match connection {
+            Connection::Postgres(connection) => RunQueryDsl::load(self, connection),
+            Connection::Sqlite(connection) => RunQueryDsl::load(self, connection),
+        }
+    }
+
+    /// Runs it and gives the first row.
+    pub(crate) fn get_result<R: Row>(self, connection: &mut Connection) -> QueryResult<R> {
+        match connection {
+            Connection::Postgres(connection) => RunQueryDsl::get_result(self, connection),
+            Connection::Sqlite(connection) => RunQueryDsl::get_result(self, connection),
+        }
+    }
+
     /// Runs it and checks that it touched exactly one row.
     pub(crate) fn touch_one(self, connection: &mut Connection) -> QueryResult<()> {
+        self.touch(1, connection)
+    }
+
+    /// Runs it and checks that it touched exactly `expected` rows.
+    pub(crate) fn touch(self, expected: usize, connection: &mut Connection) -> QueryResult<()> {
         match self.execute(connection)? {
-            1 => Ok(()),
+            rows if rows == expected => Ok(()),
             rows => Err(diesel::result::Error::QueryBuilderError(
-                format!("{rows} rows touched, not 1, by: {}", T::SQL).into(),
+                format!("{rows} rows touched, not {expected}, by: {}", T::SQL).into(),
             )),
         }
     }
 }
+
+/// What either engine can give as a row.
+pub(crate) trait Row: FromSqlRow<Untyped, Sqlite> + FromSqlRow<Untyped, Pg> + 'static {}
+
+impl<R: FromSqlRow<Untyped, Sqlite> + FromSqlRow<Untyped, Pg> + 'static> Row for R {}
 
 /// How many pieces the `?` in a text make of it.
 pub(crate) const fn count_pieces(sql: &str) -> usize {
@@ -110,10 +163,45 @@ impl<T> Query for Statement<'_, T> {
     type SqlType = Untyped;
 }
 
-impl<T> RunQueryDsl<Connection> for Statement<'_, T> {}
+impl<T> RunQueryDsl<SqliteConnection> for Statement<'_, T> {}
+impl<T> RunQueryDsl<PgConnection> for Statement<'_, T> {}
 
 impl<T: FixedSql> QueryFragment<Sqlite> for Statement<'_, T> {
-    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+    fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        self.walk(pass, |_, column| {
+            let message = format!("SQLite has no columns of values, such as {column:?}");
+            Err(diesel::result::Error::QueryBuilderError(message.into()))
+        })
+    }
+}
+
+impl<T: FixedSql> QueryFragment<Pg> for Statement<'_, T> {
+    fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.walk(pass, |pass, column| match column {
+            Column::Ints(values) => pass.push_bind_param::<Array<BigInt>, _>(values),
+            Column::MaybeInts(values) => pass.push_bind_param::<Array<Nullable<BigInt>>, _>(values),
+            Column::Flags(values) => pass.push_bind_param::<Array<Bool>, _>(values),
+            Column::Blobs(values) => pass.push_bind_param::<Array<Binary>, _>(values),
+            Column::MaybeBlobs(values) => pass.push_bind_param::<Array<Nullable<Binary>>, _>(values),
+            Column::Texts(values) => pass.push_bind_param::<Array<Text>, _>(values),
+            Column::MaybeTexts(values) => pass.push_bind_param::<Array<Nullable<Text>>, _>(values),
+        })
+    }
+}
+
+impl<T: FixedSql> Statement<'_, T> {
+    fn walk<'b, DB>(
+        &'b self,
+        mut pass: AstPass<'_, 'b, DB>,
+        push_column: impl Fn(&mut AstPass<'_, 'b, DB>, &'b Column<'b>) -> QueryResult<()>,
+    ) -> QueryResult<()>
+    where
+        DB: Backend + HasSqlType<BigInt> + HasSqlType<Bool> + HasSqlType<Binary> + HasSqlType<Text>,
+        i64: ToSql<BigInt, DB>,
+        bool: ToSql<Bool, DB>,
+        [u8]: ToSql<Binary, DB>,
+        str: ToSql<Text, DB>,
+    {
         let mut values = self.values.iter();
         for piece in T::PIECES {
             pass.push_sql(piece);
@@ -125,6 +213,7 @@ impl<T: FixedSql> QueryFragment<Sqlite> for Statement<'_, T> {
                 Some(Value::MaybeBlob(value)) => pass.push_bind_param::<Nullable<Binary>, _>(value)?,
                 Some(Value::Text(value)) => pass.push_bind_param::<Text, _>(*value)?,
                 Some(Value::MaybeText(value)) => pass.push_bind_param::<Nullable<Text>, _>(value)?,
+                Some(Value::Column(column)) => push_column(&mut pass, column)?,
                 None => {}
             }
         }

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::Deployment;
 use crate::epoch;
 use crate::ledger::{self, Audit, Sweeper};
 
 /// How often a process shows that it lives, in milliseconds.
 const HEARTBEAT_MS: u64 = 5_000;
+/// How often a process makes sure of its place among those that serve the database, in milliseconds.
+const KEEP_PLACE_MS: u64 = 5_000;
 /// A sweeper judges other processes only after it has been connected itself for this long, in milliseconds.
 const SWEEP_AFTER_MS: i64 = 15_000;
 /// How often the sweeper's mark is kept, in sweeps.
@@ -17,8 +21,10 @@ const SAVE_MARK_EVERY: u32 = 12;
 pub(super) fn start(deployment: &Deployment, sweeper: Sweeper) {
     tokio::spawn(watch_epoch(deployment.clone()));
     tokio::spawn(show_life(deployment.clone()));
-    tokio::spawn(sweep(deployment.clone(), sweeper));
-    tokio::spawn(audit(deployment.clone()));
+    let leads = watch::Sender::new(false);
+    tokio::spawn(sweep(deployment.clone(), sweeper, leads.subscribe()));
+    tokio::spawn(audit(deployment.clone(), leads.subscribe()));
+    tokio::spawn(keep_place(deployment.clone(), leads));
 }
 
 async fn watch_epoch(deployment: Deployment) {
@@ -48,22 +54,54 @@ async fn show_life(deployment: Deployment) {
         if let Err(error) = ledger::heartbeat(&deployment.database, deployment.process, deployment.clock.now()).await {
             tracing::error!(%error, "the heartbeat could not be written");
         }
+        if deployment.ledger.is_failing() {
+            deployment.ledger.try_again();
+        }
     }
 }
 
-async fn sweep(deployment: Deployment, mut sweeper: Sweeper) {
-    let started = deployment.clock.now();
+/// Finds out again and again whether this process is the one that sweeps and audits.
+async fn keep_place(deployment: Deployment, leads: watch::Sender<bool>) {
+    let mut tick = ticks(KEEP_PLACE_MS);
+    loop {
+        tick.tick().await;
+        let presence = deployment.presence.clone();
+        let kept = tokio::task::spawn_blocking(move || presence.keep()).await;
+        let now_leads = match kept {
+            Ok(Ok(leads)) => leads,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "this process could not keep its place among those that serve the database");
+                false
+            }
+            Err(error) => {
+                tracing::error!(%error, "this process could not keep its place among those that serve the database");
+                false
+            }
+        };
+        leads.send_replace(now_leads);
+    }
+}
+
+async fn sweep(deployment: Deployment, mut sweeper: Sweeper, leads: watch::Receiver<bool>) {
+    let mut connected_since = deployment.clock.now();
     let silence_ms = i64::try_from(deployment.settings.ledger.owner_silence_s).unwrap_or(i64::MAX).saturating_mul(1000);
     let mut tick = ticks(deployment.settings.ledger.sweep_s.saturating_mul(1000));
     let mut sweeps: u32 = 0;
     loop {
         tick.tick().await;
         let now = deployment.clock.now();
-        if now.since(started) < SWEEP_AFTER_MS {
+        if !*leads.borrow() {
+            // Whoever begins to lead first gives the others time to show that they live.
+            connected_since = now;
+            continue;
+        }
+        if now.since(connected_since) < SWEEP_AFTER_MS {
             continue;
         }
         if let Err(error) = sweeper.expire(&deployment.database, &deployment.ledger, now, silence_ms).await {
             tracing::error!(%error, "forgotten holds could not be looked for");
+            // What kept this process from the database may have kept the others from showing that they live.
+            connected_since = deployment.clock.now();
             continue;
         }
         sweeps = sweeps.wrapping_add(1);
@@ -75,7 +113,10 @@ async fn sweep(deployment: Deployment, mut sweeper: Sweeper) {
     }
 }
 
-async fn audit(deployment: Deployment) {
+async fn audit(deployment: Deployment, mut leads: watch::Receiver<bool>) {
+    if leads.wait_for(|&leads| leads).await.is_err() {
+        return;
+    }
     let mut audit = match Audit::from_now(&deployment.database, &deployment.clock).await {
         Ok(audit) => audit,
         Err(error) => {
@@ -87,6 +128,9 @@ async fn audit(deployment: Deployment) {
     tick.tick().await;
     loop {
         tick.tick().await;
+        if !*leads.borrow() {
+            continue;
+        }
         match audit.run(&deployment.database, &deployment.clock).await {
             Ok(report) => {
                 for violation in &report.violations {

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use super::Role;
 use crate::db::DbError;
 use crate::installation::InstallationError;
 use crate::ledger::LedgerError;
+use crate::redis_store::RedisStoreError;
 use crate::seal::MasterSecretError;
 
 /// Why the program cannot start with these settings here.
@@ -16,6 +18,24 @@ pub enum DeploymentError {
     /// Another server uses the data folder.
     #[error("another xiaoyi server is running on {}: stop it first, or set another XIAOYI_DATA_DIR and DATABASE_URL", .0.display())]
     AlreadyRunning(PathBuf),
+    /// Separate roles meet in Redis and PostgreSQL.
+    #[error(
+        "serve --role {0} needs PostgreSQL and Redis, which join the processes: set DATABASE_URL=postgres://... and REDIS_URL=redis://..., or leave --role out"
+    )]
+    RoleNeedsRedis(Role),
+    /// Another process serves the database, and one of the two has its queue inside itself.
+    #[error(
+        "another xiaoyi process serves {place}: without REDIS_URL one process serves a database alone, so stop it, or give all of them the same REDIS_URL"
+    )]
+    NotAlone {
+        /// The database.
+        place: String,
+    },
+    /// A database on a server is sealed with a secret that must be given.
+    #[error(
+        "set XIAOYI_SECRET_KEY or XIAOYI_SECRET_KEY_FILE: on PostgreSQL no secret is made by itself (32 random bytes in base64, such as `openssl rand -base64 32` prints; every process needs the same)"
+    )]
+    NoSecret,
     /// A file beside the database cannot be read or written.
     #[error("cannot use {}: {message}", .path.display())]
     File {
@@ -46,6 +66,9 @@ pub enum DeploymentError {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbError),
+    /// Redis cannot be reached or used.
+    #[error(transparent)]
+    Redis(#[from] RedisStoreError),
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

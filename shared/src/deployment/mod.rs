@@ -3,16 +3,20 @@
 
 mod duties;
 mod error;
+mod patience;
+mod places;
+mod presence;
+mod role;
 mod workbench;
 
-use std::fs::{File, TryLockError};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::DeploymentError;
+pub use role::Role;
 pub use workbench::Workbench;
 
+use self::presence::{Presence, Sharing};
 use crate::admission::Admission;
 use crate::catalogue::{Catalogue, price_list};
 use crate::clock::Clock;
@@ -24,7 +28,8 @@ use crate::id::ProcessId;
 use crate::installation::{self, InstallationError};
 use crate::keyring::{Keyring, KeyringSettings};
 use crate::ledger::{self, Ledger, Sweeper, WriterSettings};
-use crate::queue::{MemoryQueue, Queue, QueueLimits};
+use crate::queue::{MemoryQueue, Queue, QueueLimits, RedisQueue, SLOW_CLIENT_MS, Timings};
+use crate::redis_store::RedisPool;
 
 /// All parts of a process that serves. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -50,19 +55,27 @@ pub struct Deployment {
     /// This process.
     pub process: ProcessId,
     epoch: EpochWatch,
-    // Held as long as anything of the deployment lives.
-    _lock: Arc<File>,
+    presence: Presence,
 }
 
 impl Deployment {
-    /// Starts every part: takes the data folder for itself, releases what a dead server left held, and begins the work in the background
-    /// (heartbeat, epoch, sweeper, audit), which ends with the runtime.
+    /// Starts every part that `role` needs: takes its place among those that serve the database, releases what a dead server left held (if
+    /// it is the only one), and begins the work in the background (heartbeat, epoch, sweeper, audit), which ends with the runtime.
     ///
     /// # Errors
     /// [`DeploymentError`].
-    pub async fn start(workbench: Workbench) -> Result<Self, DeploymentError> {
+    pub async fn start(workbench: Workbench, role: Role) -> Result<Self, DeploymentError> {
         let Workbench { settings, clock, database, sealer } = workbench;
-        let lock = lock_beside(database.path())?;
+        let redis = match places::redis(&settings)? {
+            Some(redis) => {
+                let wait = Duration::from_secs(settings.start.wait_s);
+                Some(patience::until_reached(wait, "Redis", || RedisPool::connect(&redis)).await?)
+            }
+            None if role == Role::All => None,
+            None => return Err(DeploymentError::RoleNeedsRedis(role)),
+        };
+        let sharing = if redis.is_some() { Sharing::WithOthers } else { Sharing::Alone };
+        let presence = Presence::take(&database, sharing)?;
         let process = ProcessId::new();
         let writer = WriterSettings {
             batch: settings.ledger.batch,
@@ -72,16 +85,18 @@ impl Deployment {
         let ledger = Ledger::start(&database, clock.clone(), writer)?;
         let (default_price, now) = (workbench::default_price_of(&settings), clock.now());
         database.write(move |connection| price_list::ensure_default(connection, default_price, now)).await?;
-        ledger::register_process(&database, process, "all", clock.now()).await?;
+        ledger::register_process(&database, process, role.name(), clock.now()).await?;
         let mut sweeper = Sweeper::load(&database, process, clock.now()).await?;
-        let released = sweeper.void_dead_owners(&database, &ledger, clock.now()).await?;
-        if released > 0 {
-            tracing::warn!(
-                holds = released,
-                "the server before this one ended without settling; its holds were released"
-            );
+        if sharing == Sharing::Alone {
+            let released = sweeper.void_dead_owners(&database, &ledger, clock.now()).await?;
+            if released > 0 {
+                tracing::warn!(
+                    holds = released,
+                    "the server before this one ended without settling; its holds were released"
+                );
+            }
+            sweeper.save(&database).await?;
         }
-        sweeper.save(&database).await?;
 
         let epoch = EpochWatch::start(&database, clock.clone()).await?;
         let catalogue = Catalogue::start(&database, Arc::clone(&sealer)).await?;
@@ -103,8 +118,15 @@ impl Deployment {
             tenant_share: settings.queue.tenant_share,
             frames: settings.queue.frames,
             slots: settings.worker.concurrency,
+            slow_client_ms: SLOW_CLIENT_MS,
         };
-        let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new(limits, clock.clone()));
+        let queue: Arc<dyn Queue> = match &redis {
+            Some(pool) => {
+                let (pool, timings) = (pool.clone(), Timings::default());
+                Arc::new(RedisQueue::connect(pool, limits, process, role.works(), clock.clone(), timings).await?)
+            }
+            None => Arc::new(MemoryQueue::new(limits, clock.clone())),
+        };
         let admission = Admission::new(
             ledger.clone(),
             Arc::clone(&queue),
@@ -113,7 +135,7 @@ impl Deployment {
             clock.clone(),
             process,
         );
-        let health = Health::new(database.clone(), ledger.clone(), epoch.clone());
+        let health = Health::new(database.clone(), ledger.clone(), epoch.clone(), redis);
         let deployment = Self {
             settings,
             clock,
@@ -126,22 +148,9 @@ impl Deployment {
             health,
             process,
             epoch,
-            _lock: Arc::new(lock),
+            presence,
         };
         duties::start(&deployment, sweeper);
         Ok(deployment)
-    }
-}
-
-/// One server a database: the lock is gone with the process that holds it, however it ends.
-fn lock_beside(database: &Path) -> Result<File, DeploymentError> {
-    // The file itself, not a link to it: two names of one database have one lock.
-    let path = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_path_buf()).with_extension("lock");
-    let failed = |message: String| DeploymentError::File { path: path.clone(), message };
-    let file = File::options().create(true).append(true).open(&path).map_err(|error| failed(error.to_string()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(DeploymentError::AlreadyRunning(database.to_path_buf())),
-        Err(TryLockError::Error(error)) => Err(failed(error.to_string())),
     }
 }

@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::DeploymentError;
+use super::{DeploymentError, patience, places};
 use crate::catalogue::price_list::{self, NewPrice};
 use crate::clock::Clock;
 use crate::config::{DatabaseUrl, Settings};
 use crate::db::Database;
 use crate::installation::{self, InstallationError};
 use crate::price::Basis;
+use crate::redis_store::{RedisPool, ServerFacts};
 use crate::seal::{MasterSecret, Sealer};
 
 /// What a command works with: the settings, the database, and the means to open what is sealed in it.
@@ -35,34 +37,40 @@ impl Workbench {
     /// # Errors
     /// [`DeploymentError`].
     pub async fn open(settings: Settings) -> Result<Self, DeploymentError> {
-        let path = sqlite_path(&settings)?;
-        let database = Database::open(&path)?;
-        let sealer = Arc::new(
-            existing_secret(&settings)?
-                .ok_or_else(|| DeploymentError::SecretLost { database: path, secret: settings.secret_key_path() })?,
-        );
-        let (for_check, currency) = (Arc::clone(&sealer), settings.currency.clone());
-        let checked =
-            database.read(move |connection| Ok(installation::check(connection, &for_check, &currency))).await?;
-        checked?;
-        Ok(Self { settings: Arc::new(settings), clock: Clock::System, database, sealer })
+        let url = places::database(&settings)?;
+        let database = Database::open(&url)?;
+        Self::with(settings, database).await
     }
 
-    /// For `serve`, `demo` and `migrate`: makes what is missing and brings the schema up to date. Gives the migrations that were run.
+    /// For `serve`: a SQLite database is made and brought up to date; one on a server must be there and up to date, and is waited for.
+    /// Gives the migrations that were run.
+    ///
+    /// # Errors
+    /// [`DeploymentError`].
+    pub async fn for_serving(settings: Settings) -> Result<(Self, usize), DeploymentError> {
+        let url = places::database(&settings)?;
+        if matches!(url, DatabaseUrl::Sqlite(_)) {
+            return Self::create(settings).await;
+        }
+        let wait = Duration::from_secs(settings.start.wait_s);
+        let database =
+            patience::until_reached(wait, "the database", || std::future::ready(Database::open(&url))).await?;
+        Ok((Self::with(settings, database).await?, 0))
+    }
+
+    /// For `demo` and `migrate`: makes what is missing and brings the schema up to date; a server is waited for. Gives the migrations
+    /// that were run.
     ///
     /// # Errors
     /// [`DeploymentError`].
     pub async fn create(settings: Settings) -> Result<(Self, usize), DeploymentError> {
-        let path = sqlite_path(&settings)?;
-        let is_new = !path.exists();
-        let sealer = match existing_secret(&settings)? {
-            Some(sealer) => sealer,
-            None if is_new => make_secret(&settings.secret_key_path())?,
-            None => return Err(DeploymentError::SecretLost { database: path, secret: settings.secret_key_path() }),
-        };
-        let sealer = Arc::new(sealer);
+        let url = places::database(&settings)?;
+        let sealer = Arc::new(secret_for(&settings, &url)?);
         let clock = Clock::System;
-        let (database, migrations) = Database::open_or_create(&path)?;
+        let wait = Duration::from_secs(settings.start.wait_s);
+        let opened =
+            patience::until_reached(wait, "the database", || std::future::ready(Database::open_or_create(&url)));
+        let (database, migrations) = opened.await?;
         let (for_prepare, currency, now) = (Arc::clone(&sealer), settings.currency.clone(), clock.now());
         let default_price = default_price_of(&settings);
         database
@@ -77,25 +85,42 @@ impl Workbench {
             .await?;
         Ok((Self { settings: Arc::new(settings), clock, database, sealer }, migrations))
     }
+
+    /// What the Redis of the settings says of itself; `None` where the queue is in process.
+    ///
+    /// # Errors
+    /// [`DeploymentError`] when it cannot be reached or used.
+    pub async fn redis_facts(&self) -> Result<Option<ServerFacts>, DeploymentError> {
+        let Some(settings) = places::redis(&self.settings)? else { return Ok(None) };
+        Ok(Some(RedisPool::connect(&settings).await?.facts().await?))
+    }
+
+    async fn with(settings: Settings, database: Database) -> Result<Self, DeploymentError> {
+        let sealer = Arc::new(existing_secret(&settings)?.ok_or_else(|| no_secret(&settings, database.url()))?);
+        let (for_check, currency) = (Arc::clone(&sealer), settings.currency.clone());
+        let checked =
+            database.read(move |connection| Ok(installation::check(connection, &for_check, &currency))).await?;
+        checked?;
+        Ok(Self { settings: Arc::new(settings), clock: Clock::System, database, sealer })
+    }
 }
 
-fn sqlite_path(settings: &Settings) -> Result<PathBuf, DeploymentError> {
-    let path = match &settings.database.url {
-        DatabaseUrl::Sqlite(path) => path.clone(),
-        DatabaseUrl::Postgres(_) => {
-            let message = "DATABASE_URL names PostgreSQL, which this version does not serve yet: use sqlite://...";
-            return Err(DeploymentError::Unsupported(message.to_owned()));
+/// The secret that is there, or a new one for a new file.
+fn secret_for(settings: &Settings, url: &DatabaseUrl) -> Result<Sealer, DeploymentError> {
+    match (existing_secret(settings)?, url) {
+        (Some(sealer), _) => Ok(sealer),
+        (None, DatabaseUrl::Sqlite(path)) if !path.exists() => make_secret(&settings.secret_key_path()),
+        (None, url) => Err(no_secret(settings, url)),
+    }
+}
+
+fn no_secret(settings: &Settings, url: &DatabaseUrl) -> DeploymentError {
+    match url {
+        DatabaseUrl::Sqlite(path) => {
+            DeploymentError::SecretLost { database: path.clone(), secret: settings.secret_key_path() }
         }
-    };
-    if settings.redis.url.is_some() {
-        let message = "REDIS_URL is set, but SQLite serves one process with its queue inside: unset REDIS_URL";
-        return Err(DeploymentError::Unsupported(message.to_owned()));
+        DatabaseUrl::Postgres(_) => DeploymentError::NoSecret,
     }
-    if !settings.trusted.proxies.is_empty() {
-        let message = "XIAOYI_TRUSTED_PROXIES is set, but this version reads no X-Forwarded-For yet: unset it";
-        return Err(DeploymentError::Unsupported(message.to_owned()));
-    }
-    Ok(path)
 }
 
 fn existing_secret(settings: &Settings) -> Result<Option<Sealer>, DeploymentError> {

@@ -6,14 +6,14 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use serde::Serialize;
 
 use self::charges::ChargeCheck;
 use self::rows::{HoldCheck, LineCheck, SettlementCheck, TransferCheck};
 use super::{CASH, FIRST_CUSTOMER, REVENUE, WRITE_OFF};
 use crate::clock::{Clock, Timestamp};
-use crate::db::{Connection, Database, DbError, Statement, Value, sql};
+use crate::db::{self, Connection, Database, DbError, Statement, Value, sql};
 use crate::facts::{self, SETTLED_BELOW};
 use crate::id::{RequestId, TenantId};
 
@@ -171,7 +171,7 @@ impl Audit {
             report.requests += rows.len() as u64;
             report.violations.extend(rows.iter().filter_map(HoldCheck::violation));
             report.violations.truncate(MOST_VIOLATIONS);
-            for row in rows.iter().filter(|row| row.open != 0) {
+            for row in rows.iter().filter(|row| row.open) {
                 let id =
                     RequestId::from_slice(&row.request_id).ok_or_else(|| DbError::Corrupt("a hold's id".to_owned()))?;
                 oldest_open.get_or_insert(id);
@@ -300,6 +300,7 @@ fn check_held(connection: &mut Connection, settled_to: RequestId) -> Result<Vec<
 
 fn served_lately(connection: &mut Connection, now: Timestamp) -> Result<bool, DbError> {
     use crate::db::schema::processes::dsl::{processes, seen_at};
+    let now = db::now(connection, now)?;
     let alive: i64 = processes.filter(seen_at.gt(now.plus_ms(-ALIVE_MS).0)).count().get_result(connection)?;
     Ok(alive > 0)
 }

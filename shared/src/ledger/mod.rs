@@ -19,7 +19,8 @@ pub use operation::{
     TopUp, TopUpDecision,
 };
 pub use records::{
-    Balance, Grouping, Page, StatementEntry, Totals, UsageRow, balance, charged_between, statement, totals, usage,
+    Balance, Grouping, Page, StatementEntry, Totals, UsageRow, balance, charged_between, is_held, statement, totals,
+    usage,
 };
 pub use records::{ChargeDetail, Period};
 pub use release::release;

@@ -1,5 +1,7 @@
 //! What can be asked of the ledger, and what it answers.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::id::{ProcessId, RequestId, TenantId, TransferId};
 use crate::money::Amount;
@@ -7,6 +9,9 @@ use crate::price::{Basis, PriceVersion};
 use crate::queue::Endpoint;
 use crate::secret_key::KeyId;
 use crate::tokens::Tally;
+
+/// How long a hold is asked for again while the connection is made anew.
+const HOLD_PATIENCE: Duration = Duration::from_secs(1);
 
 /// One thing to do, decided and written as a whole or not at all.
 #[derive(Debug, Clone)]
@@ -238,4 +243,33 @@ pub enum Outcome {
     TopUp(TopUpDecision),
     /// To a reversal.
     Reversal(Reversal),
+}
+
+impl Operation {
+    /// For how long to ask again when the connection was lost. A hold's caller can be told that nothing happened and ask later; what ends a
+    /// call has nowhere else to go.
+    pub(super) fn patience(&self, timeout: Duration) -> Duration {
+        match self {
+            Self::Hold(_) => timeout.min(HOLD_PATIENCE),
+            _ => timeout,
+        }
+    }
+
+    /// What `outcome` means when the operation was asked for before and may have been carried out then.
+    pub(super) fn own_trace(&self, outcome: Outcome) -> Outcome {
+        match (self, outcome) {
+            // No other call has this request id.
+            (Self::Hold(_), Outcome::Hold(HoldDecision::Replayed)) => Outcome::Hold(HoldDecision::Held),
+            (
+                Self::Capture(_),
+                Outcome::AlreadySettled(Settlement { outcome: SettlementOutcome::Captured, amount }),
+            ) => Outcome::Captured(Captured { paid: amount, written_off: Amount::ZERO }),
+            (Self::End(_, Ended::Voided), Outcome::AlreadySettled(settlement))
+                if settlement.outcome == SettlementOutcome::Voided =>
+            {
+                Outcome::Ended
+            }
+            (_, outcome) => outcome,
+        }
+    }
 }

@@ -47,6 +47,24 @@ pub fn balance(connection: &mut Connection, tenant: TenantId) -> Result<Option<B
     Ok(row.map(|(posted, held)| Balance { posted: Amount::from_nanos(posted), held: Amount::from_nanos(held) }))
 }
 
+/// Whether the hold of `request_id` is there and not settled.
+///
+/// # Errors
+/// [`DbError`].
+pub fn is_held(connection: &mut Connection, request_id: RequestId) -> Result<bool, DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Bool)]
+        open: bool,
+    }
+    let sql = sql!(
+        "SELECT EXISTS (SELECT 1 FROM holds h WHERE h.request_id = ? \
+         AND NOT EXISTS (SELECT 1 FROM settlements s WHERE s.request_id = h.request_id)) AS open"
+    );
+    let row: Row = Statement::new(sql, &[Value::Blob(request_id.as_bytes())]).get_result(connection)?;
+    Ok(row.open)
+}
+
 /// What a customer ever paid and used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Totals {
@@ -353,7 +371,7 @@ pub fn usage(
          CAST(SUM(c.prompt_cost + c.completion_cost + c.image_cost - c.written_off) AS BIGINT) AS amount \
          FROM charges c WHERE c.account = ? AND c.request_id >= ? AND c.request_id < ? \
          AND c.charged_at >= ? AND c.charged_at < ? AND (? OR c.key_id = ?) \
-         AND NOT EXISTS (SELECT 1 FROM transfers r WHERE r.reverses = c.request_id) GROUP BY 1 ORDER BY 1"),
+         AND NOT EXISTS (SELECT 1 FROM transfers r WHERE r.reverses = c.request_id) GROUP BY 1"),
         &[
             Value::Text(by),
             Value::Int(SLOT_MS),
@@ -377,7 +395,12 @@ pub fn usage(
     });
     match grouping {
         Grouping::Day(zone) => into_days(rows, zone),
-        _ => Ok(rows.collect()),
+        _ => {
+            // Here, since databases differ in how they order text.
+            let mut rows: Vec<UsageRow> = rows.collect();
+            rows.sort_by(|one, other| one.group.cmp(&other.group));
+            Ok(rows)
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use diesel::sql_types::Binary;
 use super::operation::Ended;
 use super::{Ledger, LedgerError};
 use crate::clock::Timestamp;
-use crate::db::{Connection, Database, DbError, Statement, Value, sql};
+use crate::db::{self, Connection, Database, DbError, Statement, Value, sql};
 use crate::facts::{self, SETTLED_BELOW};
 use crate::id::{ProcessId, RequestId};
 
@@ -30,7 +30,7 @@ pub async fn register_process(
     database
         .write(move |connection| {
             use crate::db::schema::processes::dsl;
-            let id = process.as_bytes().as_slice();
+            let (id, now) = (process.as_bytes().as_slice(), db::now(connection, now)?);
             diesel::insert_into(dsl::processes)
                 .values((dsl::id.eq(id), dsl::role.eq(role), dsl::started_at.eq(now.0), dsl::seen_at.eq(now.0)))
                 .execute(connection)?;
@@ -49,6 +49,7 @@ pub async fn heartbeat(database: &Database, process: ProcessId, now: Timestamp) 
     database
         .write(move |connection| {
             use crate::db::schema::processes::dsl;
+            let now = db::now(connection, now)?;
             let own = dsl::processes.filter(dsl::id.eq(process.as_bytes().as_slice()));
             diesel::update(own).set(dsl::seen_at.eq(now.0)).execute(connection)?;
             Ok(())
@@ -103,13 +104,12 @@ impl Sweeper {
         silence_ms: i64,
     ) -> Result<usize, LedgerError> {
         let open = self.open_holds(database, now).await?;
-        let alive: Vec<Vec<u8>> = database
+        let (alive, now): (Vec<Vec<u8>>, Timestamp) = database
             .read(move |connection| {
                 use crate::db::schema::processes::dsl;
-                Ok(dsl::processes
-                    .filter(dsl::seen_at.gt(now.plus_ms(-silence_ms).0))
-                    .select(dsl::id)
-                    .load(connection)?)
+                let now = db::now(connection, now)?;
+                let alive = dsl::processes.filter(dsl::seen_at.gt(now.plus_ms(-silence_ms).0)).select(dsl::id);
+                Ok((alive.load(connection)?, now))
             })
             .await?;
         // We live, however late our own heartbeat is: a slow disk must not end the calls that wait for it.

@@ -12,7 +12,7 @@ use super::operation::{
 };
 use super::store::run_batch;
 use crate::clock::Clock;
-use crate::db::{Connection, Database, DbError, RunTask, Task, begin_immediate};
+use crate::db::{Connection, Database, DbError, RunTask, Task, write_batch};
 use crate::id::RequestId;
 
 /// After this long without a pause the writer leaves the lock free for [`PAUSE`], so that commands beside the server get their turn.
@@ -42,6 +42,11 @@ impl Default for WriterSettings {
         Self { batch: 256, queue: 4096, timeout_ms: 10_000 }
     }
 }
+
+/// The first pause before an operation is tried on a new connection.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// The longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 type Answer = oneshot::Sender<Result<Outcome, LedgerError>>;
 
@@ -79,14 +84,21 @@ impl Ledger {
     /// # Errors
     /// [`DbError::Open`] when the connection or the thread cannot be made.
     pub fn start(database: &Database, clock: Clock, settings: WriterSettings) -> Result<Self, DbError> {
-        let connection = database.own_connection()?;
+        let connection = Some(database.own_connection()?);
         let (work, waiting) = mpsc::channel(settings.queue);
         let failing = Arc::new(AtomicBool::new(false));
-        let writer = Writer { connection, waiting, clock, batch: settings.batch, failing: Arc::clone(&failing) };
+        let writer = Writer {
+            database: database.clone(),
+            connection,
+            waiting,
+            clock,
+            batch: settings.batch,
+            failing: Arc::clone(&failing),
+        };
         std::thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(move || writer.run())
-            .map_err(|error| DbError::Open { path: database.path().to_path_buf(), message: error.to_string() })?;
+            .map_err(|error| DbError::Open { place: database.url().place(), message: error.to_string() })?;
         let ledger = Self { work, timeout: Duration::from_millis(settings.timeout_ms), failing };
         database.write_through(Arc::new(ledger.clone()));
         Ok(ledger)
@@ -160,17 +172,44 @@ impl Ledger {
         }
     }
 
-    /// Queues one operation for the next batch and waits for its commit.
+    /// Queues one operation for a batch and waits for its commit. A connection that is lost meanwhile is made again for as long as the
+    /// caller may wait: an operation is decided by what the ledger holds, so asking again cannot carry it out twice.
     ///
     /// # Errors
     /// [`LedgerError`].
     pub async fn run(&self, operation: Operation) -> Result<Outcome, LedgerError> {
+        let until = tokio::time::Instant::now() + self.timeout;
+        let ask_until = tokio::time::Instant::now() + operation.patience(self.timeout);
+        let mut pause = FIRST_PAUSE;
+        let mut again = false;
+        loop {
+            let asked = self.ask(operation.clone());
+            let answer = tokio::time::timeout_at(until, asked).await.unwrap_or(Err(LedgerError::TimedOut));
+            match answer {
+                Err(LedgerError::Database(DbError::Disconnected(_) | DbError::Open { .. }))
+                    if tokio::time::Instant::now() + pause < ask_until =>
+                {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    again = true;
+                }
+                // The commit before the connection was lost may have been carried out, and this is its trace.
+                Ok(outcome) if again => return Ok(operation.own_trace(outcome)),
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn ask(&self, operation: Operation) -> Result<Outcome, LedgerError> {
         let (answer, answered) = oneshot::channel();
-        let asked = async {
-            self.work.send(Work::Operation(operation, answer)).await.map_err(|_| LedgerError::Stopped)?;
-            answered.await.map_err(|_| LedgerError::Stopped)?
-        };
-        tokio::time::timeout(self.timeout, asked).await.unwrap_or(Err(LedgerError::TimedOut))
+        self.work.send(Work::Operation(operation, answer)).await.map_err(|_| LedgerError::Stopped)?;
+        answered.await.map_err(|_| LedgerError::Stopped)?
+    }
+
+    /// Lets the writer find out whether it can write again, where no call would make it try. Call it now and then while [`Self::is_failing`].
+    pub fn try_again(&self) {
+        // A full line will make it try.
+        let _ = self.work.try_send(Work::Task(Box::new(|_| ())));
     }
 }
 
@@ -179,7 +218,9 @@ fn unexpected(outcome: Outcome) -> LedgerError {
 }
 
 struct Writer {
-    connection: Connection,
+    database: Database,
+    /// `None` after it was lost; the next use makes another.
+    connection: Option<Connection>,
     waiting: mpsc::Receiver<Work>,
     clock: Clock,
     batch: usize,
@@ -242,11 +283,11 @@ impl Writer {
                     let _ = answer.send(outcome);
                 }
             }
-            // Each alone gets the same answer: the lock was not given.
-            Err(DbError::Busy(why)) => {
-                tracing::error!(why, operations = operations.len(), "the ledger could not write");
+            // Each alone would get the same answer.
+            Err(error @ (DbError::Busy(_) | DbError::Disconnected(_) | DbError::Open { .. })) => {
+                tracing::error!(%error, operations = operations.len(), "the ledger could not write");
                 for answer in answers {
-                    let _ = answer.send(Err(LedgerError::Database(DbError::Busy(why.clone()))));
+                    let _ = answer.send(Err(LedgerError::Database(error.alike())));
                 }
             }
             Err(error) => {
@@ -264,14 +305,27 @@ impl Writer {
 
     fn transaction(&mut self, operations: &[Operation]) -> Result<Vec<Result<Outcome, LedgerError>>, DbError> {
         let now = self.clock.now();
-        let outcomes = begin_immediate(&mut self.connection, |connection| run_batch(connection, operations, now));
+        let outcomes = self
+            .connected()
+            .and_then(|connection| write_batch(connection, |connection| run_batch(connection, operations, now)));
+        if matches!(outcomes, Err(DbError::Disconnected(_))) {
+            self.connection = None;
+        }
         self.failing.store(outcomes.is_err(), Ordering::Relaxed);
         outcomes
     }
 
+    fn connected(&mut self) -> Result<&mut Connection, DbError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.database.own_connection()?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
     fn run_task(&mut self, task: Task) {
         // A write that panics is rolled back and its caller gets no answer; the ledger goes on.
-        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| task(&mut self.connection)));
+        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| task(self.connected())));
         if run.is_err() {
             tracing::error!("a write panicked and was rolled back");
         }

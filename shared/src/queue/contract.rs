@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 pub(crate) use self::{delivery::*, interruption::*, turns::*};
-use super::{Chunk, Deadlines, Delivery, Endpoint, Frame, Frames, Job, Queue, QueueLimits};
+use super::{Chunk, Deadlines, Delivery, Endpoint, Frame, Frames, Job, Queue, QueueLimits, SLOW_CLIENT_MS};
 use crate::clock::Timestamp;
 use crate::id::{RequestId, TenantId};
 use crate::money::Amount;
@@ -71,7 +71,8 @@ macro_rules! queue_contract {
 }
 pub(crate) use queue_contract;
 
-const LIMITS: QueueLimits = QueueLimits { capacity: 100, tenant_share: 100, frames: 16, slots: 4 };
+const LIMITS: QueueLimits =
+    QueueLimits { capacity: 100, tenant_share: 100, frames: 16, slots: 4, slow_client_ms: SLOW_CLIENT_MS };
 const A: TenantId = TenantId(1001);
 const B: TenantId = TenantId(1002);
 
@@ -83,7 +84,7 @@ impl<F: AsyncFn(QueueLimits) -> Arc<dyn Queue>> Make for F {}
 /// Longer than anything here takes: what has not come by then never comes.
 const NEVER: Duration = Duration::from_secs(20);
 /// How long it is watched that nothing comes. In one process a single look would do; over a network it takes a while.
-const A_WHILE: Duration = Duration::from_millis(20);
+const A_WHILE: Duration = Duration::from_millis(100);
 
 /// A job like any other.
 pub(crate) fn job_of(tenant: TenantId) -> Job {
@@ -142,10 +143,24 @@ fn chunk(number: i64) -> Chunk {
     Chunk { json: Bytes::from(number.to_string()), generated }
 }
 
+/// Waits until so many wait and run: what a worker that dies leaves behind is cleared up behind its back.
+async fn depth_becomes(queue: &Arc<dyn Queue>, waiting: usize, running: usize) {
+    within(async {
+        loop {
+            let depth = queue.depth().await;
+            if (depth.waiting, depth.running) == (waiting, running) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}
+
 /// The number of the chunk that must come next.
 async fn next_chunk(frames: &mut Frames) -> i64 {
     match within(frames.next()).await {
-        Some(Frame::Chunk(chunk)) => {
+        Ok(Frame::Chunk(chunk)) => {
             assert_eq!(chunk.json, chunk.generated.tokens.to_string());
             chunk.generated.tokens
         }

@@ -14,8 +14,7 @@ use tokio::sync::{Notify, watch};
 
 use self::state::{State, Waiting};
 use super::{
-    Cancellation, ClientGone, Delivery, Depth, End, Frame, Frames, Interruption, Job, Queue, QueueLimits,
-    SLOW_CLIENT_MS, SubmitError,
+    Cancellation, ClientGone, Delivery, Depth, End, Frame, Frames, Interruption, Job, Queue, QueueLimits, SubmitError,
 };
 use crate::clock::Clock;
 use crate::id::{RequestId, TenantId};
@@ -35,7 +34,8 @@ impl MemoryQueue {
     /// An empty queue. With fewer than one slot it would deliver nothing, and a client has a buffer of at least one frame.
     pub fn new(limits: QueueLimits, clock: Clock) -> Self {
         let state = Mutex::new(State::new(limits));
-        Self { shared: Arc::new(Shared { clock, state, takeable: Notify::new() }) }
+        let slow_client = limits.slow_client();
+        Self { shared: Arc::new(Shared { clock, slow_client, state, takeable: Notify::new() }) }
     }
 
     /// Removes all that waits, for a shutdown after [`Queue::close`], and gives it back: no worker will see these jobs.
@@ -98,7 +98,7 @@ impl Queue for MemoryQueue {
 
     async fn finish(&self, delivery: Delivery, end: End) -> Result<(), ClientGone> {
         let sending = delivery.frames.send(Frame::End(end));
-        let sent = tokio::time::timeout(Duration::from_millis(SLOW_CLIENT_MS), sending).await;
+        let sent = tokio::time::timeout(self.shared.slow_client, sending).await;
         // The slot comes back with the delivery, also when this future is dropped half-way.
         drop(delivery);
         match sent {
@@ -108,7 +108,7 @@ impl Queue for MemoryQueue {
     }
 
     async fn hand_back(&self, delivery: Delivery) {
-        let Delivery { job, attempt, frames, lease } = delivery;
+        let Delivery { job, attempt, frames, lease, .. } = delivery;
         let waiting =
             Waiting { job, frames, attempt: attempt.saturating_add(1), told: false, since: self.shared.clock.now() };
         // In one step, so that a cancellation finds the job at every moment; the lease then has nothing left to give back.
@@ -139,6 +139,7 @@ async fn until_told(told: Option<watch::Receiver<bool>>) {
 
 struct Shared {
     clock: Clock,
+    slow_client: Duration,
     state: Mutex<State>,
     /// Woken once by whatever may have made a job takeable. Each taker that succeeds wakes the next one if there is more,
     /// and a taker that is dropped passes its waking on, so one waking at a time is enough.
@@ -171,7 +172,10 @@ impl Shared {
         }
         let Waiting { job, frames, attempt, .. } = waiting;
         let lease = Box::new(Slot { shared: Arc::clone(self), request_id: job.request_id, take });
-        Attempt::Taken(Box::new(Delivery { job, attempt, frames, lease }))
+        let slow_client = self.slow_client;
+        // Whoever has it here is the only one who ever had it, or handed it back.
+        let needs_open_hold_check = false;
+        Attempt::Taken(Box::new(Delivery { job, attempt, slow_client, needs_open_hold_check, frames, lease }))
     }
 }
 
@@ -198,10 +202,12 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::queue::contract::{job_of, queue_contract};
+    use crate::queue::{SLOW_CLIENT_MS, Silence};
 
     queue_contract!(async |limits| Arc::new(MemoryQueue::new(limits, Clock::default())) as Arc<dyn Queue>);
 
-    const LIMITS: QueueLimits = QueueLimits { capacity: 10, tenant_share: 10, frames: 4, slots: 4 };
+    const LIMITS: QueueLimits =
+        QueueLimits { capacity: 10, tenant_share: 10, frames: 4, slots: 4, slow_client_ms: SLOW_CLIENT_MS };
     const A: TenantId = TenantId(1001);
     const B: TenantId = TenantId(1002);
 
@@ -238,8 +244,8 @@ mod tests {
         queue.close();
         let drained: HashSet<_> = queue.drain().into_iter().map(|job| job.request_id).collect();
         assert_eq!(drained, HashSet::from([jobs[1].request_id, jobs[2].request_id]));
-        assert!(frames[1].next().await.is_none());
-        assert!(frames[2].next().await.is_none());
+        assert!(frames[1].next().await.is_err());
+        assert!(frames[2].next().await.is_err());
         assert_eq!(queue.cancel(jobs[1].request_id).await, Cancellation::NotFound);
         queue.finish(delivery, End::Lost).await.unwrap();
         assert!(queue.shared.lock().is_empty());
@@ -252,7 +258,7 @@ mod tests {
         let delivery = queue.take().await.unwrap();
         queue.close();
         queue.hand_back(delivery).await;
-        assert!(frames.next().await.is_none(), "no worker of this process will take it");
+        assert!(frames.next().await.is_err(), "no worker of this process will take it");
         assert!(queue.shared.lock().is_empty());
     }
 
@@ -291,8 +297,8 @@ mod tests {
         delivery.send(chunk).await.unwrap();
         let half_way = tokio::time::timeout(Duration::from_secs(1), queue.finish(delivery, End::Lost)).await;
         assert!(half_way.is_err(), "the buffer is full");
-        assert!(matches!(frames.next().await, Some(Frame::Chunk(_))));
-        assert!(frames.next().await.is_none());
+        assert!(matches!(frames.next().await, Ok(Frame::Chunk(_))));
+        assert_eq!(frames.next().await.unwrap_err(), Silence::NoWorker);
         assert!(queue.shared.lock().is_empty());
     }
 }

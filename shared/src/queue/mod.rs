@@ -7,13 +7,16 @@
 pub(crate) mod contract;
 mod job;
 mod memory;
+mod redis;
 mod reply;
 
 use std::any::Any;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
+pub use self::redis::{DeadLetter, RedisQueue, Timings};
 pub use job::{Deadlines, Endpoint, ImageOrder, Job};
 pub use memory::MemoryQueue;
 pub use reply::{Chunk, End, Frame};
@@ -39,8 +42,16 @@ pub struct QueueLimits {
     pub tenant_share: usize,
     /// Frames that are buffered for one client.
     pub frames: usize,
-    /// Jobs that run at once. While others wait, one tenant gets at most half of them (at least one).
+    /// Jobs that run at once in this process. While others wait, one tenant gets at most half of those of all processes (at least one).
     pub slots: usize,
+    /// How long a worker waits for a client that reads too slowly, in milliseconds; usually [`SLOW_CLIENT_MS`].
+    pub slow_client_ms: u64,
+}
+
+impl QueueLimits {
+    const fn slow_client(&self) -> Duration {
+        Duration::from_millis(self.slow_client_ms)
+    }
 }
 
 /// Why a job was not accepted. The caller of `submit` still owns the hold and voids it.
@@ -85,23 +96,51 @@ pub enum Interruption {
 #[error("the client has left")]
 pub struct ClientGone;
 
+/// Why no frame comes any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Silence {
+    /// No worker has the job any more, and none will: it died without an end, or the job was taken out of the queue.
+    /// Also said to whoever asks for more behind the end.
+    #[error("no worker has the call any more")]
+    NoWorker,
+    /// The queue itself is lost, and all that was in it: nobody can know what became of the job.
+    #[error("the queue is lost")]
+    QueueLost,
+}
+
 /// The waiting side of a submitted job. Dropping it tells the worker that the client has left.
 #[derive(Debug)]
 pub struct Frames {
-    receiver: mpsc::Receiver<Frame>,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Memory(mpsc::Receiver<Frame>),
+    Redis(redis::Answer),
 }
 
 impl Frames {
-    /// The next frame. `None`: the worker died without an end.
-    pub async fn next(&mut self) -> Option<Frame> {
-        self.receiver.recv().await
+    /// The next frame. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// [`Silence`]: nothing more comes.
+    pub async fn next(&mut self) -> Result<Frame, Silence> {
+        match &mut self.source {
+            Source::Memory(receiver) => receiver.recv().await.ok_or(Silence::NoWorker),
+            Source::Redis(answer) => answer.next().await,
+        }
     }
 
     /// Leaves for good. Gives the end if it was sent already; otherwise the worker learns that nobody receives it.
-    pub async fn leave(mut self) -> Option<End> {
-        self.receiver.close();
+    pub async fn leave(self) -> Option<End> {
+        let mut receiver = match self.source {
+            Source::Memory(receiver) => receiver,
+            Source::Redis(answer) => return answer.leave().await,
+        };
+        receiver.close();
         // Whatever was being sent at that moment still arrives, then nothing more can.
-        while let Some(frame) = self.receiver.recv().await {
+        while let Some(frame) = receiver.recv().await {
             if let Frame::End(end) = frame {
                 return Some(end);
             }
@@ -117,6 +156,8 @@ pub struct Delivery {
     pub job: Job,
     /// Which try this is, from 1.
     pub attempt: u32,
+    slow_client: Duration,
+    needs_open_hold_check: bool,
     frames: mpsc::Sender<Frame>,
     /// Gives the slot back when it is dropped, so also when a worker panics. Below `frames`, so that those end first.
     lease: Box<dyn Any + Send + Sync>,
@@ -126,13 +167,18 @@ impl Delivery {
     /// Sends a part of the answer.
     ///
     /// # Errors
-    /// [`ClientGone`] when the waiting side was dropped, or its buffer stayed full for [`SLOW_CLIENT_MS`].
+    /// [`ClientGone`] when the waiting side was dropped, or its buffer stayed full for [`QueueLimits::slow_client_ms`].
     pub async fn send(&self, chunk: Chunk) -> Result<(), ClientGone> {
-        let limit = std::time::Duration::from_millis(SLOW_CLIENT_MS);
-        match tokio::time::timeout(limit, self.frames.send(Frame::Chunk(chunk))).await {
+        match tokio::time::timeout(self.slow_client, self.frames.send(Frame::Chunk(chunk))).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(ClientGone),
         }
+    }
+
+    /// Whether the call may have been settled before this delivery: another worker may have had it, or it may come from an older state
+    /// of the queue. If so, a worker makes sure that the hold is still open before it calls a provider.
+    pub const fn needs_open_hold_check(&self) -> bool {
+        self.needs_open_hold_check
     }
 }
 
@@ -184,6 +230,7 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
     async fn finish(&self, delivery: Delivery, end: End) -> Result<(), ClientGone>;
 
     /// Puts a job back at the head of its tenant's line, for another worker; its next delivery counts one attempt more.
+    /// What was sent before stays sent, and what the next one sends comes behind it.
     async fn hand_back(&self, delivery: Delivery);
 
     /// Stops deliveries (`take` gives `None`) and new submissions; jobs in workers' hands go on.

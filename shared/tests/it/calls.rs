@@ -9,7 +9,7 @@ use shared::billing::{self, Produced};
 use shared::catalogue::channel::{self, ChannelKind, NewChannel};
 use shared::config::{Settings, Sources};
 use shared::db::DbError;
-use shared::deployment::{Deployment, Workbench};
+use shared::deployment::{Deployment, Role, Workbench};
 use shared::id::{RequestId, TenantId};
 use shared::keyring::Caller;
 use shared::ledger::{self, Capture, Ended, Operation, TopUp};
@@ -57,7 +57,7 @@ impl Bench {
             .await
             .unwrap();
         let caller = Caller { key: "0123456789AB".parse().unwrap(), tenant, models: None, console: Default::default() };
-        Self { deployment: Deployment::start(workbench).await.unwrap(), caller, _folder: folder }
+        Self { deployment: Deployment::start(workbench, Role::All).await.unwrap(), caller, _folder: folder }
     }
 
     async fn admit(&self) -> Result<Call, Refusal> {

@@ -2,6 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 use shared::clock::{Clock, Timestamp};
+use shared::config::DatabaseUrl;
 use shared::db::{Database, DbError};
 use shared::id::{ProcessId, RequestId, TenantId, TransferId};
 use shared::ledger::{
@@ -15,7 +16,7 @@ const TENANT: TenantId = TenantId(1_001);
 /// A tenant with a million.
 async fn database() -> (Database, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let (database, _) = Database::open_or_create(&folder.path().join("full.db")).unwrap();
+    let (database, _) = Database::open_or_create(&DatabaseUrl::Sqlite(folder.path().join("full.db"))).unwrap();
     let amount = Amount::from_nanos(1_000_000);
     let top_up = TopUp { id: TransferId::new(), account: TENANT, amount, reference: "r".to_owned(), note: None };
     database
@@ -78,8 +79,7 @@ async fn the_file_of_a_newer_program_is_left_alone() {
     let (database, _folder) = database().await;
     let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231000001')";
     database.write(|connection| Ok::<_, DbError>(connection.batch_execute(newer)?)).await.unwrap();
-    for opened in [Database::open(database.path()), Database::open_or_create(database.path()).map(|(opened, _)| opened)]
-    {
+    for opened in [Database::open(database.url()), Database::open_or_create(database.url()).map(|(opened, _)| opened)] {
         assert!(matches!(&opened, Err(DbError::Migration(why)) if why.contains("99991231000001")), "{opened:?}");
     }
 }

@@ -27,7 +27,7 @@ fn one_call_is_shown_with_its_charge() {
 
 #[test]
 fn a_balance_that_is_nearly_spent_is_filled_up_each_time() {
-    let place = Place::new();
+    let place = Place::embedded(&[]);
     place.command(&["demo", "--once"]).ok();
     // 11 tokens of the prompt then cost 5.50, and 10.00 cover one such call only.
     let dear = ["price", "set", "gpt-3.5", "--prompt", "500000", "--completion", "0", "--data-dir", "data/demo"];

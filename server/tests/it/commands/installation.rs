@@ -1,12 +1,14 @@
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use testkit::Pair;
 
 use crate::support::{Place, Server};
 
 #[test]
 fn commands_make_no_database_and_say_where_they_looked() {
-    let place = Place::new();
+    let place = Place::embedded(&[]);
     for arguments in [
         &["tenant", "list"][..],
         &["balance", "--tenant", "a"],
@@ -27,7 +29,7 @@ fn commands_make_no_database_and_say_where_they_looked() {
 
 #[test]
 fn migrate_makes_a_database_and_its_secret_once() {
-    let place = Place::new();
+    let place = Place::embedded(&[]);
     let made = place.command(&["migrate"]).ok();
     assert!(made["migrations"].as_u64().unwrap() > 0, "{made}");
     assert!(made["database"].as_str().unwrap().ends_with("/data/xiaoyi.db"), "{made}");
@@ -66,7 +68,7 @@ fn a_bad_setting_is_named() {
 
 #[test]
 fn flags_go_before_the_environment() {
-    let mut place = Place::new();
+    let mut place = Place::embedded(&[]);
     place.set("XIAOYI_DATA_DIR", "elsewhere");
     let made = place.command(&["migrate", "--data-dir", "here"]).ok();
     assert!(made["database"].as_str().unwrap().ends_with("/here/xiaoyi.db"), "{made}");
@@ -76,14 +78,36 @@ fn flags_go_before_the_environment() {
 
 #[test]
 fn what_cannot_be_deployed_is_refused() {
-    for (variable, value) in
-        [("DATABASE_URL", "postgres://u:hidden@localhost/x"), ("REDIS_URL", "redis://:hidden@localhost")]
-    {
-        let place = Place::with(&[(variable, value)]);
-        let (code, message) = place.command(&["serve"]).failed(1);
-        assert_eq!(code, "unsupported");
-        assert!(message.contains(variable) && !message.contains("hidden"), "{message}");
+    let redis = ("REDIS_URL", "redis://:hidden@localhost");
+    let postgres = ("DATABASE_URL", "postgres://u:hidden@localhost/x");
+    for (environment, arguments, code, named) in [
+        (&[redis][..], &["serve"][..], "unsupported", "REDIS_URL"),
+        (&[], &["serve", "--role", "worker"], "role_needs_redis", "REDIS_URL"),
+        (&[], &["serve", "--role", "api"], "role_needs_redis", "DATABASE_URL"),
+        (&[postgres], &["migrate"], "no_secret", "XIAOYI_SECRET_KEY"),
+    ] {
+        let (found, message) = Place::embedded(environment).command(arguments).failed(1);
+        assert_eq!(found, code, "{message}");
+        assert!(message.contains(named) && !message.contains("hidden"), "{message}");
     }
+}
+
+/// Nobody listens at port 1.
+#[test]
+fn a_server_that_does_not_answer_is_named_without_its_password() {
+    let secret = ("XIAOYI_SECRET_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
+    let away = ("DATABASE_URL", "postgres://u:hidden@127.0.0.1:1/x");
+    let place = Place::embedded(&[secret, away, ("XIAOYI_START_WAIT_S", "1")]);
+    let begun = Instant::now();
+    for (arguments, waits) in [(&["serve"][..], true), (&["migrate"], true), (&["tenant", "list"], false)] {
+        let (status, stdout, stderr) = place.spoken(arguments);
+        assert_eq!((status, stdout.as_str()), (1, ""), "{stderr}");
+        let last = stderr.lines().last().unwrap();
+        assert!(last.contains("postgres://127.0.0.1:1/x") && last.contains("refused"), "{stderr}");
+        assert_eq!(stderr.lines().count(), if waits { 2 } else { 1 }, "{stderr}");
+        assert!(!stderr.contains("hidden"), "{stderr}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -98,10 +122,19 @@ async fn doctor_looks_at_everything() {
             checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no check {name}: {doctor}"));
         (check["state"].as_str().unwrap().to_owned(), check["detail"].as_str().unwrap().to_owned())
     };
-    for name in ["configuration", "database", "durability", "write-ahead log", "secret", "channels", "ledger"] {
+    for name in ["configuration", "database", "durability", "secret", "queue", "channels", "ledger"] {
         assert_eq!(state(name).0, "ok", "{name}");
     }
-    assert!(state("durability").1.contains("journal_mode=wal synchronous=2 foreign_keys=1"));
+    let durable = match server.place.pair() {
+        Pair::Embedded => "journal_mode=wal synchronous=2 foreign_keys=1",
+        Pair::Servers => "fsync=on full_page_writes=on synchronous_commit=on",
+    };
+    assert!(state("durability").1.contains(durable), "{doctor}");
+    let of_the_pair = match server.place.pair() {
+        Pair::Embedded => "write-ahead log",
+        Pair::Servers => "clocks",
+    };
+    assert_eq!(state(of_the_pair).0, "ok");
     assert!(state("server").1.contains("one is running"));
     assert_eq!(state("echo").0, "warn");
     assert!(state("prices").1.contains("gpt-3.5"), "{doctor}");
@@ -132,7 +165,7 @@ fn doctor_warns_of_a_default_price_that_is_not_charged_yet() {
 
 #[test]
 fn doctor_warns_of_a_secret_that_others_can_read() {
-    let place = Place::new();
+    let place = Place::embedded(&[]);
     place.command(&["migrate"]).ok();
     let secret = place.data().join("secret.key");
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();

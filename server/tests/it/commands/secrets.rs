@@ -41,7 +41,7 @@ async fn after_a_rotation_only_the_new_secret_opens_and_keys_stay_valid() {
 
 #[test]
 fn the_key_file_rotates_too() {
-    let place = Place::new();
+    let place = Place::embedded(&[]);
     place.command(&["migrate"]).ok();
     let path = place.data().join("secret.key");
     let old = std::fs::read_to_string(&path).unwrap();
@@ -56,7 +56,7 @@ fn the_key_file_rotates_too() {
 
 #[test]
 fn a_lost_secret_is_not_replaced() {
-    let place = Place::new();
+    let place = Place::embedded(&[]);
     place.command(&["migrate"]).ok();
     let path = place.data().join("secret.key");
     std::fs::remove_file(&path).unwrap();

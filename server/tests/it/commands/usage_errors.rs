@@ -23,8 +23,6 @@ fn bad_usage(#[case] arguments: &[&str]) {
 
 #[rstest]
 #[case(&["staff", "create", "a@b.c", "--role", "owner"], "staff")]
-#[case(&["serve", "--role", "worker"], "--role worker")]
-#[case(&["--role", "api"], "--role api")]
 #[case(&["channel", "add", "--name", "a", "--type", "anthropic", "--models", "m"], "anthropic")]
 #[case(&["key", "issue", "--tenant", "a", "--ip", "10.0.0.0/8"], "--ip")]
 #[case(&["key", "issue", "--tenant", "a", "--rpm", "1"], "--rpm")]

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use testkit::Pair;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_xiaoyi");
 
@@ -43,6 +44,7 @@ impl Output {
 pub(crate) struct Place {
     folder: TempDir,
     environment: Vec<(String, String)>,
+    pair: Pair,
 }
 
 impl Place {
@@ -51,8 +53,17 @@ impl Place {
         Self::with(&[])
     }
 
-    /// An empty folder, with more variables.
+    /// An empty folder, with more variables, on the pair of backends that this run is for.
     pub(crate) fn with(environment: &[(&str, &str)]) -> Self {
+        Self::on(Pair::of_this_run(), environment)
+    }
+
+    /// The same on SQLite and the queue in process, for what only concerns files.
+    pub(crate) fn embedded(environment: &[(&str, &str)]) -> Self {
+        Self::on(Pair::Embedded, environment)
+    }
+
+    fn on(pair: Pair, environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let usual = [
             ("XIAOYI_API_LISTEN", "127.0.0.1:0"),
@@ -60,7 +71,12 @@ impl Place {
             ("XIAOYI_METRICS_LISTEN", "127.0.0.1:0"),
             ("XIAOYI_LOG_FORMAT", "json"),
         ];
-        let mut place = Self { folder, environment: Vec::new() };
+        let mut place = Self { folder, environment: Vec::new(), pair };
+        if pair == Pair::Servers {
+            for (name, value) in pair.settings(place.folder.path()) {
+                place.set(&name, &value);
+            }
+        }
         for (name, value) in usual.iter().chain(environment) {
             place.set(name, value);
         }
@@ -71,6 +87,16 @@ impl Place {
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.environment.retain(|(known, _)| known != name);
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The pair of backends.
+    pub(crate) fn pair(&self) -> Pair {
+        self.pair
+    }
+
+    /// The value of a variable that was set.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The folder in which everything runs.

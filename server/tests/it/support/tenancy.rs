@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::Server;
 use super::books::Books;
 use super::money::nanos;
+use super::{Place, Server};
 
 /// The models of the echo channel.
 const MODELS: &str = "gpt-3.5=echo,gpt-4=echo,text-davinci-003=echo,dall-e-3=echo";
@@ -28,7 +28,12 @@ impl Tenancy {
 
     /// The same with settings.
     pub(crate) async fn open_with(settings: &[(&str, &str)], echo: &str, balance: &str, keys: usize) -> Self {
-        let server = Server::start_with(settings);
+        Self::open_in(Place::with(settings), echo, balance, keys).await
+    }
+
+    /// The same in a place.
+    pub(crate) async fn open_in(place: Place, echo: &str, balance: &str, keys: usize) -> Self {
+        let server = Server::start_in(place, &["serve"]);
         let channel = ["channel", "add", "--name", "echo", "--type", "echo", "--base-url", echo, "--models", MODELS];
         server.command(&channel).ok();
         server.command(&["tenant", "create", "acme"]).ok();

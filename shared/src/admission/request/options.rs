@@ -47,14 +47,15 @@ impl Options {
     }
 }
 
-/// `user`: the caller's own name for the end user.
+/// `user`: the caller's own name for the end user, as it is recorded; the provider gets it as it came. PostgreSQL's texts cannot hold
+/// U+0000, so it becomes the replacement character.
 pub(super) fn end_user(members: &Members<'_>) -> Result<Option<String>, Refusal> {
     let user = optional(members, "user", |value| {
         let user = string(value)?;
         at_most_characters(&user, LONGEST_END_USER)?;
         Ok(user)
     })?;
-    Ok(user.filter(|user| !user.is_empty()).map(|user| user.into_owned()))
+    Ok(user.filter(|user| !user.is_empty()).map(|user| user.replace('\0', "\u{fffd}")))
 }
 
 fn include_usage(members: &Members<'_>, stream: bool) -> Result<bool, Refusal> {

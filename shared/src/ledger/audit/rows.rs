@@ -1,8 +1,8 @@
 //! The rows that an audit reads, and what must be true of each.
 
 use super::{
-    BigInt, Binary, Nullable, NullableText, QueryableByName, Text, Violation, hexadecimal, is_customer, sides_fit,
-    unknown_word,
+    BigInt, Binary, Bool, Nullable, NullableText, QueryableByName, Text, Violation, hexadecimal, is_customer,
+    sides_fit, unknown_word,
 };
 
 pub(super) const ACCOUNTS: &str = "SELECT a.id, a.posted, a.seq, \
@@ -33,19 +33,21 @@ pub(super) const SETTLEMENTS: &str = "SELECT s.request_id, s.outcome, s.amount, 
     WHERE s.request_id > ? ORDER BY s.request_id LIMIT ?";
 
 pub(super) const HOLDS: &str = "SELECT h.request_id, h.account, h.expires_at, \
-    CASE WHEN EXISTS (SELECT 1 FROM settlements s WHERE s.request_id = h.request_id) THEN 0 ELSE 1 END AS open, \
-    CASE WHEN EXISTS (SELECT 1 FROM accounts a WHERE a.id = h.account) THEN 0 ELSE 1 END AS orphan \
+    NOT EXISTS (SELECT 1 FROM settlements s WHERE s.request_id = h.request_id) AS open, \
+    NOT EXISTS (SELECT 1 FROM accounts a WHERE a.id = h.account) AS orphan \
     FROM holds h WHERE h.request_id > ? ORDER BY h.request_id LIMIT ?";
 
-pub(super) const HELD: &str = "SELECT a.id, a.held, COALESCE(o.total, 0) AS open FROM accounts a \
+pub(super) const HELD: &str = "SELECT a.id, a.held, CAST(COALESCE(o.total, 0) AS BIGINT) AS open FROM accounts a \
     LEFT JOIN (SELECT h.account, SUM(h.amount) AS total FROM holds h WHERE h.request_id > ? \
     AND NOT EXISTS (SELECT 1 FROM settlements s WHERE s.request_id = h.request_id) GROUP BY h.account) o ON o.account = a.id \
     WHERE a.kind = 'customer' AND a.held <> COALESCE(o.total, 0) ORDER BY a.id LIMIT 1000";
 
-pub(super) const SUM: &str = "SELECT (SELECT COALESCE(SUM(posted >> 32), 0) FROM accounts) AS customers_high, \
-    (SELECT COALESCE(SUM(posted & 4294967295), 0) FROM accounts) AS customers_low, \
-    COALESCE(SUM(side * (amount >> 32)), 0) AS house_high, COALESCE(SUM(side * (amount & 4294967295)), 0) AS house_low \
-    FROM (SELECT amount, (credit < ?) - (debit < ?) AS side FROM transfers)";
+// In halves, since a sum of BIGINT may leave 64 bits; PostgreSQL sums it as NUMERIC, so the sums are made BIGINT again.
+pub(super) const SUM: &str = "SELECT (SELECT CAST(COALESCE(SUM(posted >> 32), 0) AS BIGINT) FROM accounts) AS customers_high, \
+    (SELECT CAST(COALESCE(SUM(posted & 4294967295), 0) AS BIGINT) FROM accounts) AS customers_low, \
+    CAST(COALESCE(SUM(side * (amount >> 32)), 0) AS BIGINT) AS house_high, \
+    CAST(COALESCE(SUM(side * (amount & 4294967295)), 0) AS BIGINT) AS house_low \
+    FROM (SELECT amount, CASE WHEN credit < ? THEN 1 ELSE 0 END - CASE WHEN debit < ? THEN 1 ELSE 0 END AS side FROM transfers) moved";
 
 #[derive(QueryableByName)]
 pub(super) struct LineCheck {
@@ -228,15 +230,15 @@ pub(super) struct HoldCheck {
     account: i64,
     #[diesel(sql_type = BigInt)]
     pub(super) expires_at: i64,
-    #[diesel(sql_type = BigInt)]
-    pub(super) open: i64,
-    #[diesel(sql_type = BigInt)]
-    orphan: i64,
+    #[diesel(sql_type = Bool)]
+    pub(super) open: bool,
+    #[diesel(sql_type = Bool)]
+    orphan: bool,
 }
 
 impl HoldCheck {
     pub(super) fn violation(&self) -> Option<Violation> {
-        if self.orphan == 0 {
+        if !self.orphan {
             return None;
         }
         Some(Violation {

@@ -36,12 +36,12 @@ pub(crate) async fn chunks_and_end_arrive_in_order(make: impl Make) {
         assert_eq!(next_chunk(&mut frames).await, number);
     }
     match within(frames.next()).await {
-        Some(Frame::End(End::Answered { held_back, charged: told })) => {
+        Ok(Frame::End(End::Answered { held_back, charged: told })) => {
             assert_eq!((held_back, told), (vec![Bytes::from_static(b"{}")], charged));
         }
         other => panic!("not the end: {other:?}"),
     }
-    assert!(within(frames.next()).await.is_none());
+    assert!(within(frames.next()).await.is_err());
 }
 
 pub(crate) async fn a_job_handed_back_comes_again_with_the_same_frames(make: impl Make) {
@@ -109,7 +109,7 @@ pub(crate) async fn a_client_that_pauses_gets_everything(make: impl Make) {
 pub(crate) async fn many_jobs_are_delivered_once_each(make: impl Make) {
     const TENANTS: i64 = 20;
     const JOBS_EACH: usize = 50;
-    let queue = make(QueueLimits { capacity: 1000, tenant_share: JOBS_EACH, frames: 1, slots: 6 }).await;
+    let queue = make(QueueLimits { capacity: 1000, tenant_share: JOBS_EACH, frames: 1, slots: 6, ..LIMITS }).await;
     let running = Arc::new(AtomicUsize::new(0));
     let workers: Vec<_> =
         (0..8).map(|_| tokio::spawn(work_until_closed(Arc::clone(&queue), Arc::clone(&running)))).collect();
@@ -155,7 +155,7 @@ async fn ask(queue: Arc<dyn Queue>, tenant: TenantId, jobs: usize) -> Vec<Reques
     let reading = waiting.into_iter().map(|(request_id, mut frames)| {
         tokio::spawn(async move {
             assert_eq!(next_chunk(&mut frames).await, 0);
-            assert!(matches!(within(frames.next()).await, Some(Frame::End(End::Lost))));
+            assert!(matches!(within(frames.next()).await, Ok(Frame::End(End::Lost))));
             request_id
         })
     });

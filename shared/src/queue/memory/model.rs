@@ -13,7 +13,7 @@ use super::MemoryQueue;
 use crate::clock::Clock;
 use crate::id::{RequestId, TenantId};
 use crate::queue::contract::job_of;
-use crate::queue::{Cancellation, Delivery, End, Frames, Queue, QueueLimits, SubmitError};
+use crate::queue::{Cancellation, Delivery, End, Frames, Queue, QueueLimits, SLOW_CLIENT_MS, SubmitError};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -53,7 +53,7 @@ proptest! {
         // `finish` asks for a timer, which needs a runtime to be there; nothing runs on it.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let _entered = runtime.enter();
-        let limits = QueueLimits { capacity: 10, tenant_share: 5, frames: 1, slots };
+        let limits = QueueLimits { capacity: 10, tenant_share: 5, frames: 1, slots, slow_client_ms: SLOW_CLIENT_MS };
         let queue = MemoryQueue::new(limits, Clock::default());
         let mut history = History::new(&queue, limits);
         for step in steps {

@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use tokio::sync::{mpsc, watch};
 
 use super::super::{
-    Cancellation, Depth, Frame, Frames, Job, LARGE_JOB_BYTES, LARGE_JOBS_BYTES, QueueLimits, SubmitError,
+    Cancellation, Depth, Frame, Frames, Job, LARGE_JOB_BYTES, LARGE_JOBS_BYTES, QueueLimits, Source, SubmitError,
     TENANTS_LARGE_JOBS_BYTES,
 };
 use super::lines::Lines;
@@ -101,7 +101,7 @@ impl State {
         place.insert(Place::Waiting(job.tenant));
         let (frames, receiver) = mpsc::channel(self.limits.frames.max(1));
         self.lines.push_back(job.tenant, Waiting { job, frames, attempt: 1, told: false, since: now });
-        Ok(Frames { receiver })
+        Ok(Frames { source: Source::Memory(receiver) })
     }
 
     /// Whose job may be taken now. Where one slot is left and both that wait have their half, it stays free for a third.

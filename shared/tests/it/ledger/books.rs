@@ -9,6 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use shared::catalogue::price_list::{self, NewPrice};
 use shared::clock::{Clock, Timestamp};
+use shared::config::DatabaseUrl;
 use shared::db::{Connection, Database, DbError};
 use shared::id::{ProcessId, RequestId, TenantId};
 use shared::ledger::{
@@ -50,7 +51,7 @@ impl Books {
 
     pub(crate) async fn with(clock: Clock, settings: WriterSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (database, _) = Database::open_or_create(&folder.path().join("books.db")).unwrap();
+        let (database, _) = Database::open_or_create(&DatabaseUrl::Sqlite(folder.path().join("books.db"))).unwrap();
         let ledger = Ledger::start(&database, clock.clone(), settings).unwrap();
         let books = Self { database, ledger, clock, owner: ProcessId::new(), _folder: folder };
         books.price(NANO_A_TOKEN, NANO_A_TOKEN, Amount::ZERO, Basis::Estimate).await;
@@ -58,7 +59,7 @@ impl Books {
     }
 
     pub(crate) fn path(&self) -> PathBuf {
-        self.database.path().to_path_buf()
+        self.database.file().unwrap().to_path_buf()
     }
 
     /// A bare connection, as anybody with the file could open one.

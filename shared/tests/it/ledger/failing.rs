@@ -123,7 +123,7 @@ async fn a_full_line_refuses_instead_of_growing() {
 /// A tenant with a balance, made on a connection that waits as long as it takes.
 async fn paid_directly(books: &Books, posted: i64) -> TenantId {
     let tenant = books.tenant("t", 0).await;
-    let second = Database::open(&books.path()).unwrap();
+    let second = Database::open(books.database.url()).unwrap();
     let paid = Operation::TopUp(top_up(tenant, posted, "paid"));
     second.write(move |connection| ledger::apply_one(connection, paid, Clock::System.now())).await.unwrap();
     tenant

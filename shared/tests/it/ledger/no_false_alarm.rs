@@ -20,7 +20,8 @@ const ROUNDS: usize = 60;
 #[tokio::test]
 async fn an_empty_ledger() {
     let folder = tempfile::tempdir().unwrap();
-    let (database, _) = Database::open_or_create(&folder.path().join("empty.db")).unwrap();
+    let (database, _) =
+        Database::open_or_create(&shared::config::DatabaseUrl::Sqlite(folder.path().join("empty.db"))).unwrap();
     let nothing = AuditReport { ok: true, ..AuditReport::default() };
     assert_eq!(ledger::audit(&database, &Clock::System).await.unwrap(), nothing);
     let mut watch = Audit::from_now(&database, &Clock::System).await.unwrap();

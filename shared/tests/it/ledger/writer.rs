@@ -140,9 +140,9 @@ async fn a_command_gets_its_turn_beside_a_writer_under_full_load() {
     }
 
     let commands = (0..4).map(|command| {
-        let path = books.path();
+        let url = books.database.url().clone();
         tokio::spawn(async move {
-            let own = Database::open(&path).unwrap();
+            let own = Database::open(&url).unwrap();
             for payment in 0..25 {
                 let paid = Operation::TopUp(top_up(paying, 1, &format!("{command} {payment}")));
                 let asked = Instant::now();

@@ -1,66 +1,23 @@
-//! Reading what a batch's decisions need, and writing what they gave, on SQLite: cached statements of one row each,
-//! which is the fastest shape there (there is no round trip to save).
+//! SQLite: cached statements of one row each, which is the fastest shape there (there is no round trip to save).
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
-use super::LedgerError;
-use super::decide::{AccountRow, CaptureRow, Change, ChargeRow, Effects, HoldRow, State, Transfer, decide};
-use super::operation::{Operation, Outcome, Settlement, SettlementOutcome};
+use super::super::decide::{AccountRow, CaptureRow, Change, ChargeRow, Effects, HoldRow, State, Transfer};
+use super::super::operation::Operation;
+use super::{settlement, transfer_id};
 use crate::clock::Timestamp;
 use crate::db::{Connection, DbError, Statement, Value, sql};
-use crate::id::{RequestId, TenantId, TransferId};
+use crate::id::{RequestId, TenantId};
 use crate::money::Amount;
 
-/// Decides and writes `operations` in the order given, inside the caller's transaction; one answer each.
-/// An operation that is refused (its answer is an error) leaves the others alone.
-///
-/// # Errors
-/// The database failed: roll back, none of them was carried out.
-pub(super) fn run_batch(
+/// Reads what deciding `operations` needs.
+pub(super) fn read<'a>(
     connection: &mut Connection,
-    operations: &[Operation],
-    now: Timestamp,
-) -> Result<Vec<Result<Outcome, LedgerError>>, DbError> {
-    let mut state = State::default();
-    for operation in operations {
-        load(connection, &mut state, operation)?;
-    }
-    let mut effects = Effects::default();
-    let outcomes = operations.iter().map(|operation| decide(&mut state, &mut effects, operation)).collect();
-    if !effects.is_empty() {
-        write(connection, &state, &effects, now)?;
-    }
-    Ok(outcomes)
-}
-
-/// Decides and writes one operation inside the caller's transaction, for whoever is not the writer (a command).
-///
-/// # Errors
-/// [`LedgerError`]; roll back then.
-pub fn apply_one(connection: &mut Connection, operation: Operation, now: Timestamp) -> Result<Outcome, LedgerError> {
-    run_batch(connection, &[operation], now)?.pop().unwrap_or(Err(LedgerError::Stopped))
-}
-
-/// Opens a customer's account: an empty balance and line 0, which every later line leads back to.
-///
-/// # Errors
-/// [`DbError::Query`] when the account exists.
-pub fn open_account(connection: &mut Connection, tenant: TenantId, now: Timestamp) -> Result<(), DbError> {
-    let opening = TransferId::new();
-    let account = Value::Int(tenant.0);
-    Statement::new(sql!("INSERT INTO accounts (id, kind) VALUES (?, 'customer')"), &[account]).touch_one(connection)?;
-    Statement::new(
-        sql!("INSERT INTO transfers (id, kind, debit, credit, amount, created_at) VALUES (?, 'opening', ?, ?, 0, ?)"),
-        &[Value::Blob(opening.as_bytes()), account, account, Value::Int(now.0)],
-    )
-    .touch_one(connection)?;
-    Statement::new(sql!(
-        "INSERT INTO lines (account, seq, transfer, delta, prev_seq, prev_balance, balance) VALUES (?, 0, ?, 0, 0, 0, 0)"),
-        &[account, Value::Blob(opening.as_bytes())],
-    )
-    .touch_one(connection)?;
-    Ok(())
+    state: &mut State<'a>,
+    operations: &'a [Operation],
+) -> Result<(), DbError> {
+    operations.iter().try_for_each(|operation| load(connection, state, operation))
 }
 
 fn load<'a>(connection: &mut Connection, state: &mut State<'a>, operation: &'a Operation) -> Result<(), DbError> {
@@ -135,14 +92,7 @@ fn load_hold(connection: &mut Connection, state: &mut State<'_>, request_id: Req
     let hold = match row {
         None => None,
         Some(row) => {
-            let settlement = match (row.outcome, row.settled) {
-                (Some(word), Some(amount)) => Some(Settlement {
-                    outcome: SettlementOutcome::from_word(&word)
-                        .ok_or_else(|| DbError::Corrupt(format!("settlement outcome {word}")))?,
-                    amount: Amount::from_nanos(amount),
-                }),
-                _ => None,
-            };
+            let settlement = settlement(row.outcome.as_deref(), row.settled)?;
             let account = TenantId(row.account);
             load_account(connection, state, account)?;
             Some(HoldRow { account, amount: Amount::from_nanos(row.amount), settlement })
@@ -220,12 +170,13 @@ fn load_capture(connection: &mut Connection, state: &mut State<'_>, request_id: 
     Ok(())
 }
 
-fn transfer_id(bytes: &[u8]) -> Result<TransferId, DbError> {
-    TransferId::from_slice(bytes).ok_or_else(|| DbError::Corrupt(format!("a transfer id of {} bytes", bytes.len())))
-}
-
-/// Parents before children, because SQLite checks a foreign key at once; accounts last, because their check needs the newest lines.
-fn write(connection: &mut Connection, state: &State<'_>, effects: &Effects<'_>, now: Timestamp) -> Result<(), DbError> {
+/// Writes what the decisions gave. Parents before children, because SQLite checks a foreign key at once; accounts last, because their check needs the newest lines.
+pub(super) fn write(
+    connection: &mut Connection,
+    state: &State<'_>,
+    effects: &Effects<'_>,
+    now: Timestamp,
+) -> Result<(), DbError> {
     let now = Value::Int(now.0);
     for hold in &effects.holds {
         Statement::new(sql!(

@@ -1,0 +1,110 @@
+//! Connections that are kept, for reading and for the writes that go beside the ledger's.
+
+use std::ops::{Deref, DerefMut};
+use std::time::{Duration, Instant};
+
+use diesel::ConnectionError;
+use diesel::r2d2::{Error, ManageConnection, Pool, PooledConnection, R2D2Connection};
+
+use super::{Connection, DbError, establish};
+use crate::config::DatabaseUrl;
+
+/// How long a read waits for a free connection.
+const WAIT: Duration = Duration::from_secs(5);
+/// A connection that was used within this time is taken to be alive; an older one is asked first. A server that was restarted costs
+/// the reads of a moment, not a question before each read for ever.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What connections of a pool are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Read,
+    Write,
+}
+
+/// A small pool. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Connections {
+    pool: Pool<Manager>,
+}
+
+impl Connections {
+    /// A pool of at most `size` connections, of which `idle` are kept ready. It connects when it is asked, so a server that is away
+    /// is an error of the read, not of this.
+    pub(super) fn new(url: &DatabaseUrl, purpose: Purpose, size: u32, idle: u32) -> Self {
+        let builder = Pool::builder().max_size(size).min_idle(Some(idle)).connection_timeout(WAIT);
+        let builder = builder.error_handler(Box::new(Quiet));
+        Self { pool: builder.build_unchecked(Manager { url: url.clone(), purpose }) }
+    }
+
+    /// A connection, given back when it is dropped.
+    pub(super) fn get(&self) -> Result<PooledConnection<Manager>, DbError> {
+        self.pool.get().map_err(|error| DbError::Busy(error.to_string()))
+    }
+}
+
+/// What r2d2 cannot do is told to whoever waits for a connection; the waiting one logs it.
+#[derive(Debug)]
+struct Quiet;
+
+impl diesel::r2d2::HandleError<Error> for Quiet {
+    fn handle_error(&self, error: Error) {
+        tracing::debug!(%error, "a connection to the database could not be made");
+    }
+}
+
+/// Makes and judges the connections.
+#[derive(Debug)]
+pub(super) struct Manager {
+    url: DatabaseUrl,
+    purpose: Purpose,
+}
+
+/// A connection that knows when it was last used, and whether a statement found it gone.
+pub(super) struct Pooled {
+    connection: Connection,
+    used: Instant,
+    pub(super) is_gone: bool,
+}
+
+impl Deref for Pooled {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Pooled {
+    fn deref_mut(&mut self) -> &mut Connection {
+        self.used = Instant::now();
+        &mut self.connection
+    }
+}
+
+impl ManageConnection for Manager {
+    type Connection = Pooled;
+    type Error = Error;
+
+    fn connect(&self) -> Result<Pooled, Error> {
+        let failed = |error: DbError| Error::ConnectionError(ConnectionError::BadConnection(error.to_string()));
+        Ok(Pooled {
+            connection: establish(&self.url, self.purpose).map_err(failed)?,
+            used: Instant::now(),
+            is_gone: false,
+        })
+    }
+
+    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), Error> {
+        // A write is rare and must not fail for what could have been known.
+        if self.purpose == Purpose::Read && pooled.used.elapsed() < FRESH {
+            Ok(())
+        } else {
+            pooled.connection.ping().map_err(Error::QueryError)
+        }
+    }
+
+    fn has_broken(&self, pooled: &mut Pooled) -> bool {
+        std::thread::panicking() || pooled.is_gone || pooled.connection.is_broken()
+    }
+}

@@ -1,0 +1,66 @@
+//! PostgreSQL: connecting with this program's settings.
+
+use diesel::connection::{Connection as _, SimpleConnection};
+use diesel::{ConnectionError, ConnectionResult, PgConnection};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::pool::Purpose;
+
+/// What libpq is told unless the URL says otherwise: give up connecting after 5 s, and notice within about 20 s that the other side of
+/// a connection is gone without a word.
+const CLIENT_SETTINGS: [(&str, &str); 6] = [
+    ("application_name", "xiaoyi"),
+    ("connect_timeout", "5"),
+    ("keepalives_idle", "10"),
+    ("keepalives_interval", "3"),
+    ("keepalives_count", "3"),
+    ("tcp_user_timeout", "15000"),
+];
+
+/// What the server is told for each connection. A process that stops in the middle of a transaction keeps its locks for 3 s at most, one
+/// that is gone without a word is noticed within 25 s, and a wait for a lock ends after 10 s. A commit is on the disk whatever the
+/// server's default says.
+const SETTINGS: &str = "SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '3s'; SET lock_timeout = '10s'; \
+    SET statement_timeout = '60s'; SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
+    SET client_min_messages = warning; SET timezone = 'UTC'";
+/// For the ledger's batches. All their statements, and those of foreign keys and triggers behind them, find few rows by key: a plan that
+/// was made while a table was empty would read all of it, and compiling a plan never pays.
+const WRITER_SETTINGS: &str = "SET enable_seqscan = off; SET jit = off";
+
+/// Opens a connection.
+pub(super) fn establish(url: &SecretString, purpose: Purpose) -> ConnectionResult<PgConnection> {
+    let mut connection = PgConnection::establish(&with_settings(url.expose_secret()))?;
+    connection.batch_execute(SETTINGS).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    if purpose == Purpose::Write {
+        connection.batch_execute(WRITER_SETTINGS).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    }
+    Ok(connection)
+}
+
+fn with_settings(url: &str) -> String {
+    let Ok(mut url) = Url::parse(url) else { return url.to_owned() };
+    let known: Vec<String> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
+    for (name, value) in CLIENT_SETTINGS {
+        if !known.iter().any(|known| known == name) {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    url.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_urls_own_parameters_go_first() {
+        let url = with_settings("postgres://user:pass%20word@db:5433/xiaoyi?connect_timeout=1&sslmode=require");
+        assert!(
+            url.starts_with("postgres://user:pass%20word@db:5433/xiaoyi?connect_timeout=1&sslmode=require&"),
+            "{url}"
+        );
+        assert_eq!(url.matches("connect_timeout").count(), 1);
+        assert!(url.contains("tcp_user_timeout=15000"));
+    }
+}

@@ -1,0 +1,79 @@
+//! Reading what a batch's decisions need, and writing what they gave. The deciding is the same on both engines; the shapes of the
+//! statements differ, because a round trip costs nothing on one and most of the time on the other.
+
+mod postgres;
+mod sqlite;
+
+use super::LedgerError;
+use super::decide::{Effects, State, decide};
+use super::operation::{Operation, Outcome, Settlement, SettlementOutcome};
+use crate::clock::Timestamp;
+use crate::db::{Connection, DbError, Statement, Value, sql};
+use crate::id::{TenantId, TransferId};
+use crate::money::Amount;
+
+/// Decides and writes `operations` in the order given, inside the caller's transaction; one answer each.
+/// An operation that is refused (its answer is an error) leaves the others alone.
+///
+/// # Errors
+/// The database failed: roll back, none of them was carried out.
+pub(super) fn run_batch(
+    connection: &mut Connection,
+    operations: &[Operation],
+    now: Timestamp,
+) -> Result<Vec<Result<Outcome, LedgerError>>, DbError> {
+    let mut state = State::default();
+    match connection {
+        Connection::Postgres(_) => postgres::read(connection, &mut state, operations)?,
+        Connection::Sqlite(_) => sqlite::read(connection, &mut state, operations)?,
+    }
+    let mut effects = Effects::default();
+    let outcomes = operations.iter().map(|operation| decide(&mut state, &mut effects, operation)).collect();
+    if !effects.is_empty() {
+        match connection {
+            Connection::Postgres(_) => postgres::write(connection, &state, &effects, now)?,
+            Connection::Sqlite(_) => sqlite::write(connection, &state, &effects, now)?,
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Decides and writes one operation inside the caller's transaction, for whoever is not the writer (a command).
+///
+/// # Errors
+/// [`LedgerError`]; roll back then.
+pub fn apply_one(connection: &mut Connection, operation: Operation, now: Timestamp) -> Result<Outcome, LedgerError> {
+    run_batch(connection, &[operation], now)?.pop().unwrap_or(Err(LedgerError::Stopped))
+}
+
+/// Opens a customer's account: an empty balance and line 0, which every later line leads back to.
+///
+/// # Errors
+/// [`DbError::Query`] when the account exists.
+pub fn open_account(connection: &mut Connection, tenant: TenantId, now: Timestamp) -> Result<(), DbError> {
+    let opening = TransferId::new();
+    let account = Value::Int(tenant.0);
+    Statement::new(sql!("INSERT INTO accounts (id, kind) VALUES (?, 'customer')"), &[account]).touch_one(connection)?;
+    Statement::new(
+        sql!("INSERT INTO transfers (id, kind, debit, credit, amount, created_at) VALUES (?, 'opening', ?, ?, 0, ?)"),
+        &[Value::Blob(opening.as_bytes()), account, account, Value::Int(now.0)],
+    )
+    .touch_one(connection)?;
+    Statement::new(sql!(
+        "INSERT INTO lines (account, seq, transfer, delta, prev_seq, prev_balance, balance) VALUES (?, 0, ?, 0, 0, 0, 0)"),
+        &[account, Value::Blob(opening.as_bytes())],
+    )
+    .touch_one(connection)?;
+    Ok(())
+}
+
+fn settlement(outcome: Option<&str>, amount: Option<i64>) -> Result<Option<Settlement>, DbError> {
+    let (Some(word), Some(amount)) = (outcome, amount) else { return Ok(None) };
+    let outcome =
+        SettlementOutcome::from_word(word).ok_or_else(|| DbError::Corrupt(format!("settlement outcome {word}")))?;
+    Ok(Some(Settlement { outcome, amount: Amount::from_nanos(amount) }))
+}
+
+fn transfer_id(bytes: &[u8]) -> Result<TransferId, DbError> {
+    TransferId::from_slice(bytes).ok_or_else(|| DbError::Corrupt(format!("a transfer id of {} bytes", bytes.len())))
+}

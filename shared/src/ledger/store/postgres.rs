@@ -1,0 +1,414 @@
+//! PostgreSQL: a round trip costs more than the work, so a batch is read in two statements and written in one.
+//!
+//! Reading locks the accounts first (sorted, so that two writers never wait for each other in a circle; `NO KEY`, since foreign keys
+//! to the same rows would deadlock with a stronger lock), and only then reads holds and settlements: one statement that did both would
+//! see settlements as they were before it waited for the lock. The holds are looked up one by one inside the statement (`LATERAL` with
+//! `OFFSET 0`), because for `= ANY` the server may keep a plan that was made while the table was empty, and read all of it for ever.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
+
+use super::super::decide::{AccountRow, CaptureRow, Change, ChargeRow, Effects, HoldRow, State};
+use super::super::operation::{Operation, Settlement};
+use super::{settlement, transfer_id};
+use crate::clock::Timestamp;
+use crate::db::{Column, Connection, DbError, Statement, Value, sql};
+use crate::id::{RequestId, TenantId};
+use crate::money::Amount;
+
+/// Reads what deciding `operations` needs.
+pub(super) fn read<'a>(
+    connection: &mut Connection,
+    state: &mut State<'a>,
+    operations: &'a [Operation],
+) -> Result<(), DbError> {
+    let mut wanted = Wanted::default();
+    for operation in operations {
+        wanted.add(operation);
+    }
+    for &request_id in &wanted.requests {
+        state.holds.insert(request_id, None);
+    }
+    for &account in &wanted.accounts {
+        state.accounts.insert(TenantId(account), None);
+    }
+    lock_accounts(connection, state, &wanted)?;
+    if !wanted.requests.is_empty() {
+        read_holds(connection, state, &wanted.requests)?;
+    }
+    if !wanted.reversed.is_empty() {
+        read_captures(connection, state, &wanted.reversed)?;
+    }
+    for &(tenant, reference) in &wanted.top_ups {
+        read_top_up(connection, state, tenant, reference)?;
+    }
+    Ok(())
+}
+
+/// The keys of what a batch needs.
+#[derive(Default)]
+struct Wanted<'a> {
+    accounts: Vec<i64>,
+    /// Requests whose hold and settlement are needed; those that have an account already are not new.
+    requests: Vec<RequestId>,
+    /// Those of them that name their account only by their hold.
+    unplaced: Vec<RequestId>,
+    reversed: Vec<RequestId>,
+    top_ups: Vec<(TenantId, &'a str)>,
+}
+
+impl<'a> Wanted<'a> {
+    fn add(&mut self, operation: &'a Operation) {
+        match operation {
+            Operation::Hold(hold) => {
+                self.accounts.push(hold.account.0);
+                self.requests.push(hold.request_id);
+            }
+            Operation::Capture(capture) => self.unplaced(capture.request_id),
+            Operation::End(request_id, _) => self.unplaced(*request_id),
+            Operation::ReverseCapture(request_id) => {
+                self.unplaced(*request_id);
+                self.reversed.push(*request_id);
+            }
+            Operation::TopUp(top_up) => {
+                self.accounts.push(top_up.account.0);
+                self.top_ups.push((top_up.account, &top_up.reference));
+            }
+        }
+    }
+
+    fn unplaced(&mut self, request_id: RequestId) {
+        self.requests.push(request_id);
+        self.unplaced.push(request_id);
+    }
+}
+
+fn blobs(ids: &[RequestId]) -> Column<'_> {
+    Column::Blobs(ids.iter().map(|id| id.as_bytes().as_slice()).collect())
+}
+
+fn lock_accounts(connection: &mut Connection, state: &mut State<'_>, wanted: &Wanted<'_>) -> Result<(), DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        id: i64,
+        #[diesel(sql_type = BigInt)]
+        posted: i64,
+        #[diesel(sql_type = BigInt)]
+        held: i64,
+        #[diesel(sql_type = BigInt)]
+        seq: i64,
+    }
+    // A hold never changes, so it does not matter how old the read is that finds its account.
+    let (accounts, requests) = (Column::Ints(wanted.accounts.clone()), blobs(&wanted.unplaced));
+    let rows: Vec<Row> = Statement::new(
+        sql!(
+            "SELECT id, posted, held, seq FROM accounts WHERE id = ANY(?::bigint[] || ARRAY( \
+             SELECT h.account FROM unnest(?::bytea[]) AS q(id) \
+             CROSS JOIN LATERAL (SELECT account FROM holds WHERE request_id = q.id OFFSET 0) h)) AND kind = 'customer' \
+             ORDER BY id FOR NO KEY UPDATE"
+        ),
+        &[Value::Column(&accounts), Value::Column(&requests)],
+    )
+    .load(connection)?;
+    for row in rows {
+        let account = AccountRow {
+            posted: Amount::from_nanos(row.posted),
+            held: Amount::from_nanos(row.held),
+            seq: row.seq,
+            change: Change::None,
+        };
+        state.accounts.insert(TenantId(row.id), Some(account));
+    }
+    Ok(())
+}
+
+fn read_holds(connection: &mut Connection, state: &mut State<'_>, requests: &[RequestId]) -> Result<(), DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Binary)]
+        request_id: Vec<u8>,
+        #[diesel(sql_type = BigInt)]
+        account: i64,
+        #[diesel(sql_type = BigInt)]
+        amount: i64,
+        #[diesel(sql_type = Nullable<Text>)]
+        outcome: Option<String>,
+        #[diesel(sql_type = Nullable<BigInt>)]
+        settled: Option<i64>,
+    }
+    let requests = blobs(requests);
+    let rows: Vec<Row> = Statement::new(
+        sql!(
+            "SELECT h.request_id, h.account, h.amount, s.outcome, s.amount AS settled FROM unnest(?::bytea[]) AS q(id) \
+             CROSS JOIN LATERAL (SELECT request_id, account, amount FROM holds WHERE request_id = q.id OFFSET 0) h \
+             LEFT JOIN LATERAL (SELECT outcome, amount FROM settlements WHERE request_id = q.id OFFSET 0) s ON TRUE"
+        ),
+        &[Value::Column(&requests)],
+    )
+    .load(connection)?;
+    for row in rows {
+        let request_id =
+            RequestId::from_slice(&row.request_id).ok_or_else(|| DbError::Corrupt("a hold's id".to_owned()))?;
+        let hold = HoldRow {
+            account: TenantId(row.account),
+            amount: Amount::from_nanos(row.amount),
+            settlement: settlement(row.outcome.as_deref(), row.settled)?,
+        };
+        state.holds.insert(request_id, Some(hold));
+    }
+    Ok(())
+}
+
+fn read_top_up<'a>(
+    connection: &mut Connection,
+    state: &mut State<'a>,
+    tenant: TenantId,
+    reference: &'a str,
+) -> Result<(), DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Binary)]
+        id: Vec<u8>,
+        #[diesel(sql_type = BigInt)]
+        amount: i64,
+    }
+    let row: Option<Row> = Statement::new(
+        sql!("SELECT id, amount FROM transfers WHERE credit = ? AND reference = ? AND reference IS NOT NULL"),
+        &[Value::Int(tenant.0), Value::Text(reference)],
+    )
+    .get_result(connection)
+    .optional()?;
+    let found = row.map(|row| Ok::<_, DbError>((transfer_id(&row.id)?, Amount::from_nanos(row.amount)))).transpose()?;
+    state.top_ups.insert((tenant, reference), found);
+    Ok(())
+}
+
+fn read_captures(connection: &mut Connection, state: &mut State<'_>, requests: &[RequestId]) -> Result<(), DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Binary)]
+        id: Vec<u8>,
+        #[diesel(sql_type = BigInt)]
+        account: i64,
+        #[diesel(sql_type = BigInt)]
+        paid: i64,
+        #[diesel(sql_type = Nullable<Binary>)]
+        write_off: Option<Vec<u8>>,
+        #[diesel(sql_type = Nullable<BigInt>)]
+        written_off: Option<i64>,
+        #[diesel(sql_type = Bool)]
+        reversed: bool,
+    }
+    for &request_id in requests {
+        state.captures.insert(request_id, None);
+    }
+    let requests = blobs(requests);
+    let rows: Vec<Row> = Statement::new(
+        sql!(
+            "SELECT t.id, t.debit AS account, t.amount AS paid, w.id AS write_off, w.amount AS written_off, \
+             EXISTS (SELECT 1 FROM transfers r WHERE r.reverses = t.id) AS reversed FROM unnest(?::bytea[]) AS q(id) \
+             CROSS JOIN LATERAL (SELECT id, debit, amount FROM transfers WHERE id = q.id AND kind = 'capture' OFFSET 0) t \
+             LEFT JOIN LATERAL (SELECT id, amount FROM transfers WHERE kind = 'write_off' AND request_id = q.id OFFSET 0) w ON TRUE"
+        ),
+        &[Value::Column(&requests)],
+    )
+    .load(connection)?;
+    for row in rows {
+        let request_id = RequestId::from_slice(&row.id).ok_or_else(|| DbError::Corrupt("a capture's id".to_owned()))?;
+        let written_off = match (row.write_off, row.written_off) {
+            (Some(id), Some(amount)) => Some((transfer_id(&id)?, Amount::from_nanos(amount))),
+            _ => None,
+        };
+        let (account, paid) = (TenantId(row.account), Amount::from_nanos(row.paid));
+        state.captures.insert(request_id, Some(CaptureRow { account, paid, written_off, reversed: row.reversed }));
+    }
+    Ok(())
+}
+
+/// Writes what the decisions gave. Foreign keys and triggers are checked at the statement's end, so the order of its parts is free.
+pub(super) fn write(
+    connection: &mut Connection,
+    state: &State<'_>,
+    effects: &Effects<'_>,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let changed: Vec<(i64, &AccountRow)> = state
+        .accounts
+        .iter()
+        .filter_map(|(tenant, account)| Some((tenant.0, account.as_ref()?)))
+        .filter(|(_, account)| account.change != Change::None)
+        .collect();
+    let accounts = [
+        Column::Ints(changed.iter().map(|(id, _)| *id).collect()),
+        Column::Ints(changed.iter().map(|(_, account)| account.posted.nanos()).collect()),
+        Column::Ints(changed.iter().map(|(_, account)| account.held.nanos()).collect()),
+        Column::Ints(changed.iter().map(|(_, account)| account.seq).collect()),
+    ];
+    let holds = holds(effects);
+    let [h1, h2, h3, h4, h5, h6] = holds.each_ref().map(Value::Column);
+    let [a1, a2, a3, a4] = accounts.each_ref().map(Value::Column);
+    if effects.settlements.is_empty() && effects.transfers.is_empty() {
+        Statement::new(
+            sql!(
+                "WITH h AS (INSERT INTO holds (request_id, account, amount, owner, expires_at, price_version) \
+                 SELECT * FROM unnest(?::bytea[], ?::bigint[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[])) \
+                 UPDATE accounts SET posted = v.posted, held = v.held, seq = v.seq \
+                 FROM unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[]) AS v (id, posted, held, seq) WHERE accounts.id = v.id"
+            ),
+            &[h1, h2, h3, h4, h5, h6, a1, a2, a3, a4],
+        )
+        .touch(changed.len(), connection)?;
+        return Ok(());
+    }
+    let now = Value::Int(now.0);
+    let settlements = settlements(&effects.settlements);
+    let [s1, s2, s3] = settlements.each_ref().map(Value::Column);
+    let transfers = transfers(effects);
+    let [t1, t2, t3, t4, t5, t6, t7, t8, t9] = transfers.each_ref().map(Value::Column);
+    let lines = lines(effects);
+    let [l1, l2, l3, l4, l5, l6, l7] = lines.each_ref().map(Value::Column);
+    let charges = charges(&effects.charges);
+    let [
+        c1,
+        c2,
+        c3,
+        c4,
+        c5,
+        c6,
+        c7,
+        c8,
+        c9,
+        c10,
+        c11,
+        c12,
+        c13,
+        c14,
+        c15,
+        c16,
+        c17,
+        c18,
+        c19,
+        c20,
+        c21,
+        c22,
+        c23,
+        c24,
+        c25,
+        c26,
+    ] = charges.each_ref().map(Value::Column);
+    Statement::new(
+        sql!(
+            "WITH h AS (INSERT INTO holds (request_id, account, amount, owner, expires_at, price_version) \
+             SELECT * FROM unnest(?::bytea[], ?::bigint[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[])), \
+             s AS (INSERT INTO settlements (request_id, outcome, amount, settled_at) \
+             SELECT *, ?::bigint FROM unnest(?::bytea[], ?::text[], ?::bigint[])), \
+             t AS (INSERT INTO transfers (id, kind, debit, credit, amount, request_id, reverses, reference, note, created_at) \
+             SELECT *, ?::bigint FROM unnest(?::bytea[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bytea[], ?::bytea[], \
+             ?::text[], ?::text[])), \
+             l AS (INSERT INTO lines (account, seq, transfer, delta, prev_seq, prev_balance, balance) \
+             SELECT * FROM unnest(?::bigint[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[])), \
+             c AS (INSERT INTO charges (account, request_id, key_id, endpoint, model, end_user, price_version, basis, \
+             prompt_hanzi, prompt_words, prompt_tokens, completion_hanzi, completion_words, completion_tokens, \
+             upstream_prompt, upstream_completion, images, image_size, prompt_price, completion_price, image_price, \
+             prompt_cost, completion_cost, image_cost, written_off, finished_early, charged_at) \
+             SELECT *, ?::bigint FROM unnest(?::bigint[], ?::bytea[], ?::text[], ?::text[], ?::text[], ?::text[], ?::bigint[], ?::text[], \
+             ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], \
+             ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], \
+             ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::boolean[])) \
+             UPDATE accounts SET posted = v.posted, held = v.held, seq = v.seq \
+             FROM unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[]) AS v (id, posted, held, seq) WHERE accounts.id = v.id"
+        ),
+        &[
+            h1, h2, h3, h4, h5, h6, now, s1, s2, s3, now, t1, t2, t3, t4, t5, t6, t7, t8, t9, l1, l2, l3, l4, l5, l6, l7, now, c1,
+            c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22, c23, c24, c25, c26, a1,
+            a2, a3, a4,
+        ],
+    )
+    .touch(changed.len(), connection)?;
+    Ok(())
+}
+
+fn holds<'a>(effects: &Effects<'a>) -> [Column<'a>; 6] {
+    let rows = &effects.holds;
+    [
+        Column::Blobs(rows.iter().map(|row| row.request_id.as_bytes().as_slice()).collect()),
+        Column::Ints(rows.iter().map(|row| row.account.0).collect()),
+        Column::Ints(rows.iter().map(|row| row.amount.nanos()).collect()),
+        Column::Blobs(rows.iter().map(|row| row.owner.as_bytes().as_slice()).collect()),
+        Column::Ints(rows.iter().map(|row| row.expires_at.0).collect()),
+        Column::Ints(rows.iter().map(|row| row.price_version.0).collect()),
+    ]
+}
+
+fn settlements(rows: &[(RequestId, Settlement)]) -> [Column<'_>; 3] {
+    [
+        Column::Blobs(rows.iter().map(|(request_id, _)| request_id.as_bytes().as_slice()).collect()),
+        Column::Texts(rows.iter().map(|(_, settlement)| settlement.outcome.as_str()).collect()),
+        Column::Ints(rows.iter().map(|(_, settlement)| settlement.amount.nanos()).collect()),
+    ]
+}
+
+fn transfers<'a>(effects: &'a Effects<'_>) -> [Column<'a>; 9] {
+    let rows = &effects.transfers;
+    [
+        Column::Blobs(rows.iter().map(|row| row.id.as_bytes().as_slice()).collect()),
+        Column::Texts(rows.iter().map(|row| row.kind.as_str()).collect()),
+        Column::Ints(rows.iter().map(|row| row.debit).collect()),
+        Column::Ints(rows.iter().map(|row| row.credit).collect()),
+        Column::Ints(rows.iter().map(|row| row.amount.nanos()).collect()),
+        Column::MaybeBlobs(rows.iter().map(|row| row.request_id.as_ref().map(|id| id.as_bytes().as_slice())).collect()),
+        Column::MaybeBlobs(rows.iter().map(|row| row.reverses.as_ref().map(|id| id.as_bytes().as_slice())).collect()),
+        Column::MaybeTexts(rows.iter().map(|row| row.reference).collect()),
+        Column::MaybeTexts(rows.iter().map(|row| row.note).collect()),
+    ]
+}
+
+fn lines<'a>(effects: &'a Effects<'_>) -> [Column<'a>; 7] {
+    let rows = &effects.lines;
+    [
+        Column::Ints(rows.iter().map(|row| row.account.0).collect()),
+        Column::Ints(rows.iter().map(|row| row.seq).collect()),
+        Column::Blobs(rows.iter().map(|row| row.transfer.as_bytes().as_slice()).collect()),
+        Column::Ints(rows.iter().map(|row| row.delta).collect()),
+        Column::Ints(rows.iter().map(|row| row.seq - 1).collect()),
+        Column::Ints(rows.iter().map(|row| row.prev_balance.nanos()).collect()),
+        Column::Ints(rows.iter().map(|row| row.balance.nanos()).collect()),
+    ]
+}
+
+fn charges<'a>(rows: &'a [ChargeRow<'a>]) -> [Column<'a>; 26] {
+    let ints = |value: fn(&ChargeRow<'a>) -> i64| Column::Ints(rows.iter().map(value).collect());
+    let texts = |value: fn(&'a ChargeRow<'a>) -> &'a str| Column::Texts(rows.iter().map(value).collect());
+    let maybe_ints = |value: fn(&ChargeRow<'a>) -> Option<i64>| Column::MaybeInts(rows.iter().map(value).collect());
+    let maybe_texts =
+        |value: fn(&'a ChargeRow<'a>) -> Option<&'a str>| Column::MaybeTexts(rows.iter().map(value).collect());
+    [
+        ints(|row| row.account.0),
+        Column::Blobs(rows.iter().map(|row| row.request_id.as_bytes().as_slice()).collect()),
+        texts(|row| row.charge.key.as_str()),
+        texts(|row| row.charge.endpoint.name()),
+        texts(|row| &row.charge.model),
+        maybe_texts(|row| row.charge.end_user.as_deref()),
+        ints(|row| row.charge.price_version.0),
+        texts(|row| row.charge.basis.as_str()),
+        ints(|row| row.charge.prompt.hanzi),
+        ints(|row| row.charge.prompt.words),
+        ints(|row| row.charge.prompt.tokens),
+        ints(|row| row.charge.completion.hanzi),
+        ints(|row| row.charge.completion.words),
+        ints(|row| row.charge.completion.tokens),
+        maybe_ints(|row| row.charge.upstream.map(|(prompt, _)| prompt)),
+        maybe_ints(|row| row.charge.upstream.map(|(_, completion)| completion)),
+        ints(|row| row.charge.images),
+        maybe_texts(|row| row.charge.image_size.as_deref()),
+        ints(|row| row.charge.prompt_price.nanos()),
+        ints(|row| row.charge.completion_price.nanos()),
+        ints(|row| row.charge.image_price.nanos()),
+        ints(|row| row.charge.prompt_cost.nanos()),
+        ints(|row| row.charge.completion_cost.nanos()),
+        ints(|row| row.charge.image_cost.nanos()),
+        ints(|row| row.written_off.nanos()),
+        Column::Flags(rows.iter().map(|row| row.charge.finished_early).collect()),
+    ]
+}

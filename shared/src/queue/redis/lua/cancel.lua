@@ -1,0 +1,19 @@
+-- Takes a waiting job out, or tells the worker that has it: id, header for the waiting side, 1 if workers are to be left alone.
+-- 'removed', 'told' or 'none'
+local id = ARGV[2]
+local job = 'job:' .. id
+local known = call('HMGET', job, 'tenant', 'owner', 'answers')
+local tenant, owner, answers = known[1], known[2], known[3]
+if not tenant then return 'none' end
+if owner then
+  if ARGV[4] == '1' then return 'none' end
+  call('HSET', job, 'told', 1)
+  hint(owner, 'told', id)
+  return 'told'
+end
+call('LREM', 'line:' .. tenant, 1, id)
+waits_no_more(tenant, id)
+call('DEL', job)
+reply(answers, ARGV[3], '')
+top_up()
+return 'removed'

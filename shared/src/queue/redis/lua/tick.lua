@@ -1,0 +1,71 @@
+-- Each process says every second that it lives, and one of them clears up behind those that do not: worker ('' for a process that
+-- takes nothing), slots, name of the answers' stream, milliseconds until it is forgotten, header for those whose worker died,
+-- milliseconds until an unused ticket is lost, milliseconds between two rounds of clearing up.
+local worker = ARGV[2]
+call('PEXPIRE', 'replies:' .. ARGV[4], ARGV[5])
+if worker ~= '' then
+  call('ZADD', 'workers', now, worker)
+  call('HSET', 'slots', worker, ARGV[3])
+end
+if not call('SET', 'cleared', 1, 'NX', 'PX', ARGV[8]) then
+  top_up()
+  return 0
+end
+
+-- Leases that nobody kept. Where nothing of an answer was sent, another worker may still give one.
+for _, leased in ipairs(call('ZRANGEBYSCORE', 'leases', '-inf', now, 'LIMIT', 0, 100)) do
+  local tenant, id = string.match(leased, '^([^:]+):(.*)$')
+  local job = 'job:' .. id
+  local known = call('HMGET', job, 'mark', 'late', 'reclaims', 'attempt', 'weight', 'answers')
+  release(tenant, id)
+  if known[4] then
+    local reclaims = tonumber(known[3] or '0')
+    if not known[1] and now < tonumber(known[2]) and reclaims < 2 then
+      call('HDEL', job, 'owner', 'blocked')
+      call('HSET', job, 'attempt', known[4] + 1, 'reclaims', reclaims + 1)
+      wait_in_line(tenant, id, tonumber(known[5]), 'LPUSH')
+    else
+      local reason = 'its worker died and its first text was late'
+      if known[1] then
+        reason = 'its worker died after a part of the answer'
+      elseif reclaims >= 2 then
+        reason = 'its workers died three times'
+      end
+      reply(known[6], id .. ARGV[6], '')
+      dead_letter(tenant, id, known[4], reason)
+      call('DEL', job)
+    end
+  end
+end
+
+-- Jobs that were forgotten while they waited.
+for _, oldest in ipairs(call('ZRANGE', 'waiting', 0, 99)) do
+  local tenant, id = string.match(oldest, '^([^:]+):(.*)$')
+  if call('EXISTS', 'job:' .. id) == 0 then
+    call('LREM', 'line:' .. tenant, 1, id)
+    waits_no_more(tenant, id)
+  end
+end
+
+-- Tickets that somebody took and did not use. There may be no group yet.
+local lost = redis.pcall('XAUTOCLAIM', base .. 'tickets', GROUP, 'clearing', ARGV[7], 0, 'COUNT', 100, 'JUSTID')
+if lost[2] then
+  for _, ticket in ipairs(lost[2]) do
+    call('XACK', 'tickets', GROUP, ticket)
+    call('XDEL', 'tickets', ticket)
+  end
+end
+
+-- Workers that are long gone.
+for _, gone in ipairs(call('ZRANGEBYSCORE', 'workers', '-inf', now - 6 * WORKER_SILENCE_MS)) do
+  call('ZREM', 'workers', gone)
+  call('HDEL', 'slots', gone)
+  -- The tickets that it had were cleared up above, or will be: they must not lose their owner before.
+  local unused = redis.pcall('XPENDING', base .. 'tickets', GROUP, '-', '+', 1, gone)
+  if not unused.err and #unused == 0 then
+    redis.pcall('XGROUP', 'DELCONSUMER', base .. 'tickets', GROUP, gone)
+  end
+end
+call('XTRIM', 'dead', 'MINID', '=', now - DEAD_LETTERS_MS)
+top_up()
+return 1

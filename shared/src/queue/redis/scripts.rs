@@ -1,0 +1,28 @@
+//! The steps that must happen at once, as scripts. `lua/common.lua` describes the keys.
+
+use std::sync::LazyLock;
+
+use crate::redis_store::Script;
+
+macro_rules! scripts {
+    ($($name:ident = $($file:literal)+;)+) => {
+        $(pub(super) static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(concat!(include_str!("lua/common.lua"), $(include_str!($file)),+)));)+
+    };
+}
+
+scripts! {
+    ENQUEUE = "lua/enqueue.lua";
+    START = "lua/start.lua";
+    FRAME = "lua/owned.lua" "lua/frame.lua";
+    RENEW = "lua/owned.lua" "lua/renew.lua";
+    FINISH = "lua/owned.lua" "lua/finish.lua";
+    ABANDON = "lua/owned.lua" "lua/abandon.lua";
+    HAND_BACK = "lua/owned.lua" "lua/hand_back.lua";
+    CANCEL = "lua/cancel.lua";
+    LEAVE = "lua/leave.lua";
+    READ = "lua/read.lua";
+    LISTEN = "lua/listen.lua";
+    TICK = "lua/tick.lua";
+    UNREGISTER = "lua/unregister.lua";
+}

@@ -1,0 +1,57 @@
+//! How long things last; in one place, so that tests can be quick.
+
+use std::time::Duration;
+
+/// The times of a queue on Redis. The defaults are for production.
+#[derive(Debug, Clone, Copy)]
+pub struct Timings {
+    /// How long a job is its worker's without a word of it.
+    pub lease: Duration,
+    /// How often a worker renews that.
+    pub renew: Duration,
+    /// How often each process says that it lives, and one of them clears up behind those that do not.
+    pub tick: Duration,
+    /// After this an unused ticket is given to another worker.
+    pub ticket: Duration,
+    /// Without a word of Redis for so long, all that waits for answers is told that the queue is lost.
+    pub patience: Duration,
+    /// How long one read waits inside Redis.
+    pub block: Duration,
+    /// How long the answers of a process are kept without a word of it.
+    pub answers: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(30),
+            renew: Duration::from_secs(10),
+            tick: Duration::from_secs(1),
+            ticket: Duration::from_secs(2),
+            patience: Duration::from_millis(1500),
+            block: Duration::from_millis(500),
+            answers: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Behind a call's deadline its job is kept for so long, in milliseconds: its worker and its waiting side end before.
+pub(super) const GRACE_MS: i64 = 120_000;
+/// Chunks that come within this time travel together.
+pub(super) const COALESCE: Duration = Duration::from_millis(5);
+/// So many bytes of chunks travel at once, however fast they come.
+pub(super) const COALESCE_BYTES: usize = 4096;
+/// A larger body travels in parts, so that no command takes long.
+pub(super) const PART_BYTES: usize = 1024 * 1024;
+/// The largest end; a whole answer and what JSON makes of it.
+pub(super) const MOST_END_BYTES: usize = 256 * 1024 * 1024;
+/// Jobs that are started at once hold about so many bytes.
+pub(super) const START_BYTES: usize = 8 * 1024 * 1024;
+/// Entries that one read of the answers gives.
+pub(super) const READ_ENTRIES: usize = 128;
+/// How long starting jobs may take: the answer brings their bodies.
+pub(super) const START_WITHIN: Duration = Duration::from_secs(5);
+
+pub(super) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

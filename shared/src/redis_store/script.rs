@@ -1,0 +1,79 @@
+//! Lua scripts: what must happen in one step.
+
+use std::time::Duration;
+
+use redis::{Cmd, FromRedisValue, ToRedisArgs};
+
+use super::{RedisPool, RedisStoreError};
+
+/// A script. It gets the beginning of all keys (`{prefix}:`) as its one key, and as its first argument `1` if it may have run already,
+/// because the connection broke before its answer came; else `0`. Its other keys are all in the slot of the first.
+#[derive(Debug)]
+pub struct Script {
+    code: &'static str,
+    hash: String,
+}
+
+impl Script {
+    /// Makes a script of its code.
+    pub fn new(code: &'static str) -> Self {
+        Self { code, hash: redis::Script::new(code).get_hash().to_owned() }
+    }
+}
+
+/// A script and its arguments.
+#[derive(Debug)]
+pub struct Invocation<'a> {
+    pool: &'a RedisPool,
+    script: &'a Script,
+    arguments: Vec<Vec<u8>>,
+    limit: Option<Duration>,
+}
+
+impl<'a> Invocation<'a> {
+    pub(super) fn new(pool: &'a RedisPool, script: &'a Script) -> Self {
+        Self { pool, script, arguments: Vec::new(), limit: None }
+    }
+
+    /// Adds an argument (or several).
+    #[must_use]
+    pub fn arg(mut self, argument: impl ToRedisArgs) -> Self {
+        argument.write_redis_args(&mut self.arguments);
+        self
+    }
+
+    /// Waits so long instead of the usual time.
+    #[must_use]
+    pub const fn within(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Runs it. If the connection breaks, it is run again on another one while there is time: a script must bear that.
+    ///
+    /// # Errors
+    /// [`RedisStoreError`]; it may have run all the same.
+    pub async fn run<T: FromRedisValue>(self) -> Result<T, RedisStoreError> {
+        let bytes: usize = self.arguments.iter().map(Vec::len).sum();
+        let limit = self.limit.unwrap_or_else(|| self.pool.limit_of(bytes));
+        self.pool.run_script(&self, limit).await
+    }
+
+    pub(super) fn command(&self, bytes: usize, is_again: bool, with_code: bool) -> Cmd {
+        let mut command = Cmd::with_capacity(self.arguments.len() + 5, bytes + 128);
+        if with_code {
+            command.arg("EVAL").arg(self.script.code);
+        } else {
+            command.arg("EVALSHA").arg(&self.script.hash);
+        }
+        command.arg(1).arg(self.pool.base()).arg(if is_again { "1" } else { "0" });
+        for argument in &self.arguments {
+            command.arg(argument);
+        }
+        command
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.arguments.iter().map(Vec::len).sum()
+    }
+}
