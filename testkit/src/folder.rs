@@ -26,12 +26,17 @@ pub struct Folder {
 impl Folder {
     /// An empty folder of the system's temporary folder, whose name begins with `name`; only its owner may enter it.
     pub fn new(name: &str) -> Result<Self, Error> {
-        let unique = format!("xiaoyi-{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(unique);
-        // One of a dead process with our number.
-        let _ = fs::remove_dir_all(&path);
-        let refused = |source| Error::System { what: format!("cannot make the folder {}", path.display()), source };
-        fs::create_dir_all(&path).map_err(refused)?;
+        let refused = |source| Error::System { what: "cannot make a temporary folder".to_owned(), source };
+        let path = loop {
+            let unique = format!("xiaoyi-{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            let path = std::env::temp_dir().join(unique);
+            match fs::create_dir(&path) {
+                Ok(()) => break path,
+                // One of a dead process with our number, or of a process that sees other numbers than we.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(refused(error)),
+            }
+        };
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).map_err(refused)?;
         let mut janitor = Command::new("sh");
         // In a group of its own, so that Ctrl-C, which ends us, does not end it.
