@@ -78,7 +78,8 @@ async fn the_third_call_of_two_a_minute_is_refused() {
     assert!((1..=30).contains(&seconds), "{seconds}");
     assert_eq!(header(&reply.headers, "x-ratelimit-remaining-requests"), Some("0"));
     // The key in the body is the same key, and records are no calls.
-    let body = json!({"api_secret_key": key.secret, "model": "gpt-4", "messages": [{"role": "user", "content": "你好"}]});
+    let body =
+        json!({"api_secret_key": key.secret, "model": "gpt-4", "messages": [{"role": "user", "content": "你好"}]});
     let reply = server.send(server.http.post(server.url("/v1/chat/completions")).json(&body)).await;
     assert_refused(&reply, 429, "rate_limit_exceeded");
     assert_eq!(server.get("/v1/balance", &key).await.json["held"], "0.00");
