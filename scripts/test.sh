@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
-# Installs what the tests need (Debian packages, only those that are missing) and runs them all.
+# Installs what the tests need (Debian packages, only those that are missing) and runs them all, on both pairs of backends: SQLite with
+# the queue in process, and PostgreSQL with Redis, whose private servers the tests start themselves.
 # Needs Rust and a C compiler. Usage: scripts/test.sh [arguments for `cargo test`]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 case "${1:-}" in
 -h | --help)
-    sed -n '2,3p' "$0" | cut -c3-
-    echo "Example: scripts/test.sh --test it samples   (only the end-to-end tests whose name holds 'samples')"
+    sed -n '2,4p' "$0" | cut -c3-
+    echo "Examples:"
+    echo "  scripts/test.sh --test it samples                            (only the tests whose name holds 'samples', on SQLite)"
+    echo "  XIAOYI_TEST_PAIR=servers scripts/test.sh --test it samples   (the same on PostgreSQL and Redis)"
     exit 0
     ;;
 esac
 
-# install PACKAGE COMMAND: installs PACKAGE when COMMAND fails.
+# needs PACKAGE COMMAND...: PACKAGE is missing when COMMAND fails.
 missing=()
 needs() {
     local package=$1
@@ -23,6 +26,9 @@ needs curl curl --version
 needs php-cli php --version
 needs python3 python3 --version
 needs libc-bin iconv --version
+needs openssl openssl version
+needs redis-server redis-server --version
+needs postgresql compgen -G '/usr/lib/postgresql/*/bin/postgres'
 if ! python3 -c 'import requests' >/dev/null 2>&1 && ! /usr/bin/python3 -c 'import requests' >/dev/null 2>&1; then
     missing+=(python3-requests)
 fi
@@ -37,4 +43,7 @@ fi
 if [ "$#" -gt 0 ]; then
     exec cargo test --locked --workspace "$@"
 fi
-cargo test --locked --workspace
+echo "== SQLite, queue in process; and all that does not depend on the pair"
+XIAOYI_TEST_PAIR=embedded cargo test --locked --workspace
+echo "== PostgreSQL, Redis"
+XIAOYI_TEST_PAIR=servers cargo test --locked -p shared -p api -p server --test it -- --skip processes:: --skip chaos::

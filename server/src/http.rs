@@ -1,5 +1,7 @@
 //! The three listeners and the servers behind them.
 
+mod door;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
@@ -14,6 +16,7 @@ use shared::deployment::Role;
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 
+use self::door::Door;
 use crate::failure::Failure;
 
 /// Connections that the operating system keeps until a thread takes them.
@@ -87,6 +90,7 @@ pub(crate) struct Links {
 #[derive(Default)]
 pub(crate) struct Servers {
     handles: Vec<ServerHandle>,
+    doors: Vec<Door>,
     running: JoinSet<io::Result<()>>,
 }
 
@@ -114,6 +118,7 @@ impl Servers {
         if settings.workers > 0 {
             server = server.workers(settings.workers);
         }
+        self.doors.extend(Door::of(&listener));
         let server = server.listen(listener).map_err(Failure::internal)?.run();
         self.handles.push(server.handle());
         self.running.spawn(server);
@@ -131,6 +136,7 @@ impl Servers {
 
     /// Takes no further connection, lets running requests finish within the settings' time, and ends.
     pub(crate) async fn stop(mut self) {
+        door::shut_all(&self.doors).await;
         let stopping: JoinSet<()> = self.handles.iter().map(|handle| handle.stop(true)).collect();
         stopping.join_all().await;
         while self.running.join_next().await.is_some() {}

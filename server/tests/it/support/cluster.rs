@@ -14,7 +14,7 @@ pub(crate) struct Cluster {
     /// For commands.
     pub(crate) place: Place,
     pub(crate) redis: Redis,
-    pub(crate) postgres: Postgres,
+    _postgres: Postgres,
 }
 
 impl Cluster {
@@ -26,7 +26,7 @@ impl Cluster {
         let serve = |role| Server::start_in(place.twin(&[]), &["serve", "--role", role]);
         let apis = (0..apis).map(|_| serve("api")).collect();
         let workers = (0..workers).map(|_| serve("worker")).collect();
-        Self { apis, workers, place, redis, postgres }
+        Self { apis, workers, place, redis, _postgres: postgres }
     }
 
     /// A channel, once every API knows it.
