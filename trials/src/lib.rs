@@ -1,1 +1,3 @@
 //! Trials that are too long for a test: chaos and the benchmark.
+
+pub mod bench;
