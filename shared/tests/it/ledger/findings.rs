@@ -142,7 +142,7 @@ async fn damage_is_found(#[case] damage: &str, #[case] expected: &[Finding]) {
     let scene = Scene::set().await;
     let mut watch = Audit::from_now(&scene.books.database, &scene.books.clock).await.unwrap();
     assert_eq!(found(&watch.run(&scene.books.database, &scene.books.clock).await.unwrap()), []);
-    scene.books.clock.advance(60_000);
+    scene.books.advance(60_000);
 
     do_damage(&scene, "", damage);
 
@@ -285,14 +285,14 @@ async fn a_hold_left_open_is_found_only_while_somebody_serves() {
     let process = ProcessId::new();
     ledger::register_process(&books.database, process, "all", books.clock.now()).await.unwrap();
 
-    books.clock.advance(60_000);
+    books.advance(60_000);
     ledger::heartbeat(&books.database, process, books.clock.now()).await.unwrap();
     assert_eq!(both(&books, &mut watch).await, [], "a minute for the sweeper");
-    books.clock.advance(1);
+    books.advance(1);
     assert_eq!(both(&books, &mut watch).await, overdue);
-    books.clock.advance(29_998);
+    books.advance(29_998);
     assert_eq!(both(&books, &mut watch).await, overdue, "the process was seen 29,999 ms ago");
-    books.clock.advance(1);
+    books.advance(1);
     assert_eq!(both(&books, &mut watch).await, [], "nobody was seen for 30 s");
     ledger::heartbeat(&books.database, process, books.clock.now()).await.unwrap();
     assert_eq!(both(&books, &mut watch).await, overdue);

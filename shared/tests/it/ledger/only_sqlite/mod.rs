@@ -1,0 +1,4 @@
+//! What is about SQLite's own ways.
+
+mod attacks;
+mod writer;
