@@ -26,7 +26,12 @@ impl Place {
         }
     }
 
-    /// A database on a server of one's own, or by way of a proxy.
+    /// One that somebody else keeps.
+    pub(crate) fn existing(url: DatabaseUrl) -> Self {
+        Self { url, _folder: None }
+    }
+
+    /// A database on a server of one's own, or by way of a proxy, or as another role.
     pub(crate) fn on_server(url: &str) -> Self {
         Self { url: DatabaseUrl::Postgres(url.into()), _folder: None }
     }

@@ -72,11 +72,12 @@ impl Books {
         books
     }
 
-    /// Another process's ledger on the same database.
-    pub(crate) fn another_process(&self) -> (Database, Ledger) {
-        let database = Database::open(self.database.url()).unwrap();
+    /// Another process on the same database, by this way to it.
+    pub(crate) fn another_process(&self, url: &DatabaseUrl) -> Self {
+        let database = Database::open(url).unwrap();
         let ledger = Ledger::start(&database, self.clock.clone(), WriterSettings::default()).unwrap();
-        (database, ledger)
+        let place = Place::existing(url.clone());
+        Self { database, ledger, clock: self.clock.clone(), owner: ProcessId::new(), _place: place }
     }
 
     pub(crate) fn path(&self) -> PathBuf {

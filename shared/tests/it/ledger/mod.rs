@@ -1,6 +1,6 @@
 //! The ledger, proved: against a model, against attacks, and under concurrency.
 
-mod books;
+pub(crate) mod books;
 mod failing;
 mod findings;
 mod model;

@@ -80,7 +80,9 @@ impl Scene {
     /// A connection of somebody who sets what he likes.
     pub(super) fn stranger(&self, settings: &str) -> Connection {
         let mut connection = self.books.bare_connection();
-        connection.batch_execute(settings).unwrap();
+        if !settings.is_empty() {
+            connection.batch_execute(settings).unwrap();
+        }
         connection
     }
 }

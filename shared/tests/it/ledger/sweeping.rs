@@ -290,9 +290,11 @@ fn what_is_settled_meanwhile_is_left_alone() {
             tokio::task::yield_now().await;
             books.balance(tenant).await;
         }
-        // Two are in the line: the charge and, behind it, the sweeper's release.
-        let third: Result<(), shared::db::DbError> = books.database.write(|_| Ok(())).await;
-        assert!(third.is_err(), "the sweeper has not come so far");
+        if books.is_sqlite() {
+            // Two are in the line: the charge and, behind it, the sweeper's release.
+            let third: Result<(), shared::db::DbError> = books.database.write(|_| Ok(())).await;
+            assert!(third.is_err(), "the sweeper has not come so far");
+        }
         gate.open();
         assert_eq!(sweep.await.unwrap(), 0);
         assert_eq!(books.words("SELECT outcome AS word FROM settlements"), ["captured"]);
