@@ -21,6 +21,7 @@ pub(crate) use statement::{Column, FixedSql, Statement, Value, count_pieces, pie
 pub use write::write_alone;
 pub(crate) use write::{is_disconnection, write_batch};
 
+use self::migrations::Versions;
 use self::pool::{Connections, Purpose};
 use crate::clock::Timestamp;
 use crate::config::DatabaseUrl;
@@ -140,8 +141,9 @@ impl Database {
             return Err(DbError::Missing { path: path.clone() });
         }
         let mut connection = establish(&url, Purpose::Read)?;
-        migrations::refuse_newer(&mut connection)?;
-        let pending = migrations::pending(&mut connection)?;
+        let versions = Versions::read(&mut connection)?;
+        versions.refuse_newer()?;
+        let pending = versions.pending();
         if pending > 0 {
             return Err(DbError::Migration(format!("{pending} migrations are pending: run `xiaoyi migrate`")));
         }
@@ -162,7 +164,7 @@ impl Database {
                 .map_err(|error| DbError::Open { place: url.place(), message: error.to_string() })?;
         }
         let mut connection = establish(&url, Purpose::Read)?;
-        migrations::refuse_newer(&mut connection)?;
+        Versions::read(&mut connection)?.refuse_newer()?;
         let run = migrations::run(&mut connection)?;
         Ok((Self::connect(url), run))
     }

@@ -24,9 +24,10 @@ const CLIENT_SETTINGS: [(&str, &str); 6] = [
 const SETTINGS: &str = "SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '3s'; SET lock_timeout = '10s'; \
     SET statement_timeout = '60s'; SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
     SET client_min_messages = warning; SET timezone = 'UTC'";
-/// For the ledger's batches. All their statements, and those of foreign keys and triggers behind them, find few rows by key: a plan that
-/// was made while a table was empty would read all of it, and compiling a plan never pays.
-const WRITER_SETTINGS: &str = "SET enable_seqscan = off; SET jit = off";
+/// For writes. All their statements find few rows by key: a plan that was made while a table was empty would read or hash all of it for
+/// ever. With only one way left to find a row, one plan is as good as another, so it is made once; and compiling it never pays.
+const WRITER_SETTINGS: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+    SET plan_cache_mode = force_generic_plan; SET jit = off";
 
 /// Opens a connection.
 pub(super) fn establish(url: &SecretString, purpose: Purpose) -> ConnectionResult<PgConnection> {

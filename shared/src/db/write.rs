@@ -1,9 +1,10 @@
 //! The two ways to write on a connection.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::r2d2::R2D2Connection;
 use diesel::result::{DatabaseErrorKind, Error};
 
 use super::{Connection, DbError, sqlite};
@@ -46,13 +47,29 @@ where
     F: FnOnce(&mut Connection) -> Result<T, E>,
 {
     begin(connection)?;
+    let begun = Instant::now();
     let mut transaction = Transaction { connection, committed: false };
-    if let (Some(lock), Connection::Postgres(connection)) = (lock, &mut *transaction.connection) {
-        connection.batch_execute(lock).map_err(busy)?;
+    let done = transaction.lock(lock).and_then(|()| work(transaction.connection)).and_then(|value| {
+        transaction.commit()?;
+        Ok(value)
+    });
+    drop(transaction);
+    match done {
+        Err(_) if is_gone(connection) => Err(DbError::Disconnected(Error::BrokenTransactionManager).into()),
+        // PostgreSQL's `lock_timeout`, of a statement that never runs long: its words depend on the server's language.
+        Err(_) if matches!(connection, Connection::Postgres(_)) && begun.elapsed() >= LOCK_WAIT => {
+            Err(DbError::Busy(format!("another writer kept the lock for {} s", LOCK_WAIT.as_secs())).into())
+        }
+        done => done,
     }
-    let value = work(transaction.connection)?;
-    transaction.commit()?;
-    Ok(value)
+}
+
+/// Whether the server has ended the connection, which its answers say in its own language. A file does not go away.
+fn is_gone(connection: &mut Connection) -> bool {
+    match connection {
+        Connection::Postgres(connection) => connection.is_broken() || connection.ping().is_err(),
+        Connection::Sqlite(_) => false,
+    }
 }
 
 fn begin(connection: &mut Connection) -> Result<(), DbError> {
@@ -69,16 +86,6 @@ fn begin(connection: &mut Connection) -> Result<(), DbError> {
     }
 }
 
-/// PostgreSQL's `lock_timeout` (set for each connection) ends a wait.
-fn busy(error: Error) -> DbError {
-    match &error {
-        Error::DatabaseError(_, information) if information.message().contains("lock timeout") => {
-            DbError::Busy(format!("another writer kept the lock for {} s", LOCK_WAIT.as_secs()))
-        }
-        _ => error.into(),
-    }
-}
-
 /// An open transaction. Dropped without a commit (an error, a panic) it is rolled back.
 struct Transaction<'a> {
     connection: &'a mut Connection,
@@ -86,6 +93,13 @@ struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
+    fn lock<E: From<Error>>(&mut self, lock: Option<&str>) -> Result<(), E> {
+        match (lock, &mut *self.connection) {
+            (Some(lock), Connection::Postgres(connection)) => Ok(connection.batch_execute(lock)?),
+            _ => Ok(()),
+        }
+    }
+
     fn commit(&mut self) -> QueryResult<()> {
         match &mut *self.connection {
             Connection::Postgres(connection) => AnsiTransactionManager::commit_transaction(connection)?,
@@ -113,21 +127,11 @@ impl Drop for Transaction<'_> {
 pub(crate) fn is_disconnection(error: &Error) -> bool {
     match error {
         Error::BrokenTransactionManager => true,
-        Error::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => true,
-        Error::DatabaseError(DatabaseErrorKind::Unknown, information) => {
-            // libpq's own words; these errors have no code.
-            [
-                "server closed the connection",
-                "terminating connection",
-                "connection to server",
-                "no connection to the server",
-                "could not receive data",
-                "could not send data",
-                "connection not open",
-                "the database system is",
-            ]
-            .iter()
-            .any(|words| information.message().contains(words))
+        Error::DatabaseError(kind, _) => {
+            matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand)
+        }
+        Error::RollbackErrorOnCommit { rollback_error, commit_error } => {
+            is_disconnection(rollback_error) || is_disconnection(commit_error)
         }
         _ => false,
     }

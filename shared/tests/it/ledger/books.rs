@@ -4,16 +4,16 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
-use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::connection::SimpleConnection;
 use shared::catalogue::price_list::{self, NewPrice};
 use shared::clock::{Clock, Timestamp};
 use shared::config::DatabaseUrl;
 use shared::db::{Connection, Database, DbError};
 use shared::id::{ProcessId, RequestId, TenantId};
 use shared::ledger::{
-    self, Capture, Charge, Hold, HoldDecision, Ledger, LedgerError, Operation, Outcome, TopUp, TopUpDecision,
+    self, Capture, Charge, Ended, Hold, HoldDecision, Ledger, LedgerError, Operation, Outcome, TopUp, TopUpDecision,
     WriterSettings,
 };
 use shared::money::Amount;
@@ -21,6 +21,9 @@ use shared::price::{Basis, PriceVersion};
 use shared::queue::Endpoint;
 use shared::tenant;
 use shared::tokens::Tally;
+use testkit::Pair;
+
+use crate::place::{self, Place};
 
 /// The key of every sample charge.
 pub(crate) const KEY: &str = "0123456789AB";
@@ -35,7 +38,7 @@ pub(crate) struct Books {
     pub(crate) ledger: Ledger,
     pub(crate) clock: Clock,
     pub(crate) owner: ProcessId,
-    _folder: tempfile::TempDir,
+    _place: Place,
 }
 
 impl Books {
@@ -50,24 +53,52 @@ impl Books {
     }
 
     pub(crate) async fn with(clock: Clock, settings: WriterSettings) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (database, _) = Database::open_or_create(&DatabaseUrl::Sqlite(folder.path().join("books.db"))).unwrap();
+        Self::in_place(Place::new(Pair::of_this_run()), clock, settings).await
+    }
+
+    /// On this engine, whatever the run is for.
+    pub(crate) async fn on(pair: Pair, clock: Clock) -> Self {
+        Self::in_place(Place::new(pair), clock, WriterSettings::default()).await
+    }
+
+    pub(crate) async fn in_place(place: Place, clock: Clock, settings: WriterSettings) -> Self {
+        if let (Clock::Manual(_), DatabaseUrl::Postgres(_)) = (&clock, &place.url) {
+            place::bare_connection(&place.url).batch_execute(&set_clock_of_database(clock.now())).unwrap();
+        }
+        let (database, _) = Database::open_or_create(&place.url).unwrap();
         let ledger = Ledger::start(&database, clock.clone(), settings).unwrap();
-        let books = Self { database, ledger, clock, owner: ProcessId::new(), _folder: folder };
+        let books = Self { database, ledger, clock, owner: ProcessId::new(), _place: place };
         books.price(NANO_A_TOKEN, NANO_A_TOKEN, Amount::ZERO, Basis::Estimate).await;
         books
+    }
+
+    /// Another process on the same database, by this way to it.
+    pub(crate) fn another_process(&self, url: &DatabaseUrl) -> Self {
+        let database = Database::open(url).unwrap();
+        let ledger = Ledger::start(&database, self.clock.clone(), WriterSettings::default()).unwrap();
+        let place = Place::existing(url.clone());
+        Self { database, ledger, clock: self.clock.clone(), owner: ProcessId::new(), _place: place }
     }
 
     pub(crate) fn path(&self) -> PathBuf {
         self.database.file().unwrap().to_path_buf()
     }
 
-    /// A bare connection, as anybody with the file could open one.
-    pub(crate) fn bare_connection(&self) -> SqliteConnection {
-        use diesel::connection::{Connection as _, SimpleConnection as _};
-        let mut connection = SqliteConnection::establish(&self.path().display().to_string()).unwrap();
-        connection.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON;").unwrap();
-        connection
+    pub(crate) fn is_sqlite(&self) -> bool {
+        self.database.file().is_some()
+    }
+
+    /// Moves a clock that was set, also the database's own.
+    pub(crate) fn advance(&self, milliseconds: i64) {
+        self.clock.advance(milliseconds);
+        if !self.is_sqlite() {
+            self.bare_connection().batch_execute(&set_clock_of_database(self.clock.now())).unwrap();
+        }
+    }
+
+    /// A bare connection, as anybody who may reach the database could open one.
+    pub(crate) fn bare_connection(&self) -> Connection {
+        place::bare_connection(self.database.url())
     }
 
     /// A tenant who has paid `posted` nanos (nothing is booked for 0).
@@ -129,6 +160,9 @@ impl Books {
 
     /// Keeps the writer busy until the gate is opened.
     pub(crate) async fn close_gate(&self) -> Gate {
+        if !self.is_sqlite() {
+            return self.lock_accounts().await;
+        }
         let (open, opened) = std::sync::mpsc::channel();
         let (reach, reached) = tokio::sync::oneshot::channel();
         let database = self.database.clone();
@@ -142,7 +176,22 @@ impl Books {
             database.write(kept_busy).await
         });
         reached.await.unwrap();
-        Gate(open)
+        Gate::Task(open)
+    }
+
+    /// On PostgreSQL only operations go through the writer. One that does nothing waits for a lock on `accounts`, and the others behind it.
+    async fn lock_accounts(&self) -> Gate {
+        let mut connection = self.bare_connection();
+        connection.batch_execute("BEGIN; LOCK TABLE accounts IN EXCLUSIVE MODE").unwrap();
+        let first = self.ledger.clone();
+        tokio::spawn(async move { first.end(RequestId::new(), Ended::Voided).await });
+        let waiting = "SELECT count(*) AS number FROM pg_locks WHERE relation = 'accounts'::regclass AND NOT granted";
+        let asked = Instant::now();
+        while place::numbers(&mut connection, waiting) != [1] {
+            assert!(asked.elapsed() < Duration::from_secs(8), "the writer does not wait");
+            tokio::task::yield_now().await;
+        }
+        Gate::Lock(connection)
     }
 
     /// The audit finds nothing, and customers and house sum to zero by this test's own arithmetic.
@@ -158,8 +207,14 @@ impl Books {
         assert_eq!(lines, customers);
     }
 
-    /// Commits in the write-ahead log: frames that close a transaction give the size of the database after it.
+    /// How many commits have written something: on SQLite frames of the write-ahead log that close a transaction, which give the size of
+    /// the database after it; on PostgreSQL the transactions that made the ledger's rows.
     pub(crate) fn commits(&self) -> usize {
+        if !self.is_sqlite() {
+            let made = ["holds", "settlements", "transfers"].map(|table| format!("SELECT xmin::text AS made FROM {table}"));
+            let query = format!("SELECT count(*) AS number FROM ({}) rows", made.join(" UNION "));
+            return usize::try_from(self.numbers(&query)[0]).unwrap();
+        }
         let log = std::fs::read(format!("{}-wal", self.path().display())).unwrap();
         let number = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().unwrap());
         let (page, salts) = (number(8) as usize, &log[16..24]);
@@ -169,33 +224,42 @@ impl Books {
 
     /// The column `number` of a query's rows.
     pub(crate) fn numbers(&self, query: &str) -> Vec<i128> {
-        #[derive(QueryableByName)]
-        struct Row {
-            #[diesel(sql_type = BigInt)]
-            number: i64,
-        }
-        let rows: Vec<Row> = diesel::sql_query(query).load(&mut self.bare_connection()).unwrap();
-        rows.iter().map(|row| i128::from(row.number)).collect()
+        place::numbers(&mut self.bare_connection(), query)
     }
 
     /// The column `word` of a query's rows.
     pub(crate) fn words(&self, query: &str) -> Vec<String> {
-        #[derive(QueryableByName)]
-        struct Row {
-            #[diesel(sql_type = Text)]
-            word: String,
-        }
-        let rows: Vec<Row> = diesel::sql_query(query).load(&mut self.bare_connection()).unwrap();
-        rows.into_iter().map(|row| row.word).collect()
+        place::words(&mut self.bare_connection(), query)
+    }
+
+    /// Sixteen bytes as this engine's SQL writes them.
+    pub(crate) fn blob(&self, hexadecimal: &str) -> String {
+        place::blob(self.database.url(), hexadecimal)
     }
 }
 
+/// Processes on PostgreSQL agree about time by the database's clock. For connections that are made later, this function goes before it.
+fn set_clock_of_database(now: Timestamp) -> String {
+    format!(
+        "CREATE OR REPLACE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS 'SELECT to_timestamp({}.{:03})'; \
+         DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database()); END $$",
+        now.0 / 1000,
+        now.0 % 1000
+    )
+}
+
 /// The writer waits behind it.
-pub(crate) struct Gate(std::sync::mpsc::Sender<()>);
+pub(crate) enum Gate {
+    Task(std::sync::mpsc::Sender<()>),
+    Lock(Connection),
+}
 
 impl Gate {
     pub(crate) fn open(self) {
-        self.0.send(()).unwrap();
+        match self {
+            Self::Task(open) => open.send(()).unwrap(),
+            Self::Lock(mut connection) => connection.batch_execute("COMMIT").unwrap(),
+        }
     }
 }
 

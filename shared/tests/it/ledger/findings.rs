@@ -142,9 +142,9 @@ async fn damage_is_found(#[case] damage: &str, #[case] expected: &[Finding]) {
     let scene = Scene::set().await;
     let mut watch = Audit::from_now(&scene.books.database, &scene.books.clock).await.unwrap();
     assert_eq!(found(&watch.run(&scene.books.database, &scene.books.clock).await.unwrap()), []);
-    scene.books.clock.advance(60_000);
+    scene.books.advance(60_000);
 
-    do_damage(&scene, "", damage);
+    do_damage(&scene, Rules::Hold, damage);
 
     assert_eq!(found(&audit(&scene.books).await), named(&scene, expected));
     let new: Vec<Finding> = expected.iter().copied().filter(|(check, _)| *check != SUM).collect();
@@ -233,7 +233,7 @@ async fn damage_is_found(#[case] damage: &str, #[case] expected: &[Finding]) {
 #[tokio::test]
 async fn damage_without_the_rules_is_found(#[case] damage: &str, #[case] expected: &[Finding]) {
     let scene = Scene::set().await;
-    do_damage(&scene, "PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON;", damage);
+    do_damage(&scene, Rules::AreGone, damage);
     assert_eq!(found(&audit(&scene.books).await), named(&scene, expected));
 }
 
@@ -285,14 +285,14 @@ async fn a_hold_left_open_is_found_only_while_somebody_serves() {
     let process = ProcessId::new();
     ledger::register_process(&books.database, process, "all", books.clock.now()).await.unwrap();
 
-    books.clock.advance(60_000);
+    books.advance(60_000);
     ledger::heartbeat(&books.database, process, books.clock.now()).await.unwrap();
     assert_eq!(both(&books, &mut watch).await, [], "a minute for the sweeper");
-    books.clock.advance(1);
+    books.advance(1);
     assert_eq!(both(&books, &mut watch).await, overdue);
-    books.clock.advance(29_998);
+    books.advance(29_998);
     assert_eq!(both(&books, &mut watch).await, overdue, "the process was seen 29,999 ms ago");
-    books.clock.advance(1);
+    books.advance(1);
     assert_eq!(both(&books, &mut watch).await, [], "nobody was seen for 30 s");
     ledger::heartbeat(&books.database, process, books.clock.now()).await.unwrap();
     assert_eq!(both(&books, &mut watch).await, overdue);
@@ -305,11 +305,43 @@ fn for_nothing(charge: &mut Charge) {
     (charge.prompt_price, charge.completion_price, charge.prompt_cost) = (Amount::ZERO, Amount::ZERO, Amount::ZERO);
 }
 
-fn do_damage(scene: &Scene, pragmas: &str, damage: &str) {
-    let charge_of_500 = "'0123456789AB', 'chat', 'gpt-4', NULL, 1, 'estimate', 500, 0, 500, 0, 0, 0, NULL, NULL, 0, NULL, \
-        1000000, 1000000, 0, 500, 0, 0, 0, 0, 0";
-    let sql = scene.sql(&damage.replace(":charge_of_500", charge_of_500));
-    scene.stranger(pragmas).batch_execute(&format!("BEGIN IMMEDIATE; {sql}; COMMIT")).unwrap();
+/// On PostgreSQL whoever takes the rules away sets one setting, which needs a superuser, and drops the checks.
+const POSTGRES_WITHOUT_RULES: &str = "SET LOCAL session_replication_role = replica;
+    DO $$ DECLARE each record; BEGIN
+        FOR each IN SELECT conrelid::regclass AS place, conname FROM pg_constraint WHERE contype = 'c' AND conrelid <> 0 LOOP
+            EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', each.place, each.conname);
+        END LOOP;
+    END $$;";
+
+fn do_damage(scene: &Scene, rules: Rules, damage: &str) {
+    let is_sqlite = scene.books.is_sqlite();
+    let finished_early = if is_sqlite { "0" } else { "FALSE" };
+    let charge_of_500 = format!(
+        "'0123456789AB', 'chat', 'gpt-4', NULL, 1, 'estimate', 500, 0, 500, 0, 0, 0, NULL, NULL, 0, NULL, \
+         1000000, 1000000, 0, 500, 0, 0, 0, {finished_early}, 0"
+    );
+    let sql = scene.sql(&damage.replace(":charge_of_500", &charge_of_500));
+    let (settings, begin, sql) = match (rules, is_sqlite) {
+        (Rules::Hold, true) => ("", "BEGIN IMMEDIATE", sql),
+        (Rules::Hold, false) => ("", "BEGIN", sql),
+        (Rules::AreGone, true) => {
+            ("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON;", "BEGIN IMMEDIATE", sql)
+        }
+        (Rules::AreGone, false) => {
+            let steps = sql.split(';').filter(|step| !step.contains("DROP TRIGGER"));
+            // What a trigger sees to on SQLite, a key does here.
+            let forks = if damage.contains("lines_chain") { "ALTER TABLE lines DROP CONSTRAINT lines_pkey; " } else { "" };
+            ("", "BEGIN", format!("{POSTGRES_WITHOUT_RULES} {forks}{}", steps.collect::<Vec<_>>().join(";")))
+        }
+    };
+    scene.stranger(settings).batch_execute(&format!("{begin}; {sql}; COMMIT")).unwrap();
+}
+
+/// Whether triggers, foreign keys and checks are in force for whoever does damage.
+#[derive(Clone, Copy)]
+enum Rules {
+    Hold,
+    AreGone,
 }
 
 async fn audit(books: &Books) -> AuditReport {

@@ -1,12 +1,13 @@
 //! The ledger, proved: against a model, against attacks, and under concurrency.
 
-mod attacks;
-mod books;
+pub(crate) mod books;
 mod failing;
 mod findings;
 mod model;
 mod no_false_alarm;
 mod office;
+mod only_postgres;
+mod only_sqlite;
 mod records;
 mod scene;
 mod sweeping;

@@ -9,9 +9,11 @@ use shared::money::Amount;
 use shared::price::{Basis, Price, PriceVersion};
 use shared::queue::Endpoint;
 use shared::tenant;
+use testkit::Pair;
 
 use super::books::{Books, capture, charge, top_up};
 use super::scene::Scene;
+use crate::place::Place;
 
 /// Clients, and what each does one after another; together more than the audit looks at in one page (2,000 rows).
 const CLIENTS: usize = 24;
@@ -19,9 +21,8 @@ const ROUNDS: usize = 60;
 
 #[tokio::test]
 async fn an_empty_ledger() {
-    let folder = tempfile::tempdir().unwrap();
-    let (database, _) =
-        Database::open_or_create(&shared::config::DatabaseUrl::Sqlite(folder.path().join("empty.db"))).unwrap();
+    let place = Place::new(Pair::of_this_run());
+    let (database, _) = Database::open_or_create(&place.url).unwrap();
     let nothing = AuditReport { ok: true, ..AuditReport::default() };
     assert_eq!(ledger::audit(&database, &Clock::System).await.unwrap(), nothing);
     let mut watch = Audit::from_now(&database, &Clock::System).await.unwrap();
@@ -122,7 +123,7 @@ async fn a_hold_open_for_hours() {
     let mut watch = Audit::from_now(&books.database, &books.clock).await.unwrap();
     let mut sweeper = Sweeper::load(&books.database, books.owner, books.clock.now()).await.unwrap();
     for _ in 0..6 {
-        books.clock.advance(1_800_000);
+        books.advance(1_800_000);
         ledger::heartbeat(&books.database, books.owner, books.clock.now()).await.unwrap();
         sweeper.expire(&books.database, &books.ledger, books.clock.now(), 30_000).await.unwrap();
         sweeper.save(&books.database).await.unwrap();

@@ -69,7 +69,7 @@ impl Office {
         charge: Charge,
     ) -> RequestId {
         let books = &self.books;
-        books.clock.advance(moment.since(books.clock.now()));
+        books.advance(moment.since(books.clock.now()));
         let number = books.numbers("SELECT count(*) AS number FROM holds")[0];
         let request_id = request_at(made, number.try_into().unwrap());
         let amount = charge.total().unwrap().min(amount("1.00"));

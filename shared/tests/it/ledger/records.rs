@@ -200,7 +200,7 @@ async fn a_statement_has_pages_newest_first() {
     let chat = office.chatted_at(day).await;
     let of_other_key = Charge { key: OTHER_KEY.parse().unwrap(), finished_early: true, ..office.images(3, "0.60") };
     let images = office.charged(office.tenant, day.plus_ms(1), day, of_other_key).await;
-    office.books.clock.advance(1);
+    office.books.advance(1);
     office.books.ledger.reverse_capture(chat).await.unwrap();
     let noted = TopUp { note: Some("by hand".to_owned()), ..top_up(office.tenant, 1_000_000_000, "INV-2") };
     let paid = noted.id;

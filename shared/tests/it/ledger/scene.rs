@@ -1,10 +1,11 @@
 //! Books in which everything has happened once, with names for its requests, for tests that speak SQL to them.
 
-use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection;
 use shared::clock::{Clock, Timestamp};
+use shared::db::Connection;
 use shared::id::{RequestId, TenantId};
 use shared::ledger::{Ended, Hold, HoldDecision, Reversal};
+use testkit::Pair;
 
 use super::books::{Books, capture, request_at};
 
@@ -21,9 +22,13 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) async fn set() -> Self {
+        Self::set_on(Pair::of_this_run()).await
+    }
+
+    pub(super) async fn set_on(pair: Pair) -> Self {
         // Ids of transfers are made by the machine's clock.
         let set_at = Clock::System.now();
-        let scene = Self { books: Books::at(set_at).await, set_at };
+        let scene = Self { books: Books::on(pair, Clock::manual(set_at)).await, set_at };
         let books = &scene.books;
         assert_eq!(books.tenant("rich", 1_000_000).await.0, 1001);
         assert_eq!(books.tenant("poor", 1_000).await.0, 1002);
@@ -54,27 +59,30 @@ impl Scene {
     /// SQL with the names' ids in it.
     pub(super) fn sql(&self, text: &str) -> String {
         let named = NAMES.iter().fold(text.to_owned(), |text, (name, _)| {
-            text.replace(&format!(":{name}"), &format!("X'{}'", self.id(name).simple()))
+            text.replace(&format!(":{name}"), &self.books.blob(&self.id(name).simple().to_string()))
         });
         named
             .replace(":lineless", "(SELECT id FROM transfers WHERE kind = 'write_off')")
-            .replace(":nobody", "X'00000000000000000000000000000000'")
-            .replace(":charge_tail", CHARGE_TAIL)
+            .replace(":nobody", &self.books.blob(&"0".repeat(32)))
+            .replace(":charge_tail", if self.books.is_sqlite() { CHARGE_TAIL } else { POSTGRES_CHARGE_TAIL })
     }
 
     /// A violation's subject with the names' ids in it.
     pub(super) fn subject(&self, text: &str) -> String {
+        let hex = if self.books.is_sqlite() { "lower(hex(id))" } else { "encode(id, 'hex')" };
         let reversals =
-            self.books.words("SELECT lower(hex(id)) AS word FROM transfers WHERE kind = 'reversal' ORDER BY id");
+            self.books.words(&format!("SELECT {hex} AS word FROM transfers WHERE kind = 'reversal' ORDER BY id"));
         let reversal: RequestId = reversals[0].parse().unwrap();
         let text = text.replace(":reversal", &reversal.to_string());
         NAMES.iter().fold(text, |text, (name, _)| text.replace(&format!(":{name}"), &self.id(name).to_string()))
     }
 
     /// A connection of somebody who sets what he likes.
-    pub(super) fn stranger(&self, pragmas: &str) -> SqliteConnection {
+    pub(super) fn stranger(&self, settings: &str) -> Connection {
         let mut connection = self.books.bare_connection();
-        connection.batch_execute(pragmas).unwrap();
+        if !settings.is_empty() {
+            connection.batch_execute(settings).unwrap();
+        }
         connection
     }
 }
@@ -82,3 +90,6 @@ impl Scene {
 /// Of a row of `charges` what comes after account and request: a call at the first price that costs nothing.
 const CHARGE_TAIL: &str = "'0123456789AB', 'chat', 'gpt-4', NULL, 1, 'estimate', 0, 0, 0, 0, 0, 0, NULL, NULL, 0, NULL, \
     1000000, 1000000, 0, 0, 0, 0, 0, 0, 0";
+/// The same with a truth value where PostgreSQL wants one.
+const POSTGRES_CHARGE_TAIL: &str = "'0123456789AB', 'chat', 'gpt-4', NULL, 1, 'estimate', 0, 0, 0, 0, 0, 0, NULL, NULL, 0, NULL, \
+    1000000, 1000000, 0, 0, 0, 0, 0, FALSE, 0";

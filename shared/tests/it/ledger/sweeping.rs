@@ -109,9 +109,9 @@ async fn a_hold_of_a_silent_owner_expires(#[case] silent_ms: i64, #[case] expire
     sweep.register(owner).await;
     sweep.hold(request_at(START, 1), owner, 600_000).await;
     // A later sign of life counts, but only that of the owner itself.
-    sweep.books.clock.advance(20_000);
+    sweep.books.advance(20_000);
     sweep.heartbeat(owner).await;
-    sweep.books.clock.advance(silent_ms);
+    sweep.books.advance(silent_ms);
     sweep.register(other).await;
     assert_eq!(sweep.expire().await, expired);
     assert_eq!(sweep.expire().await, 0, "once is enough");
@@ -136,9 +136,9 @@ async fn processes_that_were_silent_for_a_day_are_forgotten() {
     let (old, kept) = (ProcessId::new(), ProcessId::new());
     sweep.register(old).await;
     sweep.register(kept).await;
-    sweep.books.clock.advance(1);
+    sweep.books.advance(1);
     sweep.heartbeat(kept).await;
-    sweep.books.clock.advance(86_400_000);
+    sweep.books.advance(86_400_000);
     sweep.register(ProcessId::new()).await;
     let seen = sweep.books.numbers("SELECT seen_at AS number FROM processes ORDER BY seen_at");
     assert_eq!(seen, [i128::from(START.0) + 1, i128::from(START.0) + 86_400_001]);
@@ -167,12 +167,16 @@ async fn many_open_holds_are_read_to_the_end() {
 async fn the_mark_is_kept_and_spares_the_settled_past() {
     let mut sweep = Sweep::new().await;
     sweep.register(sweep.books.owner).await;
-    sweep.books.clock.advance(LATE_MS);
+    sweep.books.advance(LATE_MS);
     // Everything before START is settled, and nothing can be committed there any more.
     assert_eq!(sweep.expire().await, 0);
     sweep.save_and_load().await;
-    let kept = sweep.books.words("SELECT hex(value) AS word FROM facts WHERE name = 'settled_below'");
-    assert_eq!(kept, [RequestId::floor(START).simple().to_string().to_uppercase()]);
+    let kept = sweep.books.words(if sweep.books.is_sqlite() {
+        "SELECT lower(hex(value)) AS word FROM facts WHERE name = 'settled_below'"
+    } else {
+        "SELECT encode(value, 'hex') AS word FROM facts WHERE name = 'settled_below'"
+    });
+    assert_eq!(kept, [RequestId::floor(START).simple().to_string()]);
     // This cannot happen; that it is not found shows that the past is not read again.
     sweep.hold(request_at(START.plus_ms(-1), 1), ProcessId::new(), -1).await;
     assert_eq!(sweep.expire().await, 0);
@@ -186,7 +190,7 @@ async fn the_mark_does_not_pass_an_old_open_hold() {
     sweep.register(sweep.books.owner).await;
     sweep.hold(request_at(START, 1), sweep.books.owner, 10_000_000).await;
     for _ in 0..3 {
-        sweep.books.clock.advance(3_000_000);
+        sweep.books.advance(3_000_000);
         sweep.heartbeat(sweep.books.owner).await;
         // Made and settled later.
         let later = request_at(sweep.books.clock.now(), 2);
@@ -195,7 +199,7 @@ async fn the_mark_does_not_pass_an_old_open_hold() {
         assert_eq!(sweep.expire().await, 0);
         sweep.save_and_load().await;
     }
-    sweep.books.clock.advance(1_000_001);
+    sweep.books.advance(1_000_001);
     assert_eq!(sweep.expire().await, 1);
     sweep.books.prove().await;
 }
@@ -204,7 +208,7 @@ async fn the_mark_does_not_pass_an_old_open_hold() {
 async fn the_mark_does_not_pass_a_hold_that_comes_late() {
     let mut sweep = Sweep::new().await;
     let made = request_at(START, 1);
-    sweep.books.clock.advance(LATE_MS);
+    sweep.books.advance(LATE_MS);
     // Swept at the very last moment at which a hold of that id may not be there yet.
     assert_eq!(sweep.expire().await, 0);
     sweep.save_and_load().await;
@@ -242,17 +246,17 @@ async fn no_sweep_leaves_one_behind(#[case] seed: u64) {
                 // The sweeper may have been first.
                 let _ = sweep.books.ledger.end(request, Ended::Voided).await.unwrap();
             }
-            7 => sweep.books.clock.advance(random(100_000)),
-            8 if random(20) == 0 => sweep.books.clock.advance(40_000_000),
+            7 => sweep.books.advance(random(100_000)),
+            8 if random(20) == 0 => sweep.books.advance(40_000_000),
             9 if random(3) == 0 => sweep.save_and_load().await,
             _ => {
                 sweep.heartbeat(sweep.books.owner).await;
                 expired += sweep.expire().await;
                 let forgotten = format!(
-                    "SELECT count(*) AS number FROM holds h WHERE (h.expires_at < {} OR h.owner <> X'{}') AND NOT EXISTS \
+                    "SELECT count(*) AS number FROM holds h WHERE (h.expires_at < {} OR h.owner <> {}) AND NOT EXISTS \
                      (SELECT 1 FROM settlements s WHERE s.request_id = h.request_id)",
                     now.0,
-                    sweep.books.owner.simple()
+                    sweep.books.blob(&sweep.books.owner.simple().to_string())
                 );
                 assert_eq!(sweep.books.numbers(&forgotten), [0], "step {number}");
             }
@@ -286,9 +290,11 @@ fn what_is_settled_meanwhile_is_left_alone() {
             tokio::task::yield_now().await;
             books.balance(tenant).await;
         }
-        // Two are in the line: the charge and, behind it, the sweeper's release.
-        let third: Result<(), shared::db::DbError> = books.database.write(|_| Ok(())).await;
-        assert!(third.is_err(), "the sweeper has not come so far");
+        if books.is_sqlite() {
+            // Two are in the line: the charge and, behind it, the sweeper's release.
+            let third: Result<(), shared::db::DbError> = books.database.write(|_| Ok(())).await;
+            assert!(third.is_err(), "the sweeper has not come so far");
+        }
         gate.open();
         assert_eq!(sweep.await.unwrap(), 0);
         assert_eq!(books.words("SELECT outcome AS word FROM settlements"), ["captured"]);
@@ -317,9 +323,9 @@ async fn a_process_never_judges_itself_by_its_heartbeat() {
     let mut sweep = Sweep::new().await;
     sweep.register(sweep.books.owner).await;
     sweep.hold(request_at(START, 1), sweep.books.owner, 600_000).await;
-    sweep.books.clock.advance(SILENCE_MS + 60_000);
+    sweep.books.advance(SILENCE_MS + 60_000);
     assert_eq!(sweep.expire().await, 0, "silent, but it is us");
-    sweep.books.clock.advance(600_000);
+    sweep.books.advance(600_000);
     assert_eq!(sweep.expire().await, 1, "past its time all the same");
     sweep.books.prove().await;
 }
@@ -328,9 +334,9 @@ async fn a_process_never_judges_itself_by_its_heartbeat() {
 #[tokio::test]
 async fn a_mark_from_the_future_hides_nothing() {
     let mut sweep = Sweep::new().await;
-    sweep.books.clock.advance(36_000_000);
+    sweep.books.advance(36_000_000);
     sweep.expire().await;
-    sweep.books.clock.advance(-36_000_000);
+    sweep.books.advance(-36_000_000);
     sweep.hold(request_at(START, 1), ProcessId::new(), 600_000).await;
     sweep.save_and_load().await;
     assert_eq!(sweep.expire().await, 1);

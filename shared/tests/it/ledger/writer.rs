@@ -1,11 +1,9 @@
 //! One writer for many: no hold too many, commits that are shared, and turns for others.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use diesel::RunQueryDsl;
 use rstest::rstest;
 use shared::clock::Clock;
 use shared::db::Database;
@@ -93,29 +91,6 @@ async fn without_any_arrangement_256_holds_take_far_fewer_commits() {
     assert!(in_order(holds, || ()).await.into_iter().all(|answer| answer.unwrap() == HoldDecision::Held));
     let commits = books.commits() - before;
     assert!((1..=64).contains(&commits), "{commits} commits");
-}
-
-#[tokio::test]
-async fn a_write_sees_what_was_sent_before_it_and_is_seen_after() {
-    let books = Books::new().await;
-    let tenant = books.tenant("t", 10).await;
-    let hold = |nanos| {
-        let hold = books.ledger.hold(books.hold(tenant, nanos));
-        Box::pin(async { usize::from(hold.await.unwrap() == HoldDecision::Held) })
-            as Pin<Box<dyn Future<Output = usize>>>
-    };
-    let write = books.database.write(move |connection| {
-        let paid = Operation::TopUp(top_up(tenant, 5, "in between"));
-        ledger::apply_one(connection, paid, Clock::System.now())?;
-        Ok::<_, LedgerError>(
-            diesel::sql_query("UPDATE epoch SET value = value WHERE (SELECT held FROM accounts WHERE id = 1001) = 10")
-                .execute(connection)?,
-        )
-    });
-    let steps = vec![hold(10), hold(1), Box::pin(async { write.await.unwrap() }), hold(5), hold(1)];
-    let gate = books.close_gate().await;
-    assert_eq!(in_order(steps, || gate.open()).await, [1, 0, 1, 1, 0]);
-    assert_eq!(books.balance(tenant).await, (15, 15));
 }
 
 /// 100 payments by commands, on connections of their own, while the writer has no pause.

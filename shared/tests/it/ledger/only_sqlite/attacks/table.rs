@@ -1,4 +1,4 @@
-//! The attacks: SQL (with the names of [`Scene`](super::super::scene::Scene)) and what of the database's answer shows which rule refused it.
+//! The attacks: SQL (with the names of [`Scene`](crate::ledger::scene::Scene)) and what of the database's answer shows which rule refused it.
 
 // What the database's answer has in it, by the rule that refused.
 const CHECK: &str = "CHECK constraint failed";

@@ -1,15 +1,15 @@
-//! Attempts to break the ledger by SQL: what a mistaken program or hand could send. The database refuses each by itself, whatever the
+//! Attempts to break the ledger by SQL on SQLite: what a mistaken program or hand could send. The database refuses each by itself, whatever the
 //! connection has set, and every rule of it is needed.
 
-use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection;
-use diesel::prelude::*;
-use diesel::sql_types::Text;
 use rstest::rstest;
+use shared::db::Connection;
 use shared::ledger;
+use testkit::Pair;
 
 use self::table::{APPEND_ONLY, COLLIDING, FOREIGN, SINGLE};
-use super::scene::Scene;
+use crate::ledger::scene::Scene;
+use crate::place::words;
 
 mod table;
 
@@ -42,7 +42,7 @@ async fn every_attack_is_refused_and_changes_nothing(
     #[values("ON", "OFF")] foreign_keys: &str,
     #[values("ON", "OFF")] recursive_triggers: &str,
 ) {
-    let scene = Scene::set().await;
+    let scene = Scene::set_on(Pair::Embedded).await;
     let mut connection = scene.stranger(&pragmas(foreign_keys, recursive_triggers));
     let before = contents(&mut connection);
     assert_eq!(
@@ -74,7 +74,7 @@ async fn every_attack_is_refused_and_changes_nothing(
 /// Were a rule missing, an attack would get through: so each is needed, and the attacks can tell.
 #[tokio::test]
 async fn without_any_one_trigger_an_attack_gets_through() {
-    let scene = Scene::set().await;
+    let scene = Scene::set_on(Pair::Embedded).await;
     let mut connection = scene.stranger(&pragmas("OFF", "OFF"));
     let before = contents(&mut connection);
     let attacks: Vec<String> = attacks(&mut connection).into_iter().map(|(attack, _)| scene.sql(&attack)).collect();
@@ -98,7 +98,7 @@ async fn without_any_one_trigger_an_attack_gets_through() {
 /// A hidden key would be another key to replace a row by.
 #[tokio::test]
 async fn no_table_of_money_has_a_hidden_key() {
-    let scene = Scene::set().await;
+    let scene = Scene::set_on(Pair::Embedded).await;
     let mut connection = scene.stranger("");
     for table in APPEND_ONLY.map(|(table, _)| table).into_iter().chain(["accounts"]) {
         for key in ["rowid", "oid", "_rowid_"] {
@@ -115,7 +115,7 @@ async fn no_table_of_money_has_a_hidden_key() {
 #[rstest]
 #[tokio::test]
 async fn what_only_a_foreign_key_refuses(#[values("ON", "OFF")] recursive_triggers: &str) {
-    let scene = Scene::set().await;
+    let scene = Scene::set_on(Pair::Embedded).await;
     let mut connection = scene.stranger(&pragmas("ON", recursive_triggers));
     let before = contents(&mut connection);
     for (attack, _, _) in FOREIGN {
@@ -134,7 +134,7 @@ async fn what_only_a_foreign_key_refuses(#[values("ON", "OFF")] recursive_trigge
 #[tokio::test]
 async fn what_gets_through_without_foreign_keys_is_found() {
     for (attack, check, subject) in FOREIGN {
-        let scene = Scene::set().await;
+        let scene = Scene::set_on(Pair::Embedded).await;
         scene.stranger(&pragmas("OFF", "OFF")).batch_execute(&scene.sql(attack)).unwrap();
         let report = ledger::audit(&scene.books.database, &scene.books.clock).await.unwrap();
         let found = report
@@ -146,7 +146,7 @@ async fn what_gets_through_without_foreign_keys_is_found() {
 }
 
 /// All attacks that are refused with and without foreign keys, with the rule that refuses them.
-fn attacks(connection: &mut SqliteConnection) -> Vec<(String, &'static str)> {
+fn attacks(connection: &mut Connection) -> Vec<(String, &'static str)> {
     let mut attacks: Vec<(String, &'static str)> =
         SINGLE.iter().map(|(attack, rule)| ((*attack).to_owned(), *rule)).collect();
     for (table, column, row, rule) in COLLIDING {
@@ -171,7 +171,7 @@ fn flag(word: &str) -> &'static str {
 }
 
 /// Every value of every row, as text.
-fn contents(connection: &mut SqliteConnection) -> Vec<String> {
+fn contents(connection: &mut Connection) -> Vec<String> {
     let tables = APPEND_ONLY.map(|(table, _)| table).into_iter().chain(["accounts"]);
     let mut rows = Vec::new();
     for table in tables {
@@ -184,20 +184,10 @@ fn contents(connection: &mut SqliteConnection) -> Vec<String> {
     rows
 }
 
-fn columns(connection: &mut SqliteConnection, table: &str) -> Vec<String> {
+fn columns(connection: &mut Connection, table: &str) -> Vec<String> {
     words(connection, &format!("SELECT name AS word FROM pragma_table_info('{table}')"))
 }
 
-fn word(connection: &mut SqliteConnection, query: &str) -> String {
+fn word(connection: &mut Connection, query: &str) -> String {
     words(connection, query).remove(0)
-}
-
-fn words(connection: &mut SqliteConnection, query: &str) -> Vec<String> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Text)]
-        word: String,
-    }
-    let rows: Vec<Row> = diesel::sql_query(query).load(connection).unwrap();
-    rows.into_iter().map(|row| row.word).collect()
 }

@@ -1,0 +1,38 @@
+-- What the service may do in its database, for a role of its own that is not the owner of the tables. Run it as the owner, after
+-- `xiaoyi migrate` (which also needs the owner) and again after each later one:
+--
+--     psql -v role=xiaoyi -f migrations/postgres/service-role.sql "$OWNERS_DATABASE_URL"
+--
+-- The role must exist and be no superuser: CREATE ROLE xiaoyi LOGIN PASSWORD '...'. `xiaoyi serve` and all commands but `migrate` then
+-- run with a DATABASE_URL of this role.
+--
+-- The triggers of the ledger refuse every UPDATE, DELETE and TRUNCATE of what was booked, by whomever. The owner of a table can take
+-- them away; this role cannot, and has no such right in the first place. Not even the owner can do it by mistake. Who is a superuser
+-- can do anything (`session_replication_role`): no service should be one.
+\set ON_ERROR_STOP on
+BEGIN;
+SELECT current_database() AS database, current_schema() AS schema \gset
+
+REVOKE ALL ON ALL TABLES IN SCHEMA :"schema" FROM :"role";
+GRANT CONNECT ON DATABASE :"database" TO :"role";
+GRANT USAGE ON SCHEMA :"schema" TO :"role";
+-- It makes no tables: a table of its own in front of the real one could mislead a statement. Every role has these rights unless they
+-- are taken from PUBLIC.
+REVOKE CREATE ON SCHEMA :"schema" FROM PUBLIC, :"role";
+REVOKE TEMPORARY ON DATABASE :"database" FROM PUBLIC, :"role";
+
+GRANT SELECT ON ALL TABLES IN SCHEMA :"schema" TO :"role";
+
+-- The ledger: rows are added, and of an account these three numbers change (the triggers hold them to its lines).
+GRANT INSERT ON accounts, holds, settlements, transfers, lines, charges TO :"role";
+GRANT UPDATE (posted, held, seq) ON accounts TO :"role";
+
+-- The rest: a new price is a new row; names, hashes and addresses never change.
+GRANT INSERT ON prices, tenants, keys, channels, channel_models, facts, processes TO :"role";
+GRANT UPDATE (suspended_at) ON tenants TO :"role";
+GRANT UPDATE (revoked_at, grace_until) ON keys TO :"role";
+GRANT UPDATE (enabled, sealed_key) ON channels TO :"role";
+GRANT UPDATE (value) ON facts, epoch TO :"role";
+GRANT UPDATE (seen_at) ON processes TO :"role";
+GRANT DELETE ON processes TO :"role";
+COMMIT;

@@ -1,0 +1,5 @@
+//! What is about SQLite's own ways.
+
+mod attacks;
+mod disk;
+mod writer;
