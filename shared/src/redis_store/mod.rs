@@ -16,7 +16,8 @@ use std::time::Duration;
 use deadpool_redis::{Manager, Pool, Runtime, Timeouts};
 use redis::aio::{ConnectionLike, MultiplexedConnection, PubSub};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisError, ServerErrorKind, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisError,
+    ServerErrorKind, Value,
 };
 use tokio::runtime::Handle;
 use tokio::time::Instant;
