@@ -23,6 +23,10 @@ for crate in api worker admin server; do forbid shared "$crate"; done
 for other in worker admin server; do forbid api "$other"; done
 for other in api admin server; do forbid worker "$other"; done
 for other in api worker server; do forbid admin "$other"; done
+for crate in shared api worker admin server; do
+    forbid "$crate" testkit
+    forbid "$crate" trials
+done
 forbid shared actix-web
 forbid worker actix-web
 forbid admin reqwest
@@ -30,9 +34,9 @@ forbid api reqwest
 forbid shared reqwest
 
 # The seam: only the deployment looks at the settings to choose a database or a queue.
-within api/src 'DatabaseUrl|MemoryQueue' 'only shared::deployment chooses the database and the queue'
-within worker/src 'DatabaseUrl|MemoryQueue' 'only shared::deployment chooses the database and the queue'
-within admin/src 'DatabaseUrl|MemoryQueue' 'only shared::deployment chooses the database and the queue'
+within api/src 'DatabaseUrl|MemoryQueue|RedisQueue|RedisPool|MemoryLimits|RedisLimits' 'only shared::deployment chooses the database, the queue and the limits'
+within worker/src 'DatabaseUrl|MemoryQueue|RedisQueue|RedisPool|MemoryLimits|RedisLimits' 'only shared::deployment chooses the database, the queue and the limits'
+within admin/src 'DatabaseUrl|MemoryQueue|RedisQueue|RedisPool|MemoryLimits|RedisLimits' 'only shared::deployment chooses the database, the queue and the limits'
 # The ledger's tables are written in one place.
 within server/src 'INSERT INTO|UPDATE accounts' 'only shared::ledger writes the ledger'
 within api/src 'INSERT INTO|UPDATE accounts' 'only shared::ledger writes the ledger'

@@ -19,6 +19,8 @@ use tokio::task::JoinSet;
 use self::door::Door;
 use crate::failure::Failure;
 
+/// What of the time for a shutdown is left when the servers have ended, in seconds.
+const AFTER_SERVERS_S: u64 = 3;
 /// Connections that the operating system keeps until a thread takes them.
 const BACKLOG: u32 = 2048;
 
@@ -111,7 +113,8 @@ impl Servers {
             .max_connections(settings.max_connections)
             .keep_alive(keep_alive)
             .client_request_timeout(Duration::from_secs(settings.header_timeout_s))
-            .shutdown_timeout(settings.shutdown_s)
+            // The rest of that time belongs to what comes after the servers.
+            .shutdown_timeout(settings.shutdown_s.saturating_sub(AFTER_SERVERS_S))
             // A client that closed its side has left; that is what stops the provider's call.
             .h1_allow_half_closed(false)
             .disable_signals();

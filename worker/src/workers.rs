@@ -10,6 +10,7 @@ use shared::id::RequestId;
 use shared::ledger::is_held;
 use shared::queue::{Delivery, End, Interruption, Queue};
 use shared::refusal::{Reason, Refusal};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::attempt::attempt;
@@ -20,31 +21,40 @@ use crate::settle::{end_early, settle, void};
 /// Takers that wait for jobs at the same time: a queue in another process gives several at once for the price of one.
 const TAKERS: usize = 16;
 
+/// What is left of the time to stop for giving up what still runs.
+const GIVING_UP: Duration = Duration::from_secs(3);
+
 /// The running workers of this process.
 #[derive(Debug)]
 pub struct Workers {
     queue: Arc<dyn Queue>,
     taking: Vec<JoinHandle<JoinSet<()>>>,
+    hurry: watch::Sender<bool>,
 }
 
 struct Context {
     deployment: Deployment,
     channels: Channels,
+    /// Whether the process is about to end: who still works gives up what it has.
+    hurry: watch::Receiver<bool>,
 }
 
 impl Workers {
     /// Starts taking jobs from the deployment's queue, which bounds how many run at once.
     pub fn start(deployment: &Deployment) -> Self {
+        let hurry = watch::Sender::new(false);
         let context = Arc::new(Context {
+            hurry: hurry.subscribe(),
             channels: Channels::new(&deployment.settings, deployment.clock.clone()),
             deployment: deployment.clone(),
         });
         let queue = Arc::clone(&deployment.queue);
         let taking = (0..TAKERS).map(|_| tokio::spawn(take_jobs(Arc::clone(&context)))).collect();
-        Self { taking, queue }
+        Self { queue, taking, hurry }
     }
 
-    /// Takes no further job, and waits at most `within` for those that run. Gives whether all came to their end.
+    /// Takes no further job, and waits at most `within` for those that run. What still runs shortly before is given up: without text it
+    /// goes back for another worker, with text it ends there and is charged. Gives whether all came to their end.
     pub async fn stop(self, within: Duration) -> bool {
         self.queue.close();
         let finished = async {
@@ -53,7 +63,12 @@ impl Workers {
                 while running.join_next().await.is_some() {}
             }
         };
-        tokio::time::timeout(within, finished).await.is_ok()
+        tokio::pin!(finished);
+        if tokio::time::timeout(within.saturating_sub(GIVING_UP), &mut finished).await.is_ok() {
+            return true;
+        }
+        self.hurry.send_replace(true);
+        tokio::time::timeout(within.min(GIVING_UP), finished).await.is_ok()
     }
 }
 
@@ -105,9 +120,25 @@ async fn work(context: Arc<Context>, delivery: Delivery) {
                 return finish(&context, delivery, end).await;
             }
         },
+        () = told_to_hurry(&context) => {
+            tracing::warn!(request_id = %job.request_id, "the process ends before a call that it runs");
+            if progress.produced().is_none() {
+                return queue.hand_back(delivery).await;
+            }
+            let stopped = Refusal::new(Reason::Unavailable, "the answer was interrupted: the service was restarted");
+            let end = end_early(ledger, job, &progress, stopped).await;
+            return finish(&context, delivery, end).await;
+        }
     };
     let end = settle(ledger, job, attempted, &progress).await;
     finish(&context, delivery, end).await;
+}
+
+/// Resolves when the process is about to end, and never if it is not.
+async fn told_to_hurry(context: &Context) {
+    if context.hurry.clone().wait_for(|&hurry| hurry).await.is_err() {
+        std::future::pending().await
+    }
 }
 
 /// A job may come again after its call was settled: nothing is asked of a provider without a hold that covers it.

@@ -76,8 +76,8 @@ impl Sweeper {
         Ok(Self { own, settled_below: mark.min(RequestId::floor(now.plus_ms(-LATEST_COMMIT_MS))) })
     }
 
-    /// Voids every open hold that another process made, and gives how many there were. Only for a start under the data folder's
-    /// exclusive lock, where no other process can live.
+    /// Voids every open hold that another process made, and gives how many there were. Only for a start of
+    /// the process that serves the database alone, where no other can live.
     ///
     /// # Errors
     /// [`LedgerError`].

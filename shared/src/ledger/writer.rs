@@ -79,7 +79,7 @@ impl RunTask for Ledger {
 }
 
 impl Ledger {
-    /// Starts the writer's thread. From now on every write of this process's `database` goes through it.
+    /// Starts the writer's thread. From now on, every write of this process to a SQLite database goes through it.
     ///
     /// # Errors
     /// [`DbError::Open`] when the connection or the thread cannot be made.
@@ -88,6 +88,7 @@ impl Ledger {
         let (work, waiting) = mpsc::channel(settings.queue);
         let failing = Arc::new(AtomicBool::new(false));
         let writer = Writer {
+            shares_one_lock: database.file().is_some(),
             database: database.clone(),
             connection,
             waiting,
@@ -221,6 +222,8 @@ struct Writer {
     database: Database,
     /// `None` after it was lost; the next use makes another.
     connection: Option<Connection>,
+    /// Whether commands beside this process wait for the same lock, as on SQLite.
+    shares_one_lock: bool,
     waiting: mpsc::Receiver<Work>,
     clock: Clock,
     batch: usize,
@@ -235,7 +238,7 @@ impl Writer {
             let Some(first) = self.waiting.blocking_recv() else { return };
             if idle_since.elapsed() >= PAUSE {
                 busy_since = Instant::now();
-            } else if busy_since.elapsed() > BACK_TO_BACK {
+            } else if self.shares_one_lock && busy_since.elapsed() > BACK_TO_BACK {
                 std::thread::sleep(PAUSE);
                 busy_since = Instant::now();
             }
