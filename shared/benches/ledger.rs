@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use shared::clock::{Clock, Timestamp};
 use diesel::Connection as _;
+use shared::clock::{Clock, Timestamp};
 use shared::config::DatabaseUrl;
 use shared::db::{Connection, Database, write_alone};
 use shared::id::{ProcessId, RequestId, TenantId, TransferId};
@@ -86,7 +86,9 @@ fn main() -> ExitCode {
 
     metrics::set_global_recorder(BatchSizes).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    println!("| database | commits | clients | accounts | pairs/s | hold p50 / p99 ms | capture p50 / p99 ms | CPU us a pair, here + server | operations a commit |");
+    println!(
+        "| database | commits | clients | accounts | pairs/s | hold p50 / p99 ms | capture p50 / p99 ms | CPU us a pair, here + server | operations a commit |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|");
     let mut missed = Vec::new();
     for promise in PROMISES.iter().filter(|promise| chosen(promise.engine)) {
@@ -141,8 +143,9 @@ async fn measure(run: Run) -> Rate {
     };
 
     let phase = Arc::new(AtomicU8::new(WARMING_UP));
-    let running: Vec<_> =
-        (0..clients).map(|number| tokio::spawn(client(way.clone(), number as u64, accounts, Arc::clone(&phase)))).collect();
+    let running: Vec<_> = (0..clients)
+        .map(|number| tokio::spawn(client(way.clone(), number as u64, accounts, Arc::clone(&phase))))
+        .collect();
     tokio::time::sleep(run.warm_up).await;
     BatchSizes::take();
     phase.store(MEASURING, Ordering::SeqCst);

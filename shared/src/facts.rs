@@ -21,7 +21,8 @@ pub(crate) fn read(connection: &mut Connection, name: &str) -> Result<Option<Vec
 
 /// Sets a fact.
 pub(crate) fn write(connection: &mut Connection, name: &str, value: &[u8]) -> Result<(), DbError> {
-    let sql = sql!("INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value");
+    let sql =
+        sql!("INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value");
     Statement::new(sql, &[Value::Text(name), Value::Blob(value)]).touch_one(connection)?;
     Ok(())
 }

@@ -3,7 +3,6 @@
 //! Reads run on a small pool, writes one at a time: in a process that serves they go through the ledger's writer
 //! (one commit shared by many), in a command they take the lock themselves. No caller can tell which.
 
-mod write;
 mod either;
 mod migrations;
 mod pool;
@@ -11,15 +10,16 @@ mod postgres;
 pub mod schema;
 mod sqlite;
 mod statement;
+mod write;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-pub use write::write_alone;
 pub use either::EitherConnection as Connection;
-pub(crate) use write::{is_disconnection, write_batch};
 pub(crate) use statement::{Column, FixedSql, Statement, Value, count_pieces, pieces, sql};
+pub use write::write_alone;
+pub(crate) use write::{is_disconnection, write_batch};
 
 use self::migrations::Versions;
 use self::pool::{Connections, Purpose};

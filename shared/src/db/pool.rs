@@ -88,12 +88,20 @@ impl ManageConnection for Manager {
 
     fn connect(&self) -> Result<Pooled, Error> {
         let failed = |error: DbError| Error::ConnectionError(ConnectionError::BadConnection(error.to_string()));
-        Ok(Pooled { connection: establish(&self.url, self.purpose).map_err(failed)?, used: Instant::now(), is_gone: false })
+        Ok(Pooled {
+            connection: establish(&self.url, self.purpose).map_err(failed)?,
+            used: Instant::now(),
+            is_gone: false,
+        })
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), Error> {
         // A write is rare and must not fail for what could have been known.
-        if self.purpose == Purpose::Read && pooled.used.elapsed() < FRESH { Ok(()) } else { pooled.connection.ping().map_err(Error::QueryError) }
+        if self.purpose == Purpose::Read && pooled.used.elapsed() < FRESH {
+            Ok(())
+        } else {
+            pooled.connection.ping().map_err(Error::QueryError)
+        }
     }
 
     fn has_broken(&self, pooled: &mut Pooled) -> bool {

@@ -57,7 +57,10 @@ mod tests {
     #[test]
     fn the_urls_own_parameters_go_first() {
         let url = with_settings("postgres://user:pass%20word@db:5433/xiaoyi?connect_timeout=1&sslmode=require");
-        assert!(url.starts_with("postgres://user:pass%20word@db:5433/xiaoyi?connect_timeout=1&sslmode=require&"), "{url}");
+        assert!(
+            url.starts_with("postgres://user:pass%20word@db:5433/xiaoyi?connect_timeout=1&sslmode=require&"),
+            "{url}"
+        );
         assert_eq!(url.matches("connect_timeout").count(), 1);
         assert!(url.contains("tcp_user_timeout=15000"));
     }

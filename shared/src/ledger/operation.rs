@@ -260,9 +260,10 @@ impl Operation {
         match (self, outcome) {
             // No other call has this request id.
             (Self::Hold(_), Outcome::Hold(HoldDecision::Replayed)) => Outcome::Hold(HoldDecision::Held),
-            (Self::Capture(_), Outcome::AlreadySettled(Settlement { outcome: SettlementOutcome::Captured, amount })) => {
-                Outcome::Captured(Captured { paid: amount, written_off: Amount::ZERO })
-            }
+            (
+                Self::Capture(_),
+                Outcome::AlreadySettled(Settlement { outcome: SettlementOutcome::Captured, amount }),
+            ) => Outcome::Captured(Captured { paid: amount, written_off: Amount::ZERO }),
             (Self::End(_, Ended::Voided), Outcome::AlreadySettled(settlement))
                 if settlement.outcome == SettlementOutcome::Voided =>
             {

@@ -87,7 +87,14 @@ impl Ledger {
         let connection = Some(database.own_connection()?);
         let (work, waiting) = mpsc::channel(settings.queue);
         let failing = Arc::new(AtomicBool::new(false));
-        let writer = Writer { database: database.clone(), connection, waiting, clock, batch: settings.batch, failing: Arc::clone(&failing) };
+        let writer = Writer {
+            database: database.clone(),
+            connection,
+            waiting,
+            clock,
+            batch: settings.batch,
+            failing: Arc::clone(&failing),
+        };
         std::thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(move || writer.run())

@@ -32,7 +32,9 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let mut environment = vec![("XIAOYI_DATA_DIR".to_owned(), folder.path().display().to_string())];
         // The queue is inside this process with either database.
-        environment.extend(Pair::of_this_run().settings(folder.path()).into_iter().filter(|(name, _)| !name.contains("REDIS")));
+        environment.extend(
+            Pair::of_this_run().settings(folder.path()).into_iter().filter(|(name, _)| !name.contains("REDIS")),
+        );
         environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let settings = Settings::load(&Sources { environment, ..Sources::default() }).unwrap();
         let (workbench, _) = Workbench::create(settings).await.unwrap();

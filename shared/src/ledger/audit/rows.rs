@@ -1,8 +1,8 @@
 //! The rows that an audit reads, and what must be true of each.
 
 use super::{
-    BigInt, Binary, Bool, Nullable, NullableText, QueryableByName, Text, Violation, hexadecimal, is_customer, sides_fit,
-    unknown_word,
+    BigInt, Binary, Bool, Nullable, NullableText, QueryableByName, Text, Violation, hexadecimal, is_customer,
+    sides_fit, unknown_word,
 };
 
 pub(super) const ACCOUNTS: &str = "SELECT a.id, a.posted, a.seq, \

@@ -69,7 +69,8 @@ pub fn open_account(connection: &mut Connection, tenant: TenantId, now: Timestam
 
 fn settlement(outcome: Option<&str>, amount: Option<i64>) -> Result<Option<Settlement>, DbError> {
     let (Some(word), Some(amount)) = (outcome, amount) else { return Ok(None) };
-    let outcome = SettlementOutcome::from_word(word).ok_or_else(|| DbError::Corrupt(format!("settlement outcome {word}")))?;
+    let outcome =
+        SettlementOutcome::from_word(word).ok_or_else(|| DbError::Corrupt(format!("settlement outcome {word}")))?;
     Ok(Some(Settlement { outcome, amount: Amount::from_nanos(amount) }))
 }
 

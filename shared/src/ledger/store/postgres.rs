@@ -270,7 +270,31 @@ pub(super) fn write(
     let [l1, l2, l3, l4, l5, l6, l7] = lines.each_ref().map(Value::Column);
     let charges = charges(&effects.charges);
     let [
-        c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22, c23, c24, c25,
+        c1,
+        c2,
+        c3,
+        c4,
+        c5,
+        c6,
+        c7,
+        c8,
+        c9,
+        c10,
+        c11,
+        c12,
+        c13,
+        c14,
+        c15,
+        c16,
+        c17,
+        c18,
+        c19,
+        c20,
+        c21,
+        c22,
+        c23,
+        c24,
+        c25,
         c26,
     ] = charges.each_ref().map(Value::Column);
     Statement::new(

@@ -12,7 +12,11 @@ use crate::id::{RequestId, TenantId};
 use crate::money::Amount;
 
 /// Reads what deciding `operations` needs.
-pub(super) fn read<'a>(connection: &mut Connection, state: &mut State<'a>, operations: &'a [Operation]) -> Result<(), DbError> {
+pub(super) fn read<'a>(
+    connection: &mut Connection,
+    state: &mut State<'a>,
+    operations: &'a [Operation],
+) -> Result<(), DbError> {
     operations.iter().try_for_each(|operation| load(connection, state, operation))
 }
 
@@ -167,7 +171,12 @@ fn load_capture(connection: &mut Connection, state: &mut State<'_>, request_id: 
 }
 
 /// Writes what the decisions gave. Parents before children, because SQLite checks a foreign key at once; accounts last, because their check needs the newest lines.
-pub(super) fn write(connection: &mut Connection, state: &State<'_>, effects: &Effects<'_>, now: Timestamp) -> Result<(), DbError> {
+pub(super) fn write(
+    connection: &mut Connection,
+    state: &State<'_>,
+    effects: &Effects<'_>,
+    now: Timestamp,
+) -> Result<(), DbError> {
     let now = Value::Int(now.0);
     for hold in &effects.holds {
         Statement::new(sql!(

@@ -211,7 +211,8 @@ impl Books {
     /// the database after it; on PostgreSQL the transactions that made the ledger's rows.
     pub(crate) fn commits(&self) -> usize {
         if !self.is_sqlite() {
-            let made = ["holds", "settlements", "transfers"].map(|table| format!("SELECT xmin::text AS made FROM {table}"));
+            let made =
+                ["holds", "settlements", "transfers"].map(|table| format!("SELECT xmin::text AS made FROM {table}"));
             let query = format!("SELECT count(*) AS number FROM ({}) rows", made.join(" UNION "));
             return usize::try_from(self.numbers(&query)[0]).unwrap();
         }

@@ -73,7 +73,8 @@ async fn what_the_database_refuses_leaves_the_others_of_its_batch_alone() {
     else {
         panic!("{answers:?}")
     };
-    let refusal = if books.is_sqlite() { "this transfer exists" } else { "duplicate key value violates unique constraint" };
+    let refusal =
+        if books.is_sqlite() { "this transfer exists" } else { "duplicate key value violates unique constraint" };
     assert_eq!(trigger.to_string(), "in the way");
     assert!(taken.to_string().contains(refusal), "{taken}");
     assert_eq!(books.commits() - before, 3);

@@ -330,7 +330,8 @@ fn do_damage(scene: &Scene, rules: Rules, damage: &str) {
         (Rules::AreGone, false) => {
             let steps = sql.split(';').filter(|step| !step.contains("DROP TRIGGER"));
             // What a trigger sees to on SQLite, a key does here.
-            let forks = if damage.contains("lines_chain") { "ALTER TABLE lines DROP CONSTRAINT lines_pkey; " } else { "" };
+            let forks =
+                if damage.contains("lines_chain") { "ALTER TABLE lines DROP CONSTRAINT lines_pkey; " } else { "" };
             ("", "BEGIN", format!("{POSTGRES_WITHOUT_RULES} {forks}{}", steps.collect::<Vec<_>>().join(";")))
         }
     };

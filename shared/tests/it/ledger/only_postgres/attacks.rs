@@ -117,8 +117,7 @@ async fn the_services_role_may_change_nothing_that_was_booked() {
     let mut connection = crate::place::bare_connection(&role.url);
     for attack in alterations.into_iter().chain(beyond) {
         let answer = connection.batch_execute(&scene.sql(&attack)).map_err(|error| error.to_string());
-        let is_denied =
-            matches!(&answer, Err(error) if DENIED.iter().any(|denied| error.contains(denied)));
+        let is_denied = matches!(&answer, Err(error) if DENIED.iter().any(|denied| error.contains(denied)));
         assert!(is_denied, "{attack}: {answer:?}");
     }
 }
@@ -129,10 +128,8 @@ async fn without_any_one_rule_an_attack_gets_through() {
     let scene = Scene::set_on(Pair::Servers).await;
     let mut connection = scene.stranger("");
     let before = contents(&mut connection);
-    let attacks: Vec<String> = attacks(&mut connection)
-        .into_iter()
-        .filter_map(|(attack, rule)| rule.map(|_| scene.sql(&attack)))
-        .collect();
+    let attacks: Vec<String> =
+        attacks(&mut connection).into_iter().filter_map(|(attack, rule)| rule.map(|_| scene.sql(&attack))).collect();
     let rules = rules(&mut connection);
     assert!(rules.len() > 60, "{rules:?}");
     let mut needless = Vec::new();
@@ -165,7 +162,8 @@ fn rules(connection: &mut Connection) -> Vec<(String, String)> {
          WHERE indrelid = ANY({TABLES}) AND indisunique \
          AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = indexrelid)) AS rules ORDER BY word"
     );
-    let split = |word: String| word.split_once('|').map(|(table, removal)| (table.to_owned(), removal.to_owned())).unwrap();
+    let split =
+        |word: String| word.split_once('|').map(|(table, removal)| (table.to_owned(), removal.to_owned())).unwrap();
     words(connection, &query).into_iter().map(split).collect()
 }
 

@@ -77,7 +77,8 @@ async fn a_lost_answer(#[case] asked: Asked, #[case] table: &str) {
     let way = Way::to(books.database.url());
     let behind = books.another_process(&way.url);
     let running = tokio::spawn(async move { behind.ledger.run(operation).await });
-    let in_commit = "SELECT count(*) AS number FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND NOT granted";
+    let in_commit =
+        "SELECT count(*) AS number FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND NOT granted";
     let begun = Instant::now();
     while numbers(&mut gate, in_commit) != [1] {
         assert!(begun.elapsed() < Duration::from_secs(8), "the commit has not come so far");

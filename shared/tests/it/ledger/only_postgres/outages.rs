@@ -1,7 +1,7 @@
 //! PostgreSQL dies under load and comes back.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use shared::clock::Clock;

@@ -109,7 +109,10 @@ async fn it_carries_out_all_of_a_services_duties() {
     let mut sweeper = Sweeper::load(&books.database, dead.owner, now).await.unwrap();
     place::bare_connection(owner.database.url()).batch_execute("UPDATE processes SET seen_at = 0").unwrap();
     assert_eq!(sweeper.expire(&books.database, &books.ledger, now, 30_000).await.unwrap(), 1);
-    assert_eq!(books.ledger.end(forgotten, Ended::Voided).await.unwrap().unwrap_err().unwrap().outcome, ledger::SettlementOutcome::Expired);
+    assert_eq!(
+        books.ledger.end(forgotten, Ended::Voided).await.unwrap().unwrap_err().unwrap().outcome,
+        ledger::SettlementOutcome::Expired
+    );
     sweeper.save(&books.database).await.unwrap();
     Audit::from_now(&books.database, &books.clock).await.unwrap().run(&books.database, &books.clock).await.unwrap();
     books.prove().await;

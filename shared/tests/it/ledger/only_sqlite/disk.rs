@@ -41,4 +41,3 @@ async fn a_full_disk_refuses_until_there_is_room() {
     assert_eq!(books.balance(tenant).await.1, held + 100, "every hold that was answered, and no other");
     assert!(audit(&database, &Clock::System).await.unwrap().ok);
 }
-
