@@ -13,7 +13,7 @@ CREATE TABLE accounts (
     kind   TEXT   NOT NULL CHECK (kind IN ('customer', 'cash', 'revenue', 'write_off', 'promotion', 'adjustment')),
     posted BIGINT NOT NULL DEFAULT 0,
     held   BIGINT NOT NULL DEFAULT 0 CHECK (held >= 0),
-    seq    BIGINT NOT NULL DEFAULT 0 CHECK (seq >= 0),
+    seq    BIGINT NOT NULL DEFAULT 0,
     CHECK (posted - held >= 0),
     CHECK ((kind = 'customer') = (id > 1000)),
     CHECK (kind = 'customer' OR (posted = 0 AND held = 0 AND seq = 0))

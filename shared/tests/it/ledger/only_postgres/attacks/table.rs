@@ -10,6 +10,8 @@ pub(super) const KEY: &str = "duplicate key value violates unique constraint";
 const LINE: &str = "a line has a transfer, and the first one an account";
 const NEWEST: &str = "posted and seq are those of the newest line";
 const NOT_NULL: &str = "violates not-null constraint";
+const RANGE: &str = "bigint out of range";
+const REFERRED: &str = "cannot truncate a table referenced in a foreign key constraint";
 const SETTLEMENT: &str = "a settlement has a hold";
 const TRANSFER: &str = "a transfer has accounts, a settlement if it is for a request, and what it reverses";
 
@@ -76,7 +78,7 @@ pub(super) const SINGLE: &[(&str, &str)] = &[
     ("INSERT INTO lines VALUES (1001, 5, :lineless, -1, 4, 997000, 997001)", CHECK),
     ("INSERT INTO lines VALUES (1001, 5, :lineless, 0, 4, 997000, 997000)", CHECK),
     ("INSERT INTO lines VALUES (1001, -1, :lineless, -1, 4, 997000, 996999)", CHECK),
-    ("INSERT INTO lines VALUES (1001, 5, :lineless, 9223372036854775807, 4, 997000, 9223372036854775807)", CHECK),
+    ("INSERT INTO lines VALUES (1001, 5, :lineless, 9223372036854775807, 4, 997000, 9223372036854775807)", RANGE),
     ("INSERT INTO lines VALUES (1002, 3, :lineless, -1, 2, 0, -1)", CHECK),
     (
         "INSERT INTO lines VALUES (1001, 5, :lineless, -1, 4, 997000, 996999), (1001, 5, :new, -2, 4, 997000, 996998)",
@@ -127,19 +129,11 @@ pub(super) const SINGLE: &[(&str, &str)] = &[
     // charges.
     ("INSERT INTO charges VALUES (1002, :captured, :charge_tail)", CHARGE),
     ("INSERT INTO charges VALUES (1001, :new, :charge_tail)", CHARGE),
-    (
-        "INSERT INTO charges SELECT 1001, :open, key_id, endpoint, model, end_user, price_version, 'guess', 0, 0, 0, 0, 0, 0, NULL, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0, FALSE, 0 FROM charges LIMIT 1",
-        CHECK,
-    ),
-    (
-        "INSERT INTO charges SELECT 1001, :open, key_id, endpoint, model, end_user, price_version, basis, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, NULL, 0, 0, 0, -1, 1, 0, 0, FALSE, 0 FROM charges LIMIT 1",
-        CHECK,
-    ),
     // accounts.
     ("UPDATE accounts SET posted = posted + 1 WHERE id = 1001", NEWEST),
     ("UPDATE accounts SET seq = seq + 1 WHERE id = 1001", NEWEST),
     ("UPDATE accounts SET posted = 993000, seq = 3 WHERE id = 1001", NEWEST),
-    ("UPDATE accounts SET posted = 0, seq = 0", NEWEST),
+    ("UPDATE accounts SET posted = 0, seq = 0", CHECK),
     ("UPDATE accounts SET posted = NULL WHERE id = 1001", NOT_NULL),
     ("UPDATE accounts SET held = posted + 1 WHERE id = 1001", CHECK),
     ("UPDATE accounts SET held = -1 WHERE id = 1001", CHECK),
@@ -164,6 +158,32 @@ pub(super) const SINGLE: &[(&str, &str)] = &[
     // prices.
     ("INSERT INTO prices VALUES (2, 'gpt-4', -1, 0, 0, '{}', 'estimate', 0)", CHECK),
     ("INSERT INTO prices VALUES (NULL, 'gpt-4', 1, 0, 0, '{}', 'estimate', 0)", NOT_NULL),
+    // Numbers and words out of their ranges.
+    (
+        "INSERT INTO charges VALUES (1001, :voided, '0123456789AB', 'chat', 'gpt-4', NULL, 1, 'guess', 0, 0, 0, 0, 0, 0, NULL, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0, FALSE, 0)",
+        CHECK,
+    ),
+    (
+        "INSERT INTO charges VALUES (1001, :voided, '0123456789AB', 'chat', 'gpt-4', NULL, 1, 'estimate', 0, 0, 0, 0, 0, 0, NULL, NULL, 0, NULL, 0, 0, 0, -1, 1, 0, 0, FALSE, 0)",
+        CHECK,
+    ),
+    (
+        "INSERT INTO charges VALUES (1001, :voided, '0123456789AB', 'chat', 'gpt-4', NULL, 1, 'estimate', 0, 0, 0, 0, 0, 0, NULL, NULL, 0, NULL, 0, 0, 0, 0, -1, 0, 0, FALSE, 0)",
+        CHECK,
+    ),
+    (
+        "INSERT INTO charges VALUES (1001, :voided, '0123456789AB', 'chat', 'gpt-4', NULL, 1, 'estimate', 0, 0, 0, 0, 0, 0, NULL, NULL, 0, NULL, 0, 0, 0, 0, 0, -1, 0, FALSE, 0)",
+        CHECK,
+    ),
+    (
+        "INSERT INTO charges VALUES (1001, :voided, '0123456789AB', 'chat', 'gpt-4', NULL, 1, 'estimate', 0, 0, 0, 0, 0, 0, NULL, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, -1, FALSE, 0)",
+        CHECK,
+    ),
+    ("INSERT INTO holds VALUES (:new, 1001, 5, '\\x00', 0, 1)", CHECK),
+    ("INSERT INTO transfers VALUES ('\\x00', 'top_up', 1, 1001, 5, NULL, NULL, 'r', NULL, 0)", CHECK),
+    ("INSERT INTO prices VALUES (2, 'gpt-4', 0, -1, 0, '{}', 'estimate', 0)", CHECK),
+    ("INSERT INTO prices VALUES (2, 'gpt-4', 0, 0, -1, '{}', 'estimate', 0)", CHECK),
+    ("INSERT INTO prices VALUES (2, 'gpt-4', 0, 0, 0, '{}', 'guess', 0)", CHECK),
     // What a statement refers to is there.
     ("INSERT INTO holds VALUES (:new, 9999, 5, :nobody, 0, 1)", HOLD),
     ("INSERT INTO settlements VALUES (:new, 'voided', 0, 0)", SETTLEMENT),
@@ -210,9 +230,9 @@ pub(super) const SINGLE: &[(&str, &str)] = &[
         NEWEST,
     ),
     ("UPDATE ONLY accounts SET posted = posted + 1 WHERE id = 1001", NEWEST),
-    ("TRUNCATE accounts", ACCOUNT),
+    ("TRUNCATE accounts", REFERRED),
     ("TRUNCATE accounts CASCADE", ACCOUNT),
-    ("TRUNCATE tenants, accounts", ACCOUNT),
+    ("TRUNCATE tenants, accounts", REFERRED),
     ("TRUNCATE accounts RESTART IDENTITY CASCADE", ACCOUNT),
     // Tables of one's own in front of the real ones.
     (
