@@ -67,6 +67,7 @@ impl From<DeploymentError> for Failure {
             DeploymentError::Unsupported(_) => "unsupported",
             DeploymentError::RoleNeedsRedis(_) => "role_needs_redis",
             DeploymentError::AlreadyRunning(_) | DeploymentError::NotAlone { .. } => "already_running",
+            DeploymentError::ClocksApart { .. } => "clocks_apart",
             DeploymentError::NoSecret => "no_secret",
             DeploymentError::File { .. } => "file_unusable",
             DeploymentError::SecretLost { .. } => "secret_lost",

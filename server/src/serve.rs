@@ -114,6 +114,7 @@ impl Service {
         let signal = tokio::select! {
             signal = signals.next() => signal,
             failure = self.servers.ended() => return Err(failure),
+            reason = self.deployment.must_end() => return Err(Failure::new("already_running", reason)),
         };
         let within_s = self.deployment.settings.http.shutdown_s;
         tracing::info!(
@@ -139,6 +140,9 @@ impl Service {
             Some(workers) => workers.stop(left).await,
             None => true,
         };
+        // Calls whose client left with the listeners.
+        let left = within.saturating_sub(started.elapsed()).max(LAST_WORK);
+        let is_finished = deployment.admission.settled(left).await && is_finished;
         if is_finished {
             tracing::info!("stopped");
         } else {

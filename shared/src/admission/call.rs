@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::runtime::Handle;
 
+use super::settling::Settling;
 use crate::billing::{self, Produced};
 use crate::clock::Clock;
 use crate::id::RequestId;
@@ -75,7 +75,7 @@ struct Parts {
     ledger: Ledger,
     queue: Arc<dyn Queue>,
     clock: Clock,
-    runtime: Handle,
+    settling: Settling,
     frames: Frames,
     /// `None` once its place was given back.
     permit: Option<Permit>,
@@ -93,14 +93,14 @@ impl Call {
         ledger: Ledger,
         queue: Arc<dyn Queue>,
         clock: Clock,
-        runtime: Handle,
+        settling: Settling,
         job: Job,
         frames: Frames,
         permit: Permit,
     ) -> Self {
         Self {
             allowances: permit.allowances(),
-            parts: Some(Parts { ledger, queue, clock, runtime, frames, permit: Some(permit) }),
+            parts: Some(Parts { ledger, queue, clock, settling, frames, permit: Some(permit) }),
             job,
             forwarded: Tally::default(),
             is_first: true,
@@ -148,7 +148,11 @@ impl Call {
                 let message = "the call took longer than its money was held for; nothing was charged, please try again";
                 Step::Failed(parts.void(request_id, Refusal::new(Reason::Timeout, message)).await)
             }
-            Ending::Told(End::Unknown) => Step::Failed(outcome_unknown(request_id)),
+            Ending::Told(End::Unknown) => {
+                // If the charge was not committed, the hold is nobody's.
+                parts.settling.release_after_workers_turn(request_id);
+                Step::Failed(outcome_unknown(request_id))
+            }
             Ending::Silent(silence) => Step::Failed(parts.silent(&self.job, self.forwarded, silence).await),
         };
         // Before the end is seen: who makes one call after the other never meets the last one.
@@ -193,8 +197,7 @@ impl Parts {
             }
             Ok(Err(_)) => Failure { refusal, charged: None },
             Err(error) => {
-                let ledger = self.ledger.clone();
-                self.runtime.spawn(async move { release(&ledger, request_id).await });
+                self.settling.release(request_id);
                 unknown_after(&error, request_id)
             }
         }
@@ -238,19 +241,23 @@ impl Parts {
                 Failure { refusal: interrupted, charged: Some(amount) }
             }
             Ok(Err(_)) => Failure { refusal: interrupted, charged: None },
-            Err(error) => unknown_after(&error, request_id),
+            Err(error) => {
+                self.settling.release_after_workers_turn(request_id);
+                unknown_after(&error, request_id)
+            }
         }
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let Some(Parts { ledger, queue, runtime, frames, permit, .. }) = self.parts.take() else { return };
+        let Some(Parts { ledger, queue, settling, frames, permit, .. }) = self.parts.take() else { return };
         let request_id = self.job.request_id;
         // The place is free at once: a worker that still has the call is about to stop it.
         drop(permit);
         let is_ours = self.ending.as_ref().is_some_and(Ending::leaves_hold_to_us);
-        runtime.spawn(async move {
+        let later = settling.clone();
+        settling.spawn(async move {
             // A worker that has the call learns that nobody receives its frames, stops the provider and settles.
             // What it had sent before is read here, so that a hold which it left to the receiver is not forgotten.
             let cancellation = queue.cancel(request_id).await;
@@ -261,6 +268,8 @@ impl Drop for Call {
             };
             if is_ours || left_to_us {
                 release(&ledger, request_id).await;
+            } else {
+                later.release_after_workers_turn(request_id);
             }
         });
     }
@@ -269,12 +278,12 @@ impl Drop for Call {
 /// Voids a hold if whoever makes it is dropped before the call is someone else's. The void comes behind the hold in the ledger's line,
 /// so it does not matter whether the hold was committed already.
 pub(super) struct HoldGuard {
-    open: Option<(Ledger, RequestId, Handle)>,
+    open: Option<(RequestId, Settling)>,
 }
 
 impl HoldGuard {
-    pub(super) fn new(ledger: Ledger, request_id: RequestId, runtime: Handle) -> Self {
-        Self { open: Some((ledger, request_id, runtime)) }
+    pub(super) const fn new(request_id: RequestId, settling: Settling) -> Self {
+        Self { open: Some((request_id, settling)) }
     }
 
     pub(super) fn release(mut self) {
@@ -284,8 +293,8 @@ impl HoldGuard {
 
 impl Drop for HoldGuard {
     fn drop(&mut self) {
-        if let Some((ledger, request_id, runtime)) = self.open.take() {
-            runtime.spawn(async move { release(&ledger, request_id).await });
+        if let Some((request_id, settling)) = self.open.take() {
+            settling.release(request_id);
         }
     }
 }
@@ -295,7 +304,7 @@ fn unknown_after(error: &LedgerError, request_id: RequestId) -> Failure {
     outcome_unknown(request_id)
 }
 
-fn outcome_unknown(request_id: RequestId) -> Failure {
+pub(super) fn outcome_unknown(request_id: RequestId) -> Failure {
     let message = format!(
         "it could not be found out whether this call was charged; do not repeat it blindly: GET /v1/ledger shows request {request_id} if it was"
     );

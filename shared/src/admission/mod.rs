@@ -4,12 +4,13 @@
 mod call;
 mod not_admitted;
 pub mod request;
+mod settling;
 
 use std::sync::Arc;
-
-use tokio::runtime::Handle;
+use std::time::Duration;
 
 use self::call::HoldGuard;
+use self::settling::Settling;
 pub use call::{Call, Failure, Step};
 pub use not_admitted::NotAdmitted;
 pub use request::CallRequest;
@@ -44,8 +45,7 @@ struct Inner {
     settings: Arc<Settings>,
     clock: Clock,
     process: ProcessId,
-    /// Where a call that was left is settled: not on the thread of a connection that is going away.
-    runtime: Handle,
+    settling: Settling,
 }
 
 impl std::fmt::Debug for Admission {
@@ -65,8 +65,14 @@ impl Admission {
         clock: Clock,
         process: ProcessId,
     ) -> Self {
-        let runtime = Handle::current();
-        Self { inner: Arc::new(Inner { ledger, queue, limits, catalogue, settings, clock, process, runtime }) }
+        let settling = Settling::new(ledger.clone());
+        Self { inner: Arc::new(Inner { ledger, queue, limits, catalogue, settings, clock, process, settling }) }
+    }
+
+    /// Waits until every call that was left is settled, at most so long; for the end of a process, when no more calls come. Gives whether
+    /// all are.
+    pub async fn settled(&self, within: Duration) -> bool {
+        self.inner.settling.finished(within).await
     }
 
     /// What holds for the model that a call names, once it is known to exist and the caller may use it.
@@ -128,8 +134,8 @@ impl Admission {
         let after_limits = |refusal| NotAdmitted { allowances, ..NotAdmitted::from(refusal) };
         match self.hold_and_submit(job).await {
             Ok((job, frames)) => {
-                let (queue, runtime) = (Arc::clone(&inner.queue), inner.runtime.clone());
-                Ok(Call::new(inner.ledger.clone(), queue, inner.clock.clone(), runtime, job, frames, permit))
+                let (queue, settling) = (Arc::clone(&inner.queue), inner.settling.clone());
+                Ok(Call::new(inner.ledger.clone(), queue, inner.clock.clone(), settling, job, frames, permit))
             }
             Err(refusal) => {
                 permit.release().await;
@@ -151,7 +157,7 @@ impl Admission {
             price_version: job.price.version,
         };
         // From here on, whatever happens to this future, the hold is voided unless someone else has taken it over.
-        let guard = HoldGuard::new(inner.ledger.clone(), request_id, inner.runtime.clone());
+        let guard = HoldGuard::new(request_id, inner.settling.clone());
         match inner.ledger.hold(hold).await {
             Ok(HoldDecision::Held) => {}
             Ok(HoldDecision::Insufficient { needed, available }) => {
@@ -181,12 +187,17 @@ impl Admission {
             }
             Err(error) => {
                 // Committed before the caller reads that nothing was charged. If it fails, the guard tries once more.
-                if let Err(failure) = inner.ledger.end(request_id, Ended::Voided).await {
-                    tracing::error!(%request_id, error = %failure, "the hold of a call that the queue refused could not be voided");
-                } else {
-                    guard.release();
+                match inner.ledger.end(request_id, Ended::Voided).await {
+                    Ok(_) => {
+                        guard.release();
+                        Err(refused_by_queue(&error))
+                    }
+                    // A queue that did not answer may have taken the job all the same.
+                    Err(failure) => {
+                        tracing::error!(%request_id, error = %failure, "the hold of a call that the queue refused could not be voided");
+                        Err(call::outcome_unknown(request_id).refusal)
+                    }
                 }
-                Err(refused_by_queue(&error))
             }
         }
     }

@@ -25,6 +25,9 @@ pub enum NotADatabaseUrl {
     /// `sqlite://` without a path, or `:memory:`, of which every connection would have its own.
     #[error("must name a file after sqlite://, such as sqlite://data/xiaoyi.db")]
     NoFile,
+    /// A `postgres://` URL that cannot be read.
+    #[error("cannot be read as a URL: in user and password write %40 for @, %2F for /, %3A for :, %25 for %")]
+    Malformed,
     /// `sqlite://file?option=...`, which would otherwise become part of the file's name.
     #[error("must be a file only, without the part from the question mark on")]
     Parameters,
@@ -35,7 +38,9 @@ impl FromStr for DatabaseUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Ok(Self::Postgres(text.into()));
+            // What the client library cannot read it quotes, and that may be a piece of a password.
+            let is_whole = Url::parse(text).is_ok() && percent_signs_are_encoded(text);
+            return if is_whole { Ok(Self::Postgres(text.into())) } else { Err(NotADatabaseUrl::Malformed) };
         }
         let Some(path) = text.strip_prefix("sqlite://") else {
             return Err(NotADatabaseUrl::Scheme);
@@ -48,6 +53,11 @@ impl FromStr for DatabaseUrl {
         }
         Ok(Self::Sqlite(PathBuf::from(path)))
     }
+}
+
+/// Whether each percent sign begins a byte in hexadecimal.
+fn percent_signs_are_encoded(text: &str) -> bool {
+    text.split('%').skip(1).all(|rest| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()))
 }
 
 impl DatabaseUrl {
@@ -106,6 +116,9 @@ mod tests {
     #[case("data/xiaoyi.db", NotADatabaseUrl::Scheme)]
     #[case("mysql://db/xiaoyi", NotADatabaseUrl::Scheme)]
     #[case("sqlite:xiaoyi.db", NotADatabaseUrl::Scheme)]
+    #[case("postgres://u:100%zz@h/db", NotADatabaseUrl::Malformed)]
+    #[case("postgres://u:50%@h/db", NotADatabaseUrl::Malformed)]
+    #[case("postgres://u:pa/ss@h/db", NotADatabaseUrl::Malformed)]
     #[case("sqlite://", NotADatabaseUrl::NoFile)]
     #[case("sqlite://data/", NotADatabaseUrl::NoFile)]
     #[case("sqlite://:memory:", NotADatabaseUrl::NoFile)]

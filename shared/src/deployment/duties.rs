@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::Deployment;
+use super::{Deployment, DeploymentError};
 use crate::epoch;
 use crate::ledger::{self, Audit, Sweeper};
 
@@ -69,6 +69,10 @@ async fn keep_place(deployment: Deployment, leads: watch::Sender<bool>) {
         let kept = tokio::task::spawn_blocking(move || presence.keep()).await;
         let now_leads = match kept {
             Ok(Ok(leads)) => leads,
+            Ok(Err(error @ DeploymentError::NotAlone { .. })) => {
+                deployment.must_end.send_replace(Some(error.to_string()));
+                false
+            }
             Ok(Err(error)) => {
                 tracing::error!(%error, "this process could not keep its place among those that serve the database");
                 false
@@ -117,12 +121,12 @@ async fn audit(deployment: Deployment, mut leads: watch::Receiver<bool>) {
     if leads.wait_for(|&leads| leads).await.is_err() {
         return;
     }
-    let mut audit = match Audit::from_now(&deployment.database, &deployment.clock).await {
-        Ok(audit) => audit,
-        Err(error) => {
-            tracing::error!(%error, "the running audit could not begin");
-            return;
+    let mut audit = loop {
+        match Audit::from_now(&deployment.database, &deployment.clock).await {
+            Ok(audit) => break audit,
+            Err(error) => tracing::error!(%error, "the running audit could not begin; it is tried again"),
         }
+        tokio::time::sleep(Duration::from_millis(HEARTBEAT_MS)).await;
     };
     let mut tick = ticks(deployment.settings.ledger.audit_s.saturating_mul(1000));
     tick.tick().await;

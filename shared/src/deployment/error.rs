@@ -9,6 +9,9 @@ use crate::ledger::LedgerError;
 use crate::redis_store::RedisStoreError;
 use crate::seal::MasterSecretError;
 
+/// Clocks of machines that serve together may be so far apart, in seconds.
+pub(super) const CLOCKS_APART_S: i64 = 5;
+
 /// Why the program cannot start with these settings here.
 #[derive(Debug, thiserror::Error)]
 pub enum DeploymentError {
@@ -30,6 +33,16 @@ pub enum DeploymentError {
     NotAlone {
         /// The database.
         place: String,
+    },
+    /// Deadlines are told between processes as times, so their clocks must agree.
+    #[error(
+        "this machine's clock and that of {place} are {apart_s} s apart, at most {CLOCKS_APART_S} are allowed: set both by NTP"
+    )]
+    ClocksApart {
+        /// The database.
+        place: String,
+        /// How far, in seconds.
+        apart_s: i64,
     },
     /// A database on a server is sealed with a secret that must be given.
     #[error(

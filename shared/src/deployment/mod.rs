@@ -12,6 +12,8 @@ mod workbench;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 pub use error::DeploymentError;
 pub use role::Role;
 pub use workbench::Workbench;
@@ -21,7 +23,7 @@ use crate::admission::Admission;
 use crate::catalogue::{Catalogue, price_list};
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::db::Database;
+use crate::db::{self, Database};
 use crate::epoch::EpochWatch;
 use crate::health::Health;
 use crate::id::ProcessId;
@@ -62,9 +64,20 @@ pub struct Deployment {
     pub process: ProcessId,
     epoch: EpochWatch,
     presence: Presence,
+    /// Why this process must end, once it must.
+    must_end: watch::Sender<Option<String>>,
 }
 
 impl Deployment {
+    /// Resolves with the reason when this process must not go on: another one has taken the database for itself. Usually it never does.
+    pub async fn must_end(&self) -> String {
+        let mut told = self.must_end.subscribe();
+        match told.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => std::future::pending().await,
+        }
+    }
+
     /// Starts every part that `role` needs: takes its place among those that serve the database, releases what a dead server left held (if
     /// it is the only one), and begins the work in the background (heartbeat, epoch, sweeper, audit), which ends with the runtime.
     ///
@@ -80,6 +93,11 @@ impl Deployment {
             None if role == Role::All => None,
             None => return Err(DeploymentError::RoleNeedsRedis(role)),
         };
+        let own = clock.now();
+        let apart_s = database.read(move |connection| Ok(own.since(db::now(connection, own)?).abs() / 1000)).await?;
+        if apart_s > error::CLOCKS_APART_S {
+            return Err(DeploymentError::ClocksApart { place: database.url().place(), apart_s });
+        }
         let sharing = if redis.is_some() { Sharing::WithOthers } else { Sharing::Alone };
         let presence = Presence::take(&database, sharing)?;
         let process = ProcessId::new();
@@ -93,7 +111,8 @@ impl Deployment {
         database.write(move |connection| price_list::ensure_default(connection, default_price, now)).await?;
         ledger::register_process(&database, process, role.name(), clock.now()).await?;
         let mut sweeper = Sweeper::load(&database, process, clock.now()).await?;
-        if sharing == Sharing::Alone {
+        // Only a file's lock shows that nobody else lives; a session with a server can be lost by one who does.
+        if database.file().is_some() {
             let released = sweeper.void_dead_owners(&database, &ledger, clock.now()).await?;
             if released > 0 {
                 tracing::warn!(
@@ -164,6 +183,7 @@ impl Deployment {
             process,
             epoch,
             presence,
+            must_end: watch::Sender::new(None),
         };
         duties::start(&deployment, sweeper);
         Ok(deployment)

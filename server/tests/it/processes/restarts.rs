@@ -58,7 +58,8 @@ async fn a_rolling_restart_under_load_loses_nothing() {
                     let request = client.post(format!("{base}/v1/chat/completions")).bearer_auth(&key).json(&body);
                     match request.send().await {
                         // The process stopped listening between the choice and the call.
-                        Err(_) => told.unanswered.push(marker),
+                        Err(error) if error.is_connect() => told.unanswered.push(marker),
+                        Err(error) => panic!("{marker}: a connection that was made brought no reply: {error:?}"),
                         Ok(reply) => {
                             let status = reply.status();
                             let id = reply.headers()["x-request-id"].to_str().unwrap().to_owned();

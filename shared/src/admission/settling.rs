@@ -1,0 +1,54 @@
+//! What is settled behind a call's back: not on the thread of a connection that is going away, and not forgotten when the process ends.
+
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+use crate::id::RequestId;
+use crate::ledger::{Ledger, release};
+
+/// How long a worker that was told that its client has left may take to settle. It hears of it at once, or at its next renewal of the
+/// lease (10 s); whoever has not settled by then is dead. No worker needs longer, so the hold is nobody's, and must not wait for its expiry.
+const WORKERS_TURN: Duration = Duration::from_secs(30);
+
+/// Where that happens. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Settling {
+    runtime: Handle,
+    ledger: Ledger,
+    tasks: TaskTracker,
+}
+
+impl Settling {
+    /// In the present runtime, which lives as long as the process.
+    pub(super) fn new(ledger: Ledger) -> Self {
+        Self { runtime: Handle::current(), ledger, tasks: TaskTracker::new() }
+    }
+
+    /// Runs `task`, which the process waits for before it ends.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn_on(task, &self.runtime);
+    }
+
+    /// Voids a hold now.
+    pub(super) fn release(&self, request_id: RequestId) {
+        let ledger = self.ledger.clone();
+        self.spawn(async move { release(&ledger, request_id).await });
+    }
+
+    /// Voids a hold that a worker should settle, if it has not. A process that ends before does not wait: its open holds are swept.
+    pub(super) fn release_after_workers_turn(&self, request_id: RequestId) {
+        let ledger = self.ledger.clone();
+        self.runtime.spawn(async move {
+            tokio::time::sleep(WORKERS_TURN).await;
+            release(&ledger, request_id).await;
+        });
+    }
+
+    /// Waits until all that was begun is settled, at most so long.
+    pub(super) async fn finished(&self, within: Duration) -> bool {
+        self.tasks.close();
+        tokio::time::timeout(within, self.tasks.wait()).await.is_ok()
+    }
+}
