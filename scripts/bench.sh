@@ -47,4 +47,4 @@ if [ "${#missing[@]}" -gt 0 ]; then
 fi
 
 cargo build --quiet --locked --release -p server -p trials --bin xiaoyi --bin bench
-exec cargo run --quiet --locked --release -p trials --bin bench -- "$@"
+exec "${CARGO_TARGET_DIR:-target}/release/bench" "$@"
