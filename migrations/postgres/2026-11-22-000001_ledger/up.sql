@@ -137,9 +137,9 @@ CREATE TRIGGER lines_no_truncate BEFORE TRUNCATE ON lines EXECUTE FUNCTION refus
 CREATE TRIGGER charges_no_change BEFORE UPDATE OR DELETE ON charges FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER charges_no_truncate BEFORE TRUNCATE ON charges EXECUTE FUNCTION refuse_change();
 
--- What refers to what. Each look finds one row by key (`OFFSET 0` and the settings of these functions see to it: the server would keep a
--- plan that was made while the tables were small and read all of them for ever). It comes at the end of the statement, which may have
--- made what is referred to as well.
+-- What refers to what. Each look finds one row by key: `OFFSET 0` makes it a look for each row, and the service's own connections have
+-- `enable_seqscan` off, since the server would keep a plan that was made while the tables were small and read all of them for ever. It
+-- comes at the end of the statement, which may have made what is referred to as well.
 CREATE FUNCTION check_holds() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT 1 FROM added n WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = n.account OFFSET 0)) THEN
@@ -208,15 +208,12 @@ END $$;
 CREATE TRIGGER accounts_posted_is_newest_line AFTER UPDATE ON accounts REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
     EXECUTE FUNCTION check_balances();
 
--- Whoever calls them, these functions look at the tables of this schema (a temporary table of the same name would go before them), and
--- by key.
+-- Whoever calls them, these functions look at the tables of this schema: a temporary table of the same name would go before them.
 DO $$
 DECLARE name TEXT;
 BEGIN
     FOREACH name IN ARRAY ARRAY['check_holds', 'check_settlements', 'check_transfers', 'check_lines', 'check_charges', 'check_balances'] LOOP
         EXECUTE format('ALTER FUNCTION %I() SET search_path = %I, pg_temp', name, current_schema());
-        EXECUTE format('ALTER FUNCTION %I() SET enable_seqscan = off', name);
-        EXECUTE format('ALTER FUNCTION %I() SET jit = off', name);
     END LOOP;
 END $$;
 

@@ -123,12 +123,14 @@ impl Drop for Transaction<'_> {
     }
 }
 
-/// Whether the error says that the connection is gone, not that the statement was wrong.
+/// Whether the error says that the connection is gone, not that the statement was wrong. One to a server that no longer takes writes
+/// (another one has taken its place) is as good as gone: a new one finds the other.
 pub(crate) fn is_disconnection(error: &Error) -> bool {
     match error {
         Error::BrokenTransactionManager => true,
         Error::DatabaseError(kind, _) => {
-            matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand)
+            use DatabaseErrorKind::{ClosedConnection, ReadOnlyTransaction, UnableToSendCommand};
+            matches!(kind, ClosedConnection | UnableToSendCommand | ReadOnlyTransaction)
         }
         Error::RollbackErrorOnCommit { rollback_error, commit_error } => {
             is_disconnection(rollback_error) || is_disconnection(commit_error)

@@ -19,13 +19,13 @@ use crate::ledger::books::{Books, capture, top_up};
 use crate::place::{self, numbers};
 
 /// A proxy in front of a database, and the way through it.
-struct Way {
-    proxy: Proxy,
-    url: DatabaseUrl,
+pub(super) struct Way {
+    pub(super) proxy: Proxy,
+    pub(super) url: DatabaseUrl,
 }
 
 impl Way {
-    fn to(url: &DatabaseUrl) -> Self {
+    pub(super) fn to(url: &DatabaseUrl) -> Self {
         let DatabaseUrl::Postgres(url) = url else { panic!("not PostgreSQL") };
         let mut url = Url::parse(url.expose_secret()).unwrap();
         let port = url.port().unwrap();

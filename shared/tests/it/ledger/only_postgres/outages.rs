@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection;
 use shared::clock::Clock;
+use shared::db::{Connection, DbError};
 use shared::id::RequestId;
-use shared::ledger::{Ended, HoldDecision, WriterSettings};
-use testkit::Postgres;
+use shared::ledger::{self, Ended, HoldDecision, LedgerError, WriterSettings};
+use testkit::{Pair, Postgres};
 
+use super::lost_answers::Way;
 use crate::ledger::books::{Books, capture};
 use crate::place::Place;
 
@@ -67,6 +70,9 @@ async fn nothing_is_lost_or_carried_out_twice_and_it_comes_back_by_itself() {
         .unwrap();
         let back = Instant::now();
         more(&answered, 1).await;
+        // So do reads, and the writes that go beside the ledger's.
+        while books.database.read(move |connection| ledger::balance(connection, tenant)).await.is_err() {}
+        while books.database.write(|_| Ok::<_, DbError>(())).await.is_err() {}
         assert!(back.elapsed() < BACK, "{:?}", back.elapsed());
     }
     more(&answered, 200).await;
@@ -113,4 +119,60 @@ async fn more(answered: &AtomicUsize, count: usize) {
         assert!(asked.elapsed() < Duration::from_secs(60), "no answers");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+/// A network that moves nothing for a while: callers get an answer in time, and afterwards it goes on by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stalled_network_is_an_answer_and_passes() {
+    let books = Books::on(Pair::Servers, Clock::System).await;
+    let tenant = books.tenant("t", 100).await;
+    let way = Way::to(books.database.url());
+    let settings = WriterSettings { timeout_ms: 500, ..WriterSettings::default() };
+    let behind = Books::in_place(Place::existing(way.url.clone()), Clock::System, settings).await;
+    let request = behind.held(tenant, 10).await;
+    way.proxy.stall(true);
+    let asked = Instant::now();
+    let (hold, charge) =
+        tokio::join!(behind.ledger.hold(behind.hold(tenant, 20)), behind.ledger.capture(capture(request, 7)));
+    assert!(matches!(hold, Err(LedgerError::TimedOut)), "{hold:?}");
+    assert!(matches!(charge, Err(LedgerError::TimedOut)), "{charge:?}");
+    assert!(asked.elapsed() < SLACK, "{:?}", asked.elapsed());
+    way.proxy.stall(false);
+    let back = Instant::now();
+    while behind.ledger.hold(behind.hold(tenant, 1)).await.is_err() {
+        assert!(back.elapsed() < BACK, "{:?}", back.elapsed());
+    }
+    // The charge was sent, and stands or not: whoever wants to know asks.
+    let charged = match behind.ledger.end(request, Ended::Voided).await.unwrap() {
+        Ok(()) => 0,
+        Err(settlement) => settlement.unwrap().amount.nanos(),
+    };
+    assert!([0, 7].contains(&charged), "{charged}");
+    assert_eq!(books.balance(tenant).await.0, 100 - charged);
+    books.prove().await;
+}
+
+/// What becomes of the old server when another has taken its place (or of a disk that an operator protects): it takes no writes.
+#[tokio::test]
+async fn a_server_that_takes_no_writes_refuses_until_it_does() {
+    let books = Books::on(Pair::Servers, Clock::System).await;
+    let tenant = books.tenant("t", 100).await;
+    let mut operator = books.bare_connection();
+    let read_only = |operator: &mut Connection, is_read_only: bool| {
+        let set = format!(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = {is_read_only}', current_database()); END $$"
+        );
+        operator.batch_execute(&format!("SET default_transaction_read_only = off; {set}")).unwrap();
+    };
+    read_only(&mut operator, true);
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    operator.batch_execute(end).unwrap();
+    let refused = books.ledger.hold(books.hold(tenant, 10)).await;
+    assert!(matches!(refused, Err(LedgerError::Database(DbError::Disconnected(_)))), "{refused:?}");
+    assert!(books.ledger.is_failing());
+    read_only(&mut operator, false);
+    assert_eq!(books.ledger.hold(books.hold(tenant, 10)).await.unwrap(), HoldDecision::Held);
+    assert!(!books.ledger.is_failing());
+    assert_eq!(books.balance(tenant).await, (100, 10));
+    books.prove().await;
 }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shared::clock::Clock;
+use shared::db::Database;
 use shared::id::TenantId;
 use shared::ledger::{self, HoldDecision, LedgerError, Operation, Outcome, SettlementOutcome, TopUpDecision};
 use shared::tenant;
 use testkit::Pair;
 
 use crate::ledger::books::{Books, capture, in_order, top_up};
+use crate::place::Place;
 
 const PROCESSES: usize = 3;
 const TASKS: usize = 48;
@@ -126,4 +128,17 @@ async fn a_process_that_stops_in_a_transaction_loses_its_locks() {
     assert!((Duration::from_secs(1)..Duration::from_secs(8)).contains(&asked.elapsed()), "{:?}", asked.elapsed());
     stopped.batch_execute("COMMIT").unwrap_err();
     books.prove().await;
+}
+
+#[test]
+fn two_that_migrate_at_the_same_time_do_it_once() {
+    let place = Place::new(Pair::Servers);
+    let run: usize = std::thread::scope(|scope| {
+        let migrating: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| Database::open_or_create(&place.url).unwrap().1)).collect();
+        migrating.into_iter().map(|migrating| migrating.join().unwrap()).sum()
+    });
+    let known = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/postgres")).unwrap();
+    assert_eq!(run, known.flatten().filter(|entry| entry.path().is_dir()).count());
+    Database::open(&place.url).unwrap();
 }
