@@ -10,3 +10,4 @@
 mod calls;
 mod database;
 mod ledger;
+mod queue_lost;
