@@ -21,14 +21,14 @@ use shared::tokens::Tally;
 use testkit::Pair;
 
 /// A whole deployment on a database of the pair of this run, with a tenant who has 10.00, and no worker but the test itself.
-struct Bench {
-    deployment: Deployment,
+pub(crate) struct Bench {
+    pub(crate) deployment: Deployment,
     caller: Caller,
     _folder: tempfile::TempDir,
 }
 
 impl Bench {
-    async fn new(settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn new(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut environment = vec![("XIAOYI_DATA_DIR".to_owned(), folder.path().display().to_string())];
         // The queue is inside this process with either database.
@@ -72,7 +72,7 @@ impl Bench {
         Self { deployment: Deployment::start(workbench, Role::All).await.unwrap(), caller, _folder: folder }
     }
 
-    async fn admit(&self) -> Result<Call, Refusal> {
+    pub(crate) async fn admit(&self) -> Result<Call, Refusal> {
         let body = br#"{"messages":[{"role":"user","content":"hello world"}],"max_tokens":100,"stream":true}"#;
         let model = "gpt-3.5".to_owned();
         let limits = self.deployment.admission.model(&self.caller, &model).unwrap();
@@ -81,7 +81,7 @@ impl Bench {
         admitted.map_err(|not_admitted| not_admitted.refusal)
     }
 
-    async fn admit_and_take(&self) -> (Call, Delivery) {
+    pub(crate) async fn admit_and_take(&self) -> (Call, Delivery) {
         let call = self.admit().await.unwrap();
         (call, self.deployment.queue.take().await.unwrap())
     }
@@ -106,7 +106,7 @@ impl Bench {
         panic!("the hold of {tenant} was not released");
     }
 
-    async fn expect(&self, posted: &str) {
+    pub(crate) async fn expect(&self, posted: &str) {
         assert_eq!(self.settled_balance().await, (posted.parse().unwrap(), Amount::ZERO));
         let report = ledger::audit(&self.deployment.database, &self.deployment.clock).await.unwrap();
         assert!(report.ok, "{:?}", report.violations);
@@ -117,18 +117,18 @@ fn text(words: i64) -> Tally {
     Tally { texts: 1, hanzi: words, words: 0, tokens: words }
 }
 
-fn chunk(tokens: i64) -> Chunk {
+pub(crate) fn chunk(tokens: i64) -> Chunk {
     Chunk { json: Bytes::from_static(b"{}"), generated: text(tokens) }
 }
 
-async fn failure(call: &mut Call) -> Failure {
+pub(crate) async fn failure(call: &mut Call) -> Failure {
     match call.next().await.unwrap() {
         Step::Failed(failure) => failure,
         other => panic!("not a failure: {other:?}"),
     }
 }
 
-async fn capture(bench: &Bench, delivery: &Delivery, tokens: i64) -> Amount {
+pub(crate) async fn capture(bench: &Bench, delivery: &Delivery, tokens: i64) -> Amount {
     let charge = billing::charge(&delivery.job, Produced { completion: text(tokens), ..Produced::default() }).unwrap();
     let capture = Capture { request_id: delivery.job.request_id, charge };
     bench.deployment.ledger.capture(capture).await.unwrap().unwrap().paid

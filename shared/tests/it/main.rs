@@ -11,3 +11,4 @@ mod calls;
 mod database;
 mod ledger;
 mod place;
+mod queue_lost;

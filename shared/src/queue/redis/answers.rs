@@ -121,7 +121,9 @@ impl Listener {
     /// Reads over one connection until it fails.
     async fn session(&mut self) -> Result<std::convert::Infallible, Stop> {
         let block = self.shared.timings.block;
-        let mut connection = self.shared.pool.dedicated(self.left().clamp(block / 5, block)).await?;
+        // Once it is lost there is no hurry any more.
+        let within = if self.is_lost { self.shared.timings.patience } else { self.left().clamp(block / 5, block) };
+        let mut connection = self.shared.pool.dedicated(within).await?;
         if self.is_lost {
             self.begin_stream().await?;
         }
@@ -146,10 +148,15 @@ impl Listener {
         pipeline.cmd("EXISTS").arg(&key);
         // A blocked read answers within its block time; what is silent for longer is cut, and there is time left for another connection.
         let limit = timings.block + timings.patience.saturating_sub(timings.block) / 2;
+        let asked = Instant::now();
         let (read, exists): (Value, bool) = match timeout(limit, pipeline.query_async(connection)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Err(self.shared.pool.failed(&error).into()),
             Err(_) => {
+                if asked.elapsed() > limit + (timings.patience - timings.patience.min(limit)) {
+                    // We stood still ourselves, so Redis had no chance to be heard.
+                    self.last_word = Instant::now();
+                }
                 // Perhaps so much came that it takes long.
                 self.entries = (self.entries / 2).max(1);
                 return Err(self.shared.pool.timed_out().into());

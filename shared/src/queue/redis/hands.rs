@@ -33,6 +33,8 @@ pub(super) struct Signal {
     gone: watch::Sender<Option<Gone>>,
     /// The client has read more.
     pub(super) room: Notify,
+    /// Hints may have been missed: what stands in the job is to be looked at.
+    pub(super) look: Notify,
     kept_at: Mutex<Instant>,
 }
 
@@ -55,6 +57,7 @@ impl Signal {
             told: watch::Sender::new(is_told),
             gone: watch::Sender::new(gone),
             room: Notify::new(),
+            look: Notify::new(),
             kept_at: Mutex::new(Instant::now()),
         }
     }
@@ -149,6 +152,11 @@ impl Hands {
 
     pub(super) fn signal(&self, request_id: RequestId) -> Option<Arc<Signal>> {
         self.signals().get(&request_id).cloned()
+    }
+
+    /// Has every worker look at its job.
+    pub(super) fn look_at_all(&self) {
+        self.signals().values().for_each(|signal| signal.look.notify_one());
     }
 
     /// Puts a job where a taker finds it.

@@ -35,6 +35,7 @@ async fn session(shared: &Shared) -> Result<(), RedisStoreError> {
     };
     let channel = shared.pool.key(format_args!("hints:{}", shared.process));
     within(timeout(patience, sink.subscribe(channel)).await).await?;
+    shared.hands.look_at_all();
     loop {
         match timeout(PING_EVERY, messages.next()).await {
             Ok(Some(message)) => heed(shared, &message),

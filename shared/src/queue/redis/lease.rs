@@ -105,9 +105,13 @@ impl Lease {
         let timings = &self.shared.timings;
         loop {
             let kept_at = self.signal.kept_at();
-            tokio::time::sleep_until(kept_at + timings.renew).await;
-            if self.signal.kept_at() > kept_at {
-                continue; // A frame has renewed it.
+            tokio::select! {
+                () = self.signal.look.notified() => {}
+                () = tokio::time::sleep_until(kept_at + timings.renew) => {
+                    if self.signal.kept_at() > kept_at {
+                        continue; // A frame has renewed it.
+                    }
+                }
             }
             if let Some(interruption) = self.renew().await {
                 return interruption;

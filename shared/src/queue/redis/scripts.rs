@@ -5,14 +5,20 @@ use std::sync::LazyLock;
 use crate::redis_store::Script;
 
 macro_rules! scripts {
-    ($($name:ident = $($file:literal)+;)+) => {
-        $(pub(super) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(concat!(include_str!("lua/common.lua"), $(include_str!($file)),+)));)+
+    ($flags:literal: $($name:ident = $($file:literal)+;)+) => {
+        $(pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
+            Script::new(concat!("#!lua flags=", $flags, "\n", include_str!("lua/common.lua"), $(include_str!($file)),+))
+        });)+
     };
 }
 
-scripts! {
+// A Redis without memory takes no more jobs.
+scripts! { "":
     ENQUEUE = "lua/enqueue.lua";
+}
+
+// But those that it has come to their end, or it would stay full.
+scripts! { "allow-oom":
     START = "lua/start.lua";
     FRAME = "lua/owned.lua" "lua/frame.lua";
     RENEW = "lua/owned.lua" "lua/renew.lua";

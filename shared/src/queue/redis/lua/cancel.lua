@@ -2,7 +2,7 @@
 -- 'removed', 'told' or 'none'
 local id = ARGV[2]
 local job = 'job:' .. id
-local known = call('HMGET', job, 'tenant', 'owner', 'answers')
+local known = call('HMGET', job, 'tenant', 'owner', 'answers', 'weight')
 local tenant, owner, answers = known[1], known[2], known[3]
 if not tenant then return 'none' end
 if owner then
@@ -12,7 +12,7 @@ if owner then
   return 'told'
 end
 call('LREM', 'line:' .. tenant, 1, id)
-waits_no_more(tenant, id)
+waits_no_more(tenant, id, tonumber(known[4]))
 call('DEL', job)
 reply(answers, ARGV[3], '')
 top_up()

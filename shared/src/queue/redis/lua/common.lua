@@ -8,7 +8,7 @@
 -- leases           tenant:id -> until when it is its worker's; leases:<tenant> the same of one tenant
 -- tickets          a stream with one entry for each job that some worker may start now. A ticket names no job: who goes next is
 --                  decided when it is used, so a lost ticket loses nothing
--- workers, slots   worker -> when it was last heard of; how many jobs it runs at a time
+-- workers, slots   worker -> when it was last heard of; how many jobs it runs at a time; total: the slots of those that are alive
 -- replies:<name>   the answers for one API process
 -- dead             jobs that were given up, without their bodies
 
@@ -31,21 +31,25 @@ local function member(tenant, id)
   return tenant .. ':' .. id
 end
 
--- Slots of all workers that are alive.
+-- Slots of all workers that are alive; counted once a second and when one comes or goes.
 local function slots()
-  local live = call('ZRANGEBYSCORE', 'workers', now - WORKER_SILENCE_MS, '+inf', 'LIMIT', 0, 1000)
-  if #live == 0 then return 0 end
+  local known = call('GET', 'total')
+  if known then return tonumber(known) end
   local total = 0
-  for _, count in ipairs(call('HMGET', 'slots', unpack(live))) do
-    total = total + (tonumber(count) or 0)
+  local live = call('ZRANGEBYSCORE', 'workers', now - WORKER_SILENCE_MS, '+inf', 'LIMIT', 0, 1000)
+  if #live > 0 then
+    for _, count in ipairs(call('HMGET', 'slots', unpack(live))) do
+      total = total + (tonumber(count) or 0)
+    end
   end
+  call('SET', 'total', total, 'PX', 1000)
   return total
 end
 
 -- Whose job may start now: of the tenants below their half of the slots, the one that has waited longest for a turn; a tenant
 -- that waits alone need not ask. While a slot is free at most two can have their half, so few have to be looked at.
-local function next_tenant(total)
-  if call('ZCARD', 'leases') >= total then return nil end
+local function next_tenant(total, running)
+  if running >= total then return nil end
   local turns = call('ZRANGE', 'turns', 0, 3)
   if #turns == 1 then return turns[1] end
   local half = math.max(1, math.floor(total / 2))
@@ -59,10 +63,9 @@ end
 local function top_up()
   local waiting = call('ZCARD', 'waiting')
   if waiting == 0 then return end
-  local total = slots()
-  local free = total - call('ZCARD', 'leases')
-  local wanted = math.min(free, waiting, 1000) - call('XLEN', 'tickets')
-  if wanted <= 0 or not next_tenant(total) then return end
+  local total, running = slots(), call('ZCARD', 'leases')
+  local wanted = math.min(total - running, waiting, 1000) - call('XLEN', 'tickets')
+  if wanted <= 0 or not next_tenant(total, running) then return end
   for _ = 1, wanted do
     call('XADD', 'tickets', '*', 't', '')
   end
@@ -78,13 +81,15 @@ local function wait_in_line(tenant, id, weight, command)
   end
 end
 
--- Forgets that a job waits; its line is the caller's.
-local function waits_no_more(tenant, id)
+-- Forgets that a job waits; it is out of its line already. Whether others of the tenant are still in it.
+local function waits_no_more(tenant, id, weight)
   call('ZREM', 'waiting', member(tenant, id))
-  call('HDEL', 'large', member(tenant, id))
-  if call('EXISTS', 'line:' .. tenant) == 0 then
-    call('ZREM', 'turns', tenant)
+  if weight > LARGE_JOB_BYTES then
+    call('HDEL', 'large', member(tenant, id))
   end
+  if call('EXISTS', 'line:' .. tenant) == 1 then return true end
+  call('ZREM', 'turns', tenant)
+  return false
 end
 
 local function release(tenant, id)
@@ -94,9 +99,7 @@ end
 
 -- Tells the waiting side something. Nothing where it is gone.
 local function reply(name, header, body)
-  if not name or call('EXISTS', 'replies:' .. name) == 0 then return false end
-  call('XADD', 'replies:' .. name, '*', 'h', header, 'b', body)
-  return true
+  return name and call('XADD', 'replies:' .. name, 'NOMKSTREAM', '*', 'h', header, 'b', body)
 end
 
 local function dead_letter(tenant, id, attempt, reason)

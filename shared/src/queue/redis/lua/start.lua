@@ -4,12 +4,15 @@
 local lease_ms, most_bytes, count = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local started = {}
 
+local is_read = {}
 local function told(told, left, answers)
-  if left or call('EXISTS', 'replies:' .. answers) == 0 then return 'left' end
+  if is_read[answers] == nil then
+    is_read[answers] = call('EXISTS', 'replies:' .. answers) == 1
+  end
+  if left or not is_read[answers] then return 'left' end
   return told and 'told' or ''
 end
 
-local next_token = 1
 if is_again then
   -- The answer of the first try did not arrive: what it started belongs to these tokens.
   local tokens = {}
@@ -24,40 +27,45 @@ if is_again then
   end
 end
 
-local total = slots()
+local total, running = slots(), call('ZCARD', 'leases')
 
 -- The next one in turn, out of its line. A job that was forgotten in the meantime is passed over.
 local function pop()
   while true do
-    local tenant = next_tenant(total)
+    local tenant = next_tenant(total, running)
     if not tenant then return nil end
     local id = call('LPOP', 'line:' .. tenant)
     if not id then
       call('ZREM', 'turns', tenant)
     else
       local job = call('HMGET', 'job:' .. id, 'body', 'attempt', 'told', 'left', 'answers', 'weight', 'sent')
-      call('ZADD', 'turns', call('INCR', 'turn'), tenant)
-      waits_no_more(tenant, id)
+      -- One that was forgotten may have been large.
+      if waits_no_more(tenant, id, tonumber(job[6]) or math.huge) then
+        call('ZADD', 'turns', call('INCR', 'turn'), tenant)
+      end
       if job[1] then return tenant, id, job end
     end
   end
 end
 
+-- Each ticket counts once, for whoever gives it up.
+local tickets = {}
+for index = 6 + tonumber(ARGV[5]), #ARGV do tickets[#tickets + 1] = ARGV[index] end
+call('XACK', 'tickets', GROUP, unpack(tickets))
+count = math.min(count, call('XDEL', 'tickets', unpack(tickets)))
+
 local bytes = 0
-for index = 6 + tonumber(ARGV[5]), #ARGV do
-  call('XACK', 'tickets', GROUP, ARGV[index])
-  if call('XDEL', 'tickets', ARGV[index]) == 1 and next_token <= count and bytes < most_bytes then
-    local tenant, id, job = pop()
-    if tenant then
-      local token = ARGV[5 + next_token]
-      next_token = next_token + 1
-      bytes = bytes + tonumber(job[6])
-      call('HSET', 'job:' .. id, 'owner', token)
-      call('ZADD', 'leases', now + lease_ms, member(tenant, id))
-      call('ZADD', 'leases:' .. tenant, now + lease_ms, member(tenant, id))
-      started[#started + 1] = { id, token, job[1], job[2], told(job[3], job[4], job[5]), job[7] or '0' }
-    end
-  end
+for index = 1, count do
+  if bytes >= most_bytes then break end
+  local tenant, id, job = pop()
+  if not tenant then break end
+  local token = ARGV[5 + index]
+  bytes = bytes + tonumber(job[6])
+  running = running + 1
+  call('HSET', 'job:' .. id, 'owner', token)
+  call('ZADD', 'leases', now + lease_ms, member(tenant, id))
+  call('ZADD', 'leases:' .. tenant, now + lease_ms, member(tenant, id))
+  started[#started + 1] = { id, token, job[1], job[2], told(job[3], job[4], job[5]), job[7] or '0' }
 end
 top_up()
 return started

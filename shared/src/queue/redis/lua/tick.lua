@@ -4,7 +4,7 @@
 local worker = ARGV[2]
 call('PEXPIRE', 'replies:' .. ARGV[4], ARGV[5])
 if worker ~= '' then
-  call('ZADD', 'workers', now, worker)
+  if call('ZADD', 'workers', now, worker) == 1 then call('DEL', 'total') end
   call('HSET', 'slots', worker, ARGV[3])
 end
 if not call('SET', 'cleared', 1, 'NX', 'PX', ARGV[8]) then
@@ -43,7 +43,7 @@ for _, oldest in ipairs(call('ZRANGE', 'waiting', 0, 99)) do
   local tenant, id = string.match(oldest, '^([^:]+):(.*)$')
   if call('EXISTS', 'job:' .. id) == 0 then
     call('LREM', 'line:' .. tenant, 1, id)
-    waits_no_more(tenant, id)
+    waits_no_more(tenant, id, math.huge)
   end
 end
 

@@ -1,6 +1,7 @@
 -- A worker takes no more: worker. Its unused tickets go with it.
 call('ZREM', 'workers', ARGV[2])
 call('HDEL', 'slots', ARGV[2])
+call('DEL', 'total')
 local unused = redis.pcall('XPENDING', base .. 'tickets', GROUP, '-', '+', 1000, ARGV[2])
 if not unused.err then
   for _, ticket in ipairs(unused) do

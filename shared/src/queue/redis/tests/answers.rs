@@ -104,14 +104,17 @@ async fn nothing_is_left_when_all_is_done() {
     for stream in &streams {
         until(async || ask::<usize>(&pool, &["XLEN", stream]).await == 0).await;
     }
-    let mut expected: Vec<String> =
-        ["cleared", "slots", "tickets", "turn", "workers"].iter().map(|name| pool.key(name)).chain(streams).collect();
+    let mut expected: Vec<String> = ["cleared", "slots", "tickets", "total", "turn", "workers"]
+        .iter()
+        .map(|name| pool.key(name))
+        .chain(streams)
+        .collect();
     expected.sort();
     let pattern = pool.key("*").replace('{', "\\{");
     until(async || {
-        // `cleared` comes and goes.
+        // These come and go.
         let mut keys: Vec<String> = ask(&pool, &["KEYS", &pattern]).await;
-        keys.push(pool.key("cleared"));
+        keys.extend(["cleared", "total"].map(|name| pool.key(name)));
         keys.sort();
         keys.dedup();
         keys == expected

@@ -231,3 +231,44 @@ async fn a_worker_without_redis_loses_its_lease_when_it_runs_out() {
     until(async || delivery.send(chunk("a")).await.is_err()).await;
     assert_eq!(within(scene.worker.finish(delivery, End::Lost)).await, Err(ClientGone));
 }
+
+#[tokio::test]
+async fn a_redis_without_memory_refuses_jobs_and_lets_those_that_it_has_end() {
+    let scene = scene(timings()).await;
+    let (delivery, [mut running, mut waiting]) = scene.begin().await;
+    ask::<String>(&scene.pool, &["CONFIG", "SET", "maxmemory", "1"]).await;
+    assert_eq!(scene.api.submit(job_of(A)).await.unwrap_err(), SubmitError::Unavailable);
+    delivery.send(chunk("b")).await.unwrap();
+    scene.worker.finish(delivery, End::Lost).await.unwrap();
+    assert_eq!(all_of(&mut running).await, ["b", "end"]);
+    scene.worker.finish(taken(&scene.worker).await, End::Lost).await.unwrap();
+    assert_eq!(all_of(&mut waiting).await, ["end"]);
+    ask::<String>(&scene.pool, &["CONFIG", "SET", "maxmemory", "0"]).await;
+    call(&scene.api, &scene.worker).await;
+}
+
+#[tokio::test]
+async fn a_process_that_stood_still_does_not_take_redis_for_lost() {
+    let scene = scene(Timings::default()).await;
+    let (delivery, [mut running, _waiting]) = scene.begin().await;
+    // All tasks of this test run on this one thread.
+    std::thread::sleep(Timings::default().patience * 2);
+    scene.worker.finish(delivery, End::Lost).await.unwrap();
+    assert_eq!(all_of(&mut running).await, ["end"]);
+}
+
+#[tokio::test]
+async fn what_was_said_while_the_connection_for_hints_was_cut_is_heard() {
+    let pool = new_pool().await;
+    let queue = queue_of(&pool, LIMITS, true, timings()).await;
+    let (request_id, _frames) = submitted(&queue, A).await;
+    let delivery = taken(&queue).await;
+    let mut watching = Box::pin(queue.watch(&delivery));
+    assert!(tokio::time::timeout(Duration::from_millis(10), &mut watching).await.is_err());
+    // As if it had been said without a hint.
+    ask::<i64>(&pool, &["HSET", &pool.key(format_args!("job:{request_id}")), "told", "1"]).await;
+    ask::<i64>(&pool, &["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+    let cut = Instant::now();
+    assert_eq!(within(watching).await, Interruption::ClientLeft);
+    assert!(cut.elapsed() < timings().renew / 2, "{:?}", cut.elapsed());
+}

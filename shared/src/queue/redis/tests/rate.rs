@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::super::super::{End, Queue, QueueLimits};
 use super::super::RedisQueue;
-use super::{LIMITS, lasting, pool_of, queue_of, server, timings};
+use super::{LIMITS, ask, lasting, pool_of, queue_of, server, timings};
 use crate::id::TenantId;
 
 /// Round trips of so many callers: how many a second, and how long the middle one took.
-async fn measure(api: &Arc<RedisQueue>, callers: i64, lasts: Duration) -> (u128, Duration) {
+async fn measure(api: &Arc<RedisQueue>, callers: i64, lasts: Duration) -> (usize, u128, Duration) {
     let start = Instant::now();
     let callers = (0..callers).map(|caller| {
         let api = Arc::clone(api);
@@ -29,7 +29,7 @@ async fn measure(api: &Arc<RedisQueue>, callers: i64, lasts: Duration) -> (u128,
         took.extend(caller.await.unwrap());
     }
     took.sort();
-    (took.len() as u128 * 1000 / start.elapsed().as_millis(), took[took.len() / 2])
+    (took.len(), took.len() as u128 * 1000 / start.elapsed().as_millis(), took[took.len() / 2])
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,8 +48,18 @@ async fn round_trips() {
             }
         });
     }
+    let mut all = 0;
     for callers in [4, 32, 256, 4, 32, 256] {
-        let (rate, median) = measure(&api, callers, Duration::from_secs(3)).await;
+        let (count, rate, median) = measure(&api, callers, Duration::from_secs(3)).await;
+        all += count;
         eprintln!("{callers} callers: {rate} round trips a second, p50 {median:?}");
     }
+    // What it cost; unlike the rates, this hardly depends on what else the machine has to do.
+    let cpu: String = ask(&pool_of(redis.url(), "rate").await, &["INFO", "cpu"]).await;
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    eprintln!(
+        "{all} round trips; of this process (ticks of 10 ms, user and system): {:?}",
+        &stat.split(' ').collect::<Vec<_>>()[13..15]
+    );
+    eprintln!("{cpu}");
 }

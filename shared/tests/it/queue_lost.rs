@@ -1,0 +1,104 @@
+//! What a call costs whose queue is lost under it: a real Redis that is emptied.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use shared::admission::{Admission, Step};
+use shared::id::ProcessId;
+use shared::limits::MemoryLimits;
+use shared::queue::{Delivery, End, QueueLimits, RedisQueue, SLOW_CLIENT_MS, Timings};
+use shared::redis_store::{RedisPool, RedisSettings};
+use shared::refusal::{Reason, Refusal};
+use testkit::Redis;
+
+use crate::calls::{Bench, capture, chunk, failure};
+
+struct Scene {
+    bench: Bench,
+    pool: RedisPool,
+    _redis: Redis,
+}
+
+/// The bench, with a queue on a Redis of its own.
+async fn scene() -> Scene {
+    let redis = Redis::start().unwrap();
+    let settings = RedisSettings::new(redis.url().into());
+    let limit = Instant::now() + Duration::from_secs(20);
+    let pool = loop {
+        match RedisPool::connect(&settings).await {
+            Ok(pool) => break pool,
+            Err(error) => assert!(Instant::now() < limit, "{error}"),
+        }
+    };
+    let mut bench = Bench::new(&[]).await;
+    let deployment = &mut bench.deployment;
+    let limits = QueueLimits { capacity: 9, tenant_share: 9, frames: 9, slots: 9, slow_client_ms: SLOW_CLIENT_MS };
+    let (process, clock) = (ProcessId::new(), deployment.clock.clone());
+    let queue = RedisQueue::connect(pool.clone(), limits, process, true, clock.clone(), Timings::default()).await;
+    deployment.queue = Arc::new(queue.unwrap());
+    deployment.admission = Admission::new(
+        deployment.ledger.clone(),
+        Arc::clone(&deployment.queue),
+        Arc::new(MemoryLimits::new(clock.clone())),
+        deployment.catalogue.clone(),
+        Arc::clone(&deployment.settings),
+        clock,
+        deployment.process,
+    );
+    Scene { bench, pool, _redis: redis }
+}
+
+impl Scene {
+    async fn lose_all(&self) {
+        let _: redis::Value = self.pool.command(&redis::cmd("FLUSHALL")).await.unwrap();
+    }
+
+    async fn finish_in_vain(&self, delivery: Delivery, end: End) {
+        assert!(self.bench.deployment.queue.finish(delivery, end).await.is_err());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_without_text_is_refused_as_unavailable_and_costs_nothing() {
+    let scene = scene().await;
+    let mut waiting = scene.bench.admit().await.unwrap();
+    let (mut running, delivery) =
+        (scene.bench.admit().await.unwrap(), scene.bench.deployment.queue.take().await.unwrap());
+    scene.lose_all().await;
+    let lost = Instant::now();
+    for call in [&mut waiting, &mut running] {
+        let failure = failure(call).await;
+        assert_eq!((failure.refusal, failure.charged), (Refusal::unavailable(), None));
+    }
+    assert!(lost.elapsed() < Duration::from_secs(2), "{:?}", lost.elapsed());
+    scene.finish_in_vain(delivery, End::Lost).await;
+    scene.bench.expect("10").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_passed_on_is_charged() {
+    let scene = scene().await;
+    let (mut call, delivery) = scene.bench.admit_and_take().await;
+    delivery.send(chunk(4)).await.unwrap();
+    assert!(matches!(call.next().await, Some(Step::Chunk(_))));
+    scene.lose_all().await;
+    let failure = failure(&mut call).await;
+    assert_eq!(failure.refusal.reason, Reason::Unavailable);
+    // 2 tokens of prompt at 10 and 4 of completion at 30 a million.
+    assert_eq!(failure.charged, Some("0.00014".parse().unwrap()));
+    assert!(!failure.refusal.message.contains("nothing was charged"), "{}", failure.refusal);
+    scene.finish_in_vain(delivery, End::Lost).await;
+    scene.bench.expect("9.99986").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_charge_for_an_answer_that_was_lost_is_given_back() {
+    let scene = scene().await;
+    let (mut call, delivery) = scene.bench.admit_and_take().await;
+    scene.lose_all().await;
+    let charged = capture(&scene.bench, &delivery, 4).await;
+    scene.finish_in_vain(delivery, End::Answered { held_back: vec!["{}".into()], charged }).await;
+    let failure = failure(&mut call).await;
+    assert_eq!((failure.refusal, failure.charged), (Refusal::unavailable(), None));
+    scene.bench.expect("10").await;
+}
