@@ -37,7 +37,7 @@ COPY --chown=0:0 ${BINARY} /usr/local/bin/xiaoyi
 FROM ${RUST_IMAGE} AS build
 WORKDIR /source
 COPY . .
-# For example postgres-tls; see docs/deployment.md.
+# Features of the package `server`, if it has any.
 ARG FEATURES=""
 RUN cargo build --locked --release --package server --features "${FEATURES}" \
     && strip -o /xiaoyi target/release/xiaoyi

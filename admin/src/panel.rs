@@ -96,7 +96,8 @@ mod tests {
 
     async fn health(folder: &tempfile::TempDir) -> Health {
         let (database, _) =
-            Database::open_or_create(&shared::config::DatabaseUrl::Sqlite(folder.path().join("xiaoyi.db"))).unwrap();
+            Database::open_or_create(&format!("sqlite://{}/xiaoyi.db", folder.path().display()).parse().unwrap())
+                .unwrap();
         let writer = WriterSettings { batch: 16, queue: 16, timeout_ms: 10_000 };
         let ledger = Ledger::start(&database, Clock::System, writer).unwrap();
         let epoch = EpochWatch::start(&database, Clock::System).await.unwrap();
