@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::db::{Connection, Database, DbError, RunTask, Task, write_batch};
 use crate::id::RequestId;
 
-/// After this long without a pause the writer leaves the lock free for [`PAUSE`], so that commands beside the server get their turn.
+/// After this long without a pause the writer leaves SQLite's lock free for [`PAUSE`], so that commands beside the server get their turn.
 const BACK_TO_BACK: Duration = Duration::from_millis(50);
 /// Longer than the interval at which a waiting command asks for the lock. Shorter gaps are no pause: they are too easily missed.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -79,7 +79,7 @@ impl RunTask for Ledger {
 }
 
 impl Ledger {
-    /// Starts the writer's thread. From now on every write of this process's `database` goes through it.
+    /// Starts the writer's thread. From now on every write of this process's `database`, if it is SQLite, goes through it.
     ///
     /// # Errors
     /// [`DbError::Open`] when the connection or the thread cannot be made.
@@ -229,13 +229,15 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) {
+        // On PostgreSQL nobody waits for more than the accounts of one batch.
+        let shares_one_lock = self.database.file().is_some();
         let mut busy_since = Instant::now();
         loop {
             let idle_since = Instant::now();
             let Some(first) = self.waiting.blocking_recv() else { return };
             if idle_since.elapsed() >= PAUSE {
                 busy_since = Instant::now();
-            } else if busy_since.elapsed() > BACK_TO_BACK {
+            } else if shares_one_lock && busy_since.elapsed() > BACK_TO_BACK {
                 std::thread::sleep(PAUSE);
                 busy_since = Instant::now();
             }
