@@ -46,4 +46,5 @@ fi
 echo "== SQLite, queue in process; and all that does not depend on the pair"
 XIAOYI_TEST_PAIR=embedded cargo test --locked --workspace
 echo "== PostgreSQL, Redis"
-XIAOYI_TEST_PAIR=servers cargo test --locked -p shared -p api -p server --test it -- --skip processes:: --skip chaos::
+XIAOYI_TEST_PAIR=servers cargo test --locked -p shared -p api -p server --test it -- \
+    --skip processes:: --skip chaos:: --skip only_sqlite:: --skip only_postgres::

@@ -1,6 +1,7 @@
 //! Connections that are kept, for reading and for the writes that go beside the ledger's.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use diesel::ConnectionError;
@@ -12,7 +13,7 @@ use crate::config::DatabaseUrl;
 /// How long a read waits for a free connection.
 const WAIT: Duration = Duration::from_secs(5);
 /// A connection that was used within this time is taken to be alive; an older one is asked first. A server that was restarted costs
-/// the reads of a moment, not a question before each read for ever.
+/// one read, not a question before each read for ever: once a connection was found gone, all that were used before are asked.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// What connections of a pool are for.
@@ -34,7 +35,7 @@ impl Connections {
     pub(super) fn new(url: &DatabaseUrl, purpose: Purpose, size: u32, idle: u32) -> Self {
         let builder = Pool::builder().max_size(size).min_idle(Some(idle)).connection_timeout(WAIT);
         let builder = builder.error_handler(Box::new(Quiet));
-        Self { pool: builder.build_unchecked(Manager { url: url.clone(), purpose }) }
+        Self { pool: builder.build_unchecked(Manager { url: url.clone(), purpose, doubted: Mutex::new(None) }) }
     }
 
     /// A connection, given back when it is dropped.
@@ -58,6 +59,14 @@ impl diesel::r2d2::HandleError<Error> for Quiet {
 pub(super) struct Manager {
     url: DatabaseUrl,
     purpose: Purpose,
+    /// When a connection was last found gone.
+    doubted: Mutex<Option<Instant>>,
+}
+
+impl Manager {
+    fn doubted(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.doubted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A connection that knows when it was last used, and whether a statement found it gone.
@@ -97,14 +106,16 @@ impl ManageConnection for Manager {
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), Error> {
         // A write is rare and must not fail for what could have been known.
-        if self.purpose == Purpose::Read && pooled.used.elapsed() < FRESH {
-            Ok(())
-        } else {
-            pooled.connection.ping().map_err(Error::QueryError)
-        }
+        let is_fresh = self.purpose == Purpose::Read
+            && pooled.used.elapsed() < FRESH
+            && self.doubted().is_none_or(|doubted| doubted < pooled.used);
+        if is_fresh { Ok(()) } else { pooled.connection.ping().map_err(Error::QueryError) }
     }
 
     fn has_broken(&self, pooled: &mut Pooled) -> bool {
+        if pooled.is_gone {
+            *self.doubted() = Some(Instant::now());
+        }
         std::thread::panicking() || pooled.is_gone || pooled.connection.is_broken()
     }
 }

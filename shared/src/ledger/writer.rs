@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::db::{Connection, Database, DbError, RunTask, Task, write_batch};
 use crate::id::RequestId;
 
-/// After this long without a pause the writer leaves the lock free for [`PAUSE`], so that commands beside the server get their turn.
+/// After this long without a pause the writer leaves SQLite's lock free for [`PAUSE`], so that commands beside the server get their turn.
 const BACK_TO_BACK: Duration = Duration::from_millis(50);
 /// Longer than the interval at which a waiting command asks for the lock. Shorter gaps are no pause: they are too easily missed.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -232,6 +232,7 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) {
+        // On PostgreSQL nobody waits for more than the accounts of one batch.
         let mut busy_since = Instant::now();
         loop {
             let idle_since = Instant::now();

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use crate::support::cluster::{Cluster, chat};
 
 /// How long a call runs.
-const SERVICE: Duration = Duration::from_millis(200);
+const SERVICE: Duration = Duration::from_millis(300);
 /// Jobs that run at once, and that one tenant may have waiting.
 const SLOTS: usize = 8;
 const SHARE: usize = 8;
 /// A hundred times the share.
 const FLOOD: usize = 100 * SHARE;
 /// Calls of the other tenant, in each part.
-const CALLS: usize = 100;
+const CALLS: usize = 50;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "`--nocapture` shows what was measured")]
@@ -28,20 +28,16 @@ async fn a_flood_of_one_tenant_makes_another_wait_no_longer_than_one_call() {
     let api = &cluster.apis[0];
     let (url, client) = (api.url("/v1/chat/completions"), reqwest::Client::builder().no_proxy().build().unwrap());
 
-    // Two at a time, so that the tenant's own calls never wait for each other.
+    // One at a time, so that the tenant's own calls never wait for each other.
     let measure = async || {
         let mut waits = Vec::with_capacity(CALLS);
-        for _ in 0..CALLS / 2 {
-            let one = async || {
-                let begun = Instant::now();
-                let request = client.post(&url).bearer_auth(&quiet.secret).json(&chat("hello", false));
-                let reply = request.send().await.unwrap();
-                assert_eq!(reply.status(), 200);
-                reply.bytes().await.unwrap();
-                begun.elapsed().saturating_sub(SERVICE)
-            };
-            let (one, other) = tokio::join!(one(), one());
-            waits.extend([one, other]);
+        for _ in 0..CALLS {
+            let begun = Instant::now();
+            let request = client.post(&url).bearer_auth(&quiet.secret).json(&chat("hello", false));
+            let reply = request.send().await.unwrap();
+            assert_eq!(reply.status(), 200);
+            reply.bytes().await.unwrap();
+            waits.push(begun.elapsed().saturating_sub(SERVICE));
         }
         waits.sort();
         waits[waits.len() * 99 / 100]
@@ -62,7 +58,7 @@ async fn a_flood_of_one_tenant_makes_another_wait_no_longer_than_one_call() {
                     429 => {
                         assert!(reply.headers().contains_key("retry-after"), "{:?}", reply.headers());
                         // Far sooner than it is told; as fast as it can, it would only measure this machine.
-                        tokio::time::sleep(Duration::from_millis(20)).await;
+                        tokio::time::sleep(Duration::from_millis(100)).await;
                         refused.fetch_add(1, Ordering::Relaxed)
                     }
                     other => panic!("{other}: {}", reply.text().await.unwrap()),

@@ -36,6 +36,9 @@ async fn a_revoked_key_is_refused_by_all() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_redis_is_lost_running_calls_hear_it_at_once_and_cost_what_they_got() {
     let cluster = Cluster::start(1, 1, &[]);
+    // A whole answer takes a minute; a stream brings a piece each second.
+    let add = ["channel", "add", "--name", "slow", "--type", "echo", "--base-url", "echo://local?delay_ms=60000"];
+    cluster.place.command(&[&add[..], &["--models", "gpt-3.5"]].concat()).ok();
     let echo = ["--type", "echo", "--base-url", "echo://local?delay_ms=100&chunk_delay_ms=1000"];
     cluster.channel(&echo, "gpt-4", "").await;
     let (whole, streamed) = (cluster.customer("whole", "10.00"), cluster.customer("streamed", "10.00"));
@@ -44,7 +47,9 @@ async fn when_redis_is_lost_running_calls_hear_it_at_once_and_cost_what_they_got
     let send = |key: &IssuedKey, body: &serde_json::Value| {
         api.http.post(api.url("/v1/chat/completions")).bearer_auth(&key.secret).json(body).send()
     };
-    let waiting = tokio::spawn(send(&whole, &chat(&long, false)));
+    let mut slow = chat(&long, false);
+    slow["model"] = "gpt-3.5".into();
+    let waiting = tokio::spawn(send(&whole, &slow));
     let mut stream = send(&streamed, &chat(&long, true)).await.unwrap();
     assert_eq!(stream.status(), 200);
     let first = stream.chunk().await.unwrap().expect("a chunk");
@@ -90,7 +95,8 @@ async fn when_redis_is_lost_running_calls_hear_it_at_once_and_cost_what_they_got
 fn a_redis_that_does_not_answer_is_named_without_its_password() {
     let postgres = Postgres::start().unwrap();
     let away = "redis://:hidden@127.0.0.1:1/3";
-    let place = Place::with_servers(&postgres.database(), away, &[("XIAOYI_START_WAIT_S", "1")]);
+    // One try takes up to 1.5 s.
+    let place = Place::with_servers(&postgres.database(), away, &[("XIAOYI_START_WAIT_S", "5")]);
     place.command(&["migrate"]).ok();
     let begun = Instant::now();
     let (status, stdout, stderr) = place.spoken(&["serve", "--role", "worker"]);
