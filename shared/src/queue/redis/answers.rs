@@ -8,7 +8,7 @@ use redis::Value;
 use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, timeout};
 
-use super::codec::Header;
+use super::codec::{Header, Kind};
 use super::scripts;
 use super::shared::Shared;
 use super::timings::{READ_ENTRIES, millis};
@@ -18,6 +18,8 @@ use crate::redis_store::RedisStoreError;
 const TRIM_ENTRIES: usize = 64;
 const TRIM_BYTES: usize = 256 * 1024;
 const PAUSE: Duration = Duration::from_millis(30);
+/// Jobs that are asked for in one step.
+const ASKED_AT_ONCE: usize = 500;
 
 /// Listens for one process.
 pub(super) struct Listener {
@@ -126,10 +128,27 @@ impl Listener {
         let mut connection = self.shared.pool.dedicated(within).await?;
         if self.is_lost {
             self.begin_stream().await?;
+        } else {
+            self.ask_for_missing().await?;
         }
         loop {
             self.read(&mut connection).await?;
         }
+    }
+
+    /// A Redis that died may come back without its last moments. Whose job was among them learns it now, not at a deadline.
+    async fn ask_for_missing(&self) -> Result<(), RedisStoreError> {
+        for some in self.shared.routes.queued().chunks(ASKED_AT_ONCE) {
+            let mut asking = self.shared.pool.script(&scripts::MISSING).arg(&*self.stream);
+            for &request_id in some {
+                asking = asking.arg(Header::without_run(request_id, Kind::Mark).to_text()).arg(request_id.to_string());
+            }
+            let missing = asking.run::<usize>().await?;
+            if missing > 0 {
+                tracing::warn!(missing, "jobs are not in Redis any more; if they have not ended, their calls are told");
+            }
+        }
+        Ok(())
     }
 
     async fn read(&mut self, connection: &mut MultiplexedConnection) -> Result<(), Stop> {

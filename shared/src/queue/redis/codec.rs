@@ -23,7 +23,7 @@ pub(super) enum Kind {
     Over,
     /// The worker handed the job back: the next one goes on.
     HandedBack,
-    /// Whoever left asked for this, to know that it has seen all that came before.
+    /// The job is not in Redis. Whoever asked for this has seen all that came before, so there will be no end.
     Mark,
 }
 

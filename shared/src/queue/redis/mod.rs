@@ -193,7 +193,10 @@ impl Queue for RedisQueue {
             .arg(LARGE_JOBS_BYTES)
             .arg(TENANTS_LARGE_JOBS_BYTES);
         let refused = match submitting.run::<String>().await.as_deref() {
-            Ok("ok") => return Ok(Frames { source: Source::Redis(answer) }),
+            Ok("ok") => {
+                shared.routes.is_queued(request_id);
+                return Ok(Frames { source: Source::Redis(answer) });
+            }
             Ok("share") => SubmitError::TenantShareFull { share: limits.tenant_share },
             Ok("full") => SubmitError::Full,
             Ok("here") => {

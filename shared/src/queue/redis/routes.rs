@@ -36,6 +36,8 @@ struct Route {
     next: u64,
     /// What came of a body that travels in parts.
     parts: Vec<u8>,
+    /// Whether Redis has said that it has the job.
+    is_queued: bool,
 }
 
 /// The way of one answer.
@@ -72,8 +74,21 @@ impl Routes {
             return None;
         };
         let (sender, frames) = mpsc::channel(chunks + PLACES_FOR_THE_END);
-        place.insert(Route { frames: sender, run: None, next: 0, parts: Vec::new() });
+        place.insert(Route { frames: sender, run: None, next: 0, parts: Vec::new(), is_queued: false });
         Some(Opened { stream, frames })
+    }
+
+    /// Redis has the job.
+    pub(super) fn is_queued(&self, request_id: RequestId) {
+        if let Some(route) = self.lock().routes.get_mut(&request_id) {
+            route.is_queued = true;
+        }
+    }
+
+    /// The jobs that Redis should have, or have ended.
+    pub(super) fn queued(&self) -> Vec<RequestId> {
+        let state = self.lock();
+        state.routes.iter().filter(|(_, route)| route.is_queued).map(|(&request_id, _)| request_id).collect()
     }
 
     pub(super) fn close(&self, request_id: RequestId) {
@@ -126,7 +141,10 @@ impl Route {
 
     fn deliver(&mut self, header: &Header, body: Bytes) -> Flow {
         match header.kind {
-            Kind::Mark => Flow::Ended,
+            Kind::Mark => {
+                self.end(Silence::QueueLost);
+                Flow::Ended
+            }
             Kind::Over => {
                 self.end(Silence::NoWorker);
                 Flow::Ended

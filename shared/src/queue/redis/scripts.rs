@@ -29,6 +29,7 @@ scripts! { "allow-oom":
     LEAVE = "lua/leave.lua";
     READ = "lua/read.lua";
     LISTEN = "lua/listen.lua";
+    MISSING = "lua/missing.lua";
     TICK = "lua/tick.lua";
     UNREGISTER = "lua/unregister.lua";
 }

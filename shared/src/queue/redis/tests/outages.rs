@@ -29,6 +29,8 @@ async fn scene(timings: Timings) -> Scene {
     let redis = Redis::start();
     // As two processes, each with connections of its own.
     let (pool, workers_pool) = (pool_of(redis.url(), "test").await, pool_of(redis.url(), "test").await);
+    // Otherwise it may lose its last second, and what is lost would be chance.
+    ask::<String>(&pool, &["CONFIG", "SET", "appendfsync", "always"]).await;
     let api = queue_of(&pool, LIMITS, false, timings).await;
     let worker = queue_of(&workers_pool, LIMITS, true, timings).await;
     Scene { redis, pool, api, worker }
@@ -233,6 +235,23 @@ async fn a_worker_without_redis_loses_its_lease_when_it_runs_out() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_job_that_redis_came_back_without_is_told() {
+    let Scene { pool, api, worker, redis: _redis } = scene(timings()).await;
+    let (kept, mut kept_frames) = submitted(&api, A).await;
+    let (lost, mut lost_frames) = submitted(&api, A).await;
+    let (line, waiting) = (pool.key("line:1001"), pool.key("waiting"));
+    assert_eq!(ask::<i64>(&pool, &["LREM", &line, "1", &lost.to_string()]).await, 1);
+    assert_eq!(ask::<i64>(&pool, &["ZREM", &waiting, &format!("1001:{lost}")]).await, 1);
+    ask::<i64>(&pool, &["DEL", &pool.key(format_args!("job:{lost}"))]).await;
+    ask::<i64>(&pool, &["CLIENT", "KILL", "TYPE", "normal"]).await;
+    assert_eq!(within(lost_frames.next()).await.unwrap_err(), Silence::QueueLost);
+    let delivery = taken(&worker).await;
+    assert_eq!(delivery.job.request_id, kept);
+    worker.finish(delivery, End::Lost).await.unwrap();
+    assert_eq!(all_of(&mut kept_frames).await, ["end"]);
+}
+
+#[tokio::test]
 async fn a_redis_without_memory_refuses_jobs_and_lets_those_that_it_has_end() {
     let scene = scene(timings()).await;
     let (delivery, [mut running, mut waiting]) = scene.begin().await;
@@ -259,8 +278,7 @@ async fn a_process_that_stood_still_does_not_take_redis_for_lost() {
 
 #[tokio::test]
 async fn what_was_said_while_the_connection_for_hints_was_cut_is_heard() {
-    let pool = new_pool().await;
-    let queue = queue_of(&pool, LIMITS, true, timings()).await;
+    let Scene { pool, api: _api, worker: queue, redis: _redis } = scene(timings()).await;
     let (request_id, _frames) = submitted(&queue, A).await;
     let delivery = taken(&queue).await;
     let mut watching = Box::pin(queue.watch(&delivery));
