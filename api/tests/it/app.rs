@@ -18,6 +18,7 @@ use shared::ledger::{Balance, TopUp, TopUpDecision};
 use shared::queue::Job;
 use shared::secret_key::{PlainSecretKey, hash};
 use shared::tenant::{self, TenantError};
+use testkit::Pair;
 
 use crate::client::{PATIENCE, Reply, Request, post};
 use crate::worker::{self, Act};
@@ -59,7 +60,12 @@ impl TestApp {
     async fn new(clock: Clock, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut environment = vec![("XIAOYI_DATA_DIR".to_owned(), folder.path().display().to_string())];
-        environment.extend(testkit::Pair::of_this_run().settings(folder.path()));
+        // Redis and PostgreSQL have clocks of their own, which no test moves.
+        let pair = match clock {
+            Clock::System => Pair::of_this_run(),
+            Clock::Manual(_) => Pair::Embedded,
+        };
+        environment.extend(pair.settings(folder.path()));
         environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let settings = Settings::load(&Sources { environment, ..Sources::default() }).unwrap();
         let (workbench, _) = Workbench::create(settings).await.unwrap();
