@@ -192,7 +192,7 @@ async fn client(way: Way, number: u64, accounts: i64, phase: Arc<AtomicU8>) -> (
         assert_eq!(held, Outcome::Hold(HoldDecision::Held));
 
         let asked = Instant::now();
-        let captured = way.run(Operation::Capture(Box::new(capture(request_id)))).await.unwrap();
+        let captured = way.run(Operation::Capture(Box::new(capture(request_id, account)))).await.unwrap();
         let capture_us = micros(asked);
         assert!(matches!(captured, Outcome::Captured(Captured { written_off: Amount::ZERO, .. })), "{captured:?}");
 
@@ -218,7 +218,7 @@ fn hold(request_id: RequestId, account: TenantId, owner: ProcessId) -> Hold {
     }
 }
 
-fn capture(request_id: RequestId) -> Capture {
+fn capture(request_id: RequestId, account: TenantId) -> Capture {
     let prompt = Tally { texts: 1, hanzi: 60, words: 15, tokens: 79 };
     let completion = Tally { texts: 1, hanzi: 120, words: 30, tokens: 159 };
     let charge = Charge {
@@ -241,7 +241,7 @@ fn capture(request_id: RequestId) -> Capture {
         image_cost: Amount::ZERO,
         finished_early: false,
     };
-    Capture { request_id, charge }
+    Capture { request_id, account, charge }
 }
 
 /// A price, and accounts with money that lasts.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use shared::billing::{self, Produced};
-use shared::id::RequestId;
+use shared::id::{RequestId, TenantId};
 use shared::ledger::{Capture, Captured, Charge, Ended, Ledger, LedgerError};
 use shared::queue::{End, Job};
 use shared::refusal::Refusal;
@@ -47,8 +47,8 @@ pub(crate) async fn end_early(ledger: &Ledger, job: &Job, progress: &Progress, r
 }
 
 /// Releases the hold of a call that nobody waits for any more.
-pub(crate) async fn void(ledger: &Ledger, request_id: RequestId) {
-    match ledger.end(request_id, Ended::Voided).await {
+pub(crate) async fn void(ledger: &Ledger, request_id: RequestId, account: TenantId) {
+    match ledger.end(request_id, account, Ended::Voided).await {
         Ok(_) => {}
         Err(error) => {
             tracing::error!(%request_id, %error, "a hold could not be voided; the sweeper will expire it");
@@ -69,7 +69,7 @@ async fn capture(ledger: &Ledger, job: &Job, produced: Produced) -> Result<(Char
         tracing::error!(%request_id, "the cost of a call is out of range; it is not charged");
         return Err(End::Failed { refusal: Refusal::internal(), charged: None });
     };
-    match ledger.capture(Capture { request_id, charge: charge.clone() }).await {
+    match ledger.capture(Capture { request_id, account: job.tenant, charge: charge.clone() }).await {
         Ok(Ok(captured)) => {
             if captured.written_off > shared::money::Amount::ZERO {
                 tracing::warn!(%request_id, written_off = %captured.written_off, "a call cost more than its hold and the free balance; the rest was written off");

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::clock::Clock;
-use shared::db::Database;
 use shared::deployment::Deployment;
 use shared::id::RequestId;
-use shared::ledger::is_held;
+use shared::ledger::OpenHolds;
 use shared::queue::{Delivery, End, Interruption, Queue};
 use shared::refusal::{Reason, Refusal};
 use tokio::sync::watch;
@@ -35,6 +34,7 @@ pub struct Workers {
 struct Context {
     deployment: Deployment,
     channels: Channels,
+    open_holds: OpenHolds,
     /// Whether the process is about to end: who still works gives up what it has.
     hurry: watch::Receiver<bool>,
 }
@@ -46,6 +46,7 @@ impl Workers {
         let context = Arc::new(Context {
             hurry: hurry.subscribe(),
             channels: Channels::new(&deployment.settings, deployment.clock.clone()),
+            open_holds: OpenHolds::new(deployment.database.clone()),
             deployment: deployment.clone(),
         });
         let queue = Arc::clone(&deployment.queue);
@@ -87,7 +88,7 @@ async fn take_jobs(context: Arc<Context>) -> JoinSet<()> {
 }
 
 async fn work(context: Arc<Context>, delivery: Delivery) {
-    let Deployment { queue, ledger, clock, catalogue, database, .. } = &context.deployment;
+    let Deployment { queue, ledger, clock, catalogue, .. } = &context.deployment;
     let job = &delivery.job;
     let waited_ms = clock.now().since(job.accepted_at);
     metrics::histogram!("xiaoyi_queue_wait_seconds")
@@ -101,7 +102,7 @@ async fn work(context: Arc<Context>, delivery: Delivery) {
         return finish(&context, delivery, End::Failed { refusal: late, charged: None }).await;
     }
     if delivery.needs_open_hold_check()
-        && let Err(end) = make_sure_of_hold(database, job.request_id).await
+        && let Err(end) = make_sure_of_hold(&context.open_holds, job.request_id).await
     {
         return finish(&context, delivery, end).await;
     }
@@ -142,8 +143,8 @@ async fn told_to_hurry(context: &Context) {
 }
 
 /// A job may come again after its call was settled: nothing is asked of a provider without a hold that covers it.
-async fn make_sure_of_hold(database: &Database, request_id: RequestId) -> Result<(), End> {
-    match database.read(move |connection| is_held(connection, request_id)).await {
+async fn make_sure_of_hold(open_holds: &OpenHolds, request_id: RequestId) -> Result<(), End> {
+    match open_holds.contains(request_id).await {
         Ok(true) => Ok(()),
         Ok(false) => {
             tracing::warn!(%request_id, "a job whose hold is settled or unknown came once more; it is not called");
@@ -159,10 +160,10 @@ async fn make_sure_of_hold(database: &Database, request_id: RequestId) -> Result
 /// Sends the end. If nobody receives one that leaves the hold open, it is voided here.
 async fn finish(context: &Context, delivery: Delivery, end: End) {
     let leaves_hold_open = matches!(end, End::Failed { charged: None, .. });
-    let request_id = delivery.job.request_id;
+    let (request_id, account) = (delivery.job.request_id, delivery.job.tenant);
     let received = context.deployment.queue.finish(delivery, end).await;
     if received.is_err() && leaves_hold_open {
-        void(&context.deployment.ledger, request_id).await;
+        void(&context.deployment.ledger, request_id, account).await;
     }
 }
 

@@ -88,5 +88,11 @@ async fn charge(deployment: &Deployment, job: &Job, completion: Tally) -> shared
     let images = job.images.as_ref().map_or(0, |order| order.count);
     let charge = billing::charge(job, Produced { completion, images, ..Produced::default() }).unwrap();
     assert_ne!(job.accepted_at, Timestamp(0));
-    deployment.ledger.capture(Capture { request_id: job.request_id, charge }).await.unwrap().unwrap().paid
+    deployment
+        .ledger
+        .capture(Capture { request_id: job.request_id, account: job.tenant, charge })
+        .await
+        .unwrap()
+        .unwrap()
+        .paid
 }

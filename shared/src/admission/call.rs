@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::settling::Settling;
 use crate::billing::{self, Produced};
 use crate::clock::Clock;
-use crate::id::RequestId;
+use crate::id::{RequestId, TenantId};
 use crate::ledger::{Capture, Ended, Ledger, LedgerError, Reversal, Settlement, SettlementOutcome, release};
 use crate::limits::{Allowances, Permit};
 use crate::money::Amount;
@@ -143,14 +143,14 @@ impl Call {
             Ending::Told(End::Failed { refusal, charged: Some(charged) }) => {
                 Step::Failed(Failure { refusal, charged: Some(charged) })
             }
-            Ending::Told(End::Failed { refusal, charged: None }) => Step::Failed(parts.void(request_id, refusal).await),
+            Ending::Told(End::Failed { refusal, charged: None }) => Step::Failed(parts.void(&self.job, refusal).await),
             Ending::Told(End::Lost) => {
                 let message = "the call took longer than its money was held for; nothing was charged, please try again";
-                Step::Failed(parts.void(request_id, Refusal::new(Reason::Timeout, message)).await)
+                Step::Failed(parts.void(&self.job, Refusal::new(Reason::Timeout, message)).await)
             }
             Ending::Told(End::Unknown) => {
                 // If the charge was not committed, the hold is nobody's.
-                parts.settling.release_after_workers_turn(request_id);
+                parts.settling.release_after_workers_turn(request_id, self.job.tenant);
                 Step::Failed(outcome_unknown(request_id))
             }
             Ending::Silent(silence) => Step::Failed(parts.silent(&self.job, self.forwarded, silence).await),
@@ -188,33 +188,34 @@ impl Parts {
     }
 
     /// Makes it true that nothing is charged, then says so.
-    async fn void(&self, request_id: RequestId, refusal: Refusal) -> Failure {
-        match self.ledger.end(request_id, Ended::Voided).await {
+    async fn void(&self, job: &Job, refusal: Refusal) -> Failure {
+        let (request_id, account) = (job.request_id, job.tenant);
+        match self.ledger.end(request_id, account, Ended::Voided).await {
             Ok(Ok(())) => Failure { refusal, charged: None },
             // The worker's capture came first, and its answer did not reach the caller.
             Ok(Err(Some(Settlement { outcome: SettlementOutcome::Captured, amount }))) if amount > Amount::ZERO => {
-                self.reverse(request_id, refusal).await
+                self.reverse(job, refusal).await
             }
             Ok(Err(_)) => Failure { refusal, charged: None },
             Err(error) => {
-                self.settling.release(request_id);
+                self.settling.release(request_id, account);
                 unknown_after(&error, request_id)
             }
         }
     }
 
-    async fn reverse(&self, request_id: RequestId, refusal: Refusal) -> Failure {
-        match self.ledger.reverse_capture(request_id).await {
+    async fn reverse(&self, job: &Job, refusal: Refusal) -> Failure {
+        match self.ledger.reverse_capture(job.request_id, job.tenant).await {
             Ok(Reversal::Reversed(_) | Reversal::Already | Reversal::NothingCaptured) => {
                 Failure { refusal, charged: None }
             }
-            Err(error) => unknown_after(&error, request_id),
+            Err(error) => unknown_after(&error, job.request_id),
         }
     }
 
     /// No end will come. What was generated and we passed on is charged, from the count that came with it.
     async fn silent(&self, job: &Job, forwarded: Tally, silence: Silence) -> Failure {
-        let request_id = job.request_id;
+        let (request_id, account) = (job.request_id, job.tenant);
         let (refusal, interrupted) = match silence {
             Silence::NoWorker => {
                 tracing::error!(%request_id, "a worker died before the end of a call");
@@ -228,13 +229,13 @@ impl Parts {
             }
         };
         if forwarded.tokens == 0 {
-            return self.void(request_id, refusal).await;
+            return self.void(job, refusal).await;
         }
         let produced = Produced { completion: forwarded, finished_early: true, ..Produced::default() };
         let Some(charge) = billing::charge(job, produced) else {
-            return self.void(request_id, refusal).await;
+            return self.void(job, refusal).await;
         };
-        match self.ledger.capture(Capture { request_id, charge }).await {
+        match self.ledger.capture(Capture { request_id, account, charge }).await {
             Ok(Ok(captured)) => Failure { refusal: interrupted, charged: Some(captured.paid) },
             // If the worker's capture came first, that stands.
             Ok(Err(Some(Settlement { outcome: SettlementOutcome::Captured, amount }))) => {
@@ -242,7 +243,7 @@ impl Parts {
             }
             Ok(Err(_)) => Failure { refusal: interrupted, charged: None },
             Err(error) => {
-                self.settling.release_after_workers_turn(request_id);
+                self.settling.release_after_workers_turn(request_id, account);
                 unknown_after(&error, request_id)
             }
         }
@@ -252,7 +253,7 @@ impl Parts {
 impl Drop for Call {
     fn drop(&mut self) {
         let Some(Parts { ledger, queue, settling, frames, permit, .. }) = self.parts.take() else { return };
-        let request_id = self.job.request_id;
+        let (request_id, account) = (self.job.request_id, self.job.tenant);
         // The place is free at once: a worker that still has the call is about to stop it.
         drop(permit);
         let is_ours = self.ending.as_ref().is_some_and(Ending::leaves_hold_to_us);
@@ -267,9 +268,9 @@ impl Drop for Call {
                 None => cancellation != Cancellation::Told,
             };
             if is_ours || left_to_us {
-                release(&ledger, request_id).await;
+                release(&ledger, request_id, account).await;
             } else {
-                later.release_after_workers_turn(request_id);
+                later.release_after_workers_turn(request_id, account);
             }
         });
     }
@@ -278,12 +279,12 @@ impl Drop for Call {
 /// Voids a hold if whoever makes it is dropped before the call is someone else's. The void comes behind the hold in the ledger's line,
 /// so it does not matter whether the hold was committed already.
 pub(super) struct HoldGuard {
-    open: Option<(RequestId, Settling)>,
+    open: Option<(RequestId, TenantId, Settling)>,
 }
 
 impl HoldGuard {
-    pub(super) const fn new(request_id: RequestId, settling: Settling) -> Self {
-        Self { open: Some((request_id, settling)) }
+    pub(super) const fn new(request_id: RequestId, account: TenantId, settling: Settling) -> Self {
+        Self { open: Some((request_id, account, settling)) }
     }
 
     pub(super) fn release(mut self) {
@@ -293,8 +294,8 @@ impl HoldGuard {
 
 impl Drop for HoldGuard {
     fn drop(&mut self) {
-        if let Some((request_id, settling)) = self.open.take() {
-            settling.release(request_id);
+        if let Some((request_id, account, settling)) = self.open.take() {
+            settling.release(request_id, account);
         }
     }
 }

@@ -157,7 +157,7 @@ impl Admission {
             price_version: job.price.version,
         };
         // From here on, whatever happens to this future, the hold is voided unless someone else has taken it over.
-        let guard = HoldGuard::new(request_id, inner.settling.clone());
+        let guard = HoldGuard::new(request_id, job.tenant, inner.settling.clone());
         match inner.ledger.hold(hold).await {
             Ok(HoldDecision::Held) => {}
             Ok(HoldDecision::Insufficient { needed, available }) => {
@@ -187,7 +187,7 @@ impl Admission {
             }
             Err(error) => {
                 // Committed before the caller reads that nothing was charged. If it fails, the guard tries once more.
-                match inner.ledger.end(request_id, Ended::Voided).await {
+                match inner.ledger.end(request_id, kept.tenant, Ended::Voided).await {
                     Ok(_) => {
                         guard.release();
                         Err(refused_by_queue(&error))

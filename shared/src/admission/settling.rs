@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
-use crate::id::RequestId;
+use crate::id::{RequestId, TenantId};
 use crate::ledger::{Ledger, release};
 
 /// How long a worker that was told that its client has left may take to settle. It hears of it at once, or at its next renewal of the
@@ -32,17 +32,17 @@ impl Settling {
     }
 
     /// Voids a hold now.
-    pub(super) fn release(&self, request_id: RequestId) {
+    pub(super) fn release(&self, request_id: RequestId, account: TenantId) {
         let ledger = self.ledger.clone();
-        self.spawn(async move { release(&ledger, request_id).await });
+        self.spawn(async move { release(&ledger, request_id, account).await });
     }
 
     /// Voids a hold that a worker should settle, if it has not. A process that ends before does not wait: its open holds are swept.
-    pub(super) fn release_after_workers_turn(&self, request_id: RequestId) {
+    pub(super) fn release_after_workers_turn(&self, request_id: RequestId, account: TenantId) {
         let ledger = self.ledger.clone();
         self.runtime.spawn(async move {
             tokio::time::sleep(WORKERS_TURN).await;
-            release(&ledger, request_id).await;
+            release(&ledger, request_id, account).await;
         });
     }
 

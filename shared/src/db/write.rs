@@ -26,34 +26,34 @@ where
     E: From<DbError> + From<Error>,
     F: FnOnce(&mut Connection) -> Result<T, E>,
 {
-    run(connection, Some(WRITERS_LOCK), work)
+    run(connection, WRITERS_LOCK, work)
 }
 
-/// Runs `work` in a transaction whose rows its own statements lock (on SQLite, where only the whole can be locked: like [`write_alone`]).
+/// Runs `work` in a transaction that begins with the statement `lock` (on SQLite, where only the whole can be locked, like
+/// [`write_alone`]).
 ///
 /// # Errors
 /// What `work` gives (all is rolled back), or [`DbError::Busy`].
-pub(crate) fn write_batch<T, E, F>(connection: &mut Connection, work: F) -> Result<T, E>
+pub(crate) fn write_batch<T, E, F>(connection: &mut Connection, lock: &str, work: F) -> Result<T, E>
 where
     E: From<DbError> + From<Error>,
     F: FnOnce(&mut Connection) -> Result<T, E>,
 {
-    run(connection, None, work)
+    run(connection, lock, work)
 }
 
-fn run<T, E, F>(connection: &mut Connection, lock: Option<&str>, work: F) -> Result<T, E>
+fn run<T, E, F>(connection: &mut Connection, lock: &str, work: F) -> Result<T, E>
 where
     E: From<DbError> + From<Error>,
     F: FnOnce(&mut Connection) -> Result<T, E>,
 {
-    begin(connection)?;
     let begun = Instant::now();
-    let mut transaction = Transaction { connection, committed: false };
-    let done = transaction.lock(lock).and_then(|()| work(transaction.connection)).and_then(|value| {
+    let done = begin(connection, lock).map_err(E::from).and_then(|()| {
+        let mut transaction = Transaction { connection, committed: false };
+        let value = work(transaction.connection)?;
         transaction.commit()?;
         Ok(value)
     });
-    drop(transaction);
     match done {
         Err(_) if is_gone(connection) => Err(DbError::Disconnected(Error::BrokenTransactionManager).into()),
         // PostgreSQL's `lock_timeout`, of a statement that never runs long: its words depend on the server's language.
@@ -72,15 +72,22 @@ fn is_gone(connection: &mut Connection) -> bool {
     }
 }
 
-fn begin(connection: &mut Connection) -> Result<(), DbError> {
+/// Begins a transaction and locks in one round trip.
+fn begin(connection: &mut Connection, lock: &str) -> Result<(), DbError> {
     match connection {
         Connection::Postgres(connection) => {
-            if AnsiTransactionManager::begin_transaction(connection).is_err() {
+            let sql = format!("BEGIN; {lock}");
+            let mut begun = AnsiTransactionManager::begin_transaction_sql(connection, &sql);
+            if matches!(begun, Err(Error::AlreadyInTransaction)) {
                 // Whatever an earlier failure left open is in the way of every transaction after it.
                 let _ = AnsiTransactionManager::rollback_transaction(connection);
-                AnsiTransactionManager::begin_transaction(connection)?;
+                begun = AnsiTransactionManager::begin_transaction_sql(connection, &sql);
             }
-            Ok(())
+            if begun.is_err() {
+                // The transaction began all the same, if the connection is there still. diesel does not know of it.
+                let _ = connection.batch_execute("ROLLBACK");
+            }
+            Ok(begun?)
         }
         Connection::Sqlite(connection) => sqlite::begin_immediate(connection),
     }
@@ -93,13 +100,6 @@ struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
-    fn lock<E: From<Error>>(&mut self, lock: Option<&str>) -> Result<(), E> {
-        match (lock, &mut *self.connection) {
-            (Some(lock), Connection::Postgres(connection)) => Ok(connection.batch_execute(lock)?),
-            _ => Ok(()),
-        }
-    }
-
     fn commit(&mut self) -> QueryResult<()> {
         match &mut *self.connection {
             Connection::Postgres(connection) => AnsiTransactionManager::commit_transaction(connection)?,

@@ -131,9 +131,11 @@ pub(super) fn decide<'a>(
     match operation {
         Operation::Hold(hold) => decide_hold(state, effects, hold).map(Outcome::Hold),
         Operation::Capture(capture) => decide_capture(state, effects, capture),
-        Operation::End(request_id, ended) => decide_end(state, effects, *request_id, *ended),
+        Operation::End { request_id, account, ended } => decide_end(state, effects, *request_id, *account, *ended),
         Operation::TopUp(top_up) => decide_top_up(state, effects, top_up).map(Outcome::TopUp),
-        Operation::ReverseCapture(request_id) => decide_reversal(state, effects, *request_id).map(Outcome::Reversal),
+        Operation::ReverseCapture { request_id, account } => {
+            decide_reversal(state, effects, *request_id, *account).map(Outcome::Reversal)
+        }
     }
 }
 
@@ -163,9 +165,9 @@ fn decide_capture<'a>(
     effects: &mut Effects<'a>,
     capture: &'a Capture,
 ) -> Result<Outcome, LedgerError> {
-    let Capture { request_id, charge } = capture;
+    let Capture { request_id, account, charge } = capture;
     let request_id = *request_id;
-    let hold = match state.open_hold(request_id) {
+    let hold = match state.open_hold(request_id, *account) {
         Ok(hold) => hold,
         Err(outcome) => return Ok(outcome),
     };
@@ -226,9 +228,10 @@ fn decide_end(
     state: &mut State<'_>,
     effects: &mut Effects<'_>,
     request_id: RequestId,
+    account: TenantId,
     ended: Ended,
 ) -> Result<Outcome, LedgerError> {
-    let hold = match state.open_hold(request_id) {
+    let hold = match state.open_hold(request_id, account) {
         Ok(hold) => hold,
         Err(outcome) => return Ok(outcome),
     };
@@ -276,8 +279,10 @@ fn decide_reversal(
     state: &mut State<'_>,
     effects: &mut Effects<'_>,
     request_id: RequestId,
+    account: TenantId,
 ) -> Result<Reversal, LedgerError> {
-    let Some(capture) = state.captures.get(&request_id).copied().flatten() else {
+    let Some(capture) = state.captures.get(&request_id).copied().flatten().filter(|found| found.account == account)
+    else {
         return Ok(Reversal::NothingCaptured);
     };
     if capture.reversed {
@@ -342,9 +347,9 @@ impl State<'_> {
         self.holds.get(&request_id).copied().flatten()
     }
 
-    /// The hold if it is open, else what to answer.
-    fn open_hold(&self, request_id: RequestId) -> Result<HoldRow, Outcome> {
-        match self.hold(request_id) {
+    /// The hold on `account` if it is open, else what to answer.
+    fn open_hold(&self, request_id: RequestId, account: TenantId) -> Result<HoldRow, Outcome> {
+        match self.hold(request_id).filter(|hold| hold.account == account) {
             None => Err(Outcome::NoSuchHold),
             Some(HoldRow { settlement: Some(settlement), .. }) => Err(Outcome::AlreadySettled(settlement)),
             Some(hold) => Ok(hold),

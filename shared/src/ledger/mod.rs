@@ -6,6 +6,8 @@
 
 mod audit;
 mod decide;
+mod inbox;
+mod open_holds;
 mod operation;
 mod records;
 mod release;
@@ -14,13 +16,13 @@ mod sweeper;
 mod writer;
 
 pub use audit::{Audit, AuditReport, Violation, audit};
+pub use open_holds::OpenHolds;
 pub use operation::{
     Capture, Captured, Charge, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, SettlementOutcome,
     TopUp, TopUpDecision,
 };
 pub use records::{
-    Balance, Grouping, Page, StatementEntry, Totals, UsageRow, balance, charged_between, is_held, statement, totals,
-    usage,
+    Balance, Grouping, Page, StatementEntry, Totals, UsageRow, balance, charged_between, statement, totals, usage,
 };
 pub use records::{ChargeDetail, Period};
 pub use release::release;

@@ -21,11 +21,23 @@ pub enum Operation {
     /// Charge a request for what it used and release its hold.
     Capture(Box<Capture>),
     /// Release a hold without a charge.
-    End(RequestId, Ended),
+    End {
+        /// The request.
+        request_id: RequestId,
+        /// Whose money is held.
+        account: TenantId,
+        /// Why there is no charge.
+        ended: Ended,
+    },
     /// A customer paid.
     TopUp(TopUp),
     /// Give back what a request was charged, because its answer was not delivered.
-    ReverseCapture(RequestId),
+    ReverseCapture {
+        /// The request.
+        request_id: RequestId,
+        /// Who was charged.
+        account: TenantId,
+    },
 }
 
 /// Money to set aside before anything is asked of a provider.
@@ -48,8 +60,10 @@ pub struct Hold {
 /// A request's end with a charge.
 #[derive(Debug, Clone)]
 pub struct Capture {
-    /// The request; its hold says who pays.
+    /// The request.
     pub request_id: RequestId,
+    /// Who pays: the account of its hold. A hold on another one is not found.
+    pub account: TenantId,
     /// The arithmetic.
     pub charge: Charge,
 }
@@ -246,6 +260,17 @@ pub enum Outcome {
 }
 
 impl Operation {
+    /// The account whose turn it needs. Every operation names its own, so that the accounts of a batch can be locked before anything is
+    /// read: what is about to be committed by another connection, even one that was lost, is committed then or never.
+    pub const fn account(&self) -> TenantId {
+        match self {
+            Self::Hold(hold) => hold.account,
+            Self::Capture(capture) => capture.account,
+            Self::TopUp(top_up) => top_up.account,
+            Self::End { account, .. } | Self::ReverseCapture { account, .. } => *account,
+        }
+    }
+
     /// For how long to ask again when the connection was lost. A hold's caller can be told that nothing happened and ask later; what ends a
     /// call has nowhere else to go.
     pub(super) fn patience(&self, timeout: Duration) -> Duration {
@@ -264,7 +289,7 @@ impl Operation {
                 Self::Capture(_),
                 Outcome::AlreadySettled(Settlement { outcome: SettlementOutcome::Captured, amount }),
             ) => Outcome::Captured(Captured { paid: amount, written_off: Amount::ZERO }),
-            (Self::End(_, Ended::Voided), Outcome::AlreadySettled(settlement))
+            (Self::End { ended: Ended::Voided, .. }, Outcome::AlreadySettled(settlement))
                 if settlement.outcome == SettlementOutcome::Voided =>
             {
                 Outcome::Ended

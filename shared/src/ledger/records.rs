@@ -47,24 +47,6 @@ pub fn balance(connection: &mut Connection, tenant: TenantId) -> Result<Option<B
     Ok(row.map(|(posted, held)| Balance { posted: Amount::from_nanos(posted), held: Amount::from_nanos(held) }))
 }
 
-/// Whether the hold of `request_id` is there and not settled.
-///
-/// # Errors
-/// [`DbError`].
-pub fn is_held(connection: &mut Connection, request_id: RequestId) -> Result<bool, DbError> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Bool)]
-        open: bool,
-    }
-    let sql = sql!(
-        "SELECT EXISTS (SELECT 1 FROM holds h WHERE h.request_id = ? \
-         AND NOT EXISTS (SELECT 1 FROM settlements s WHERE s.request_id = h.request_id)) AS open"
-    );
-    let row: Row = Statement::new(sql, &[Value::Blob(request_id.as_bytes())]).get_result(connection)?;
-    Ok(row.open)
-}
-
 /// What a customer ever paid and used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Totals {

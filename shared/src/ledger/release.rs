@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Ended, Ledger, LedgerError};
-use crate::id::RequestId;
+use crate::id::{RequestId, TenantId};
 
 /// How often it is tried; with the pauses and the ledger's own timeout, for at least a minute.
 const TRIES: u32 = 30;
@@ -11,9 +11,9 @@ const TRIES: u32 = 30;
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Voids a request's hold unless it is settled, and tries again while the database does not answer. In the end the sweeper expires it.
-pub async fn release(ledger: &Ledger, request_id: RequestId) {
+pub async fn release(ledger: &Ledger, request_id: RequestId, account: TenantId) {
     for _ in 0..TRIES {
-        match ledger.end(request_id, Ended::Voided).await {
+        match ledger.end(request_id, account, Ended::Voided).await {
             // Released now, settled before, or never held: that is what was wanted.
             Ok(_) => return,
             Err(LedgerError::Stopped) => break,

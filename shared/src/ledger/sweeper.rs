@@ -8,7 +8,7 @@ use super::{Ledger, LedgerError};
 use crate::clock::Timestamp;
 use crate::db::{self, Connection, Database, DbError, Statement, Value, sql};
 use crate::facts::{self, SETTLED_BELOW};
-use crate::id::{ProcessId, RequestId};
+use crate::id::{ProcessId, RequestId, TenantId};
 
 /// Holds that one read gives.
 const PAGE: i64 = 1_000;
@@ -151,6 +151,8 @@ impl Sweeper {
 struct OpenHold {
     #[diesel(sql_type = Binary)]
     request_id: Vec<u8>,
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    account: i64,
     #[diesel(sql_type = Binary)]
     owner: Vec<u8>,
     #[diesel(sql_type = diesel::sql_types::BigInt)]
@@ -161,7 +163,7 @@ fn page(connection: &mut Connection, after: RequestId) -> Result<Vec<OpenHold>, 
     let values = [Value::Blob(after.as_bytes()), Value::Int(PAGE)];
     let rows = Statement::new(
         sql!(
-            "SELECT h.request_id, h.owner, h.expires_at FROM holds h WHERE h.request_id > ? \
+            "SELECT h.request_id, h.account, h.owner, h.expires_at FROM holds h WHERE h.request_id > ? \
          AND NOT EXISTS (SELECT 1 FROM settlements s WHERE s.request_id = h.request_id) ORDER BY h.request_id LIMIT ?"
         ),
         &values,
@@ -174,7 +176,7 @@ async fn end_all(ledger: &Ledger, holds: impl Iterator<Item = OpenHold>, ended: 
     for hold in holds {
         let Some(request_id) = RequestId::from_slice(&hold.request_id) else { continue };
         // Settled by someone else in between: that is what was wanted.
-        if ledger.end(request_id, ended).await?.is_ok() {
+        if ledger.end(request_id, TenantId(hold.account), ended).await?.is_ok() {
             count += 1;
             tracing::warn!(%request_id, ?ended, "a hold that nobody settled was released");
         }

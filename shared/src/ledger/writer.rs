@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::LedgerError;
+use super::inbox::{Batch, Inbox, Work};
 use super::operation::{
     Capture, Captured, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, TopUp, TopUpDecision,
 };
-use super::store::run_batch;
+use super::store;
 use crate::clock::Clock;
 use crate::db::{Connection, Database, DbError, RunTask, Task, write_batch};
-use crate::id::RequestId;
+use crate::id::{RequestId, TenantId};
 
 /// After this long without a pause the writer leaves SQLite's lock free for [`PAUSE`], so that commands beside the server get their turn.
 const BACK_TO_BACK: Duration = Duration::from_millis(50);
@@ -47,13 +48,6 @@ impl Default for WriterSettings {
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-
-type Answer = oneshot::Sender<Result<Outcome, LedgerError>>;
-
-enum Work {
-    Operation(Operation, Answer),
-    Task(Task),
-}
 
 /// The ledger of a process that serves. Cheap to clone; the thread ends when the last one is dropped.
 #[derive(Clone)]
@@ -89,11 +83,9 @@ impl Ledger {
         let failing = Arc::new(AtomicBool::new(false));
         let writer = Writer {
             shares_one_lock: database.file().is_some(),
-            database: database.clone(),
-            connection,
-            waiting,
+            link: Link { database: database.clone(), connection },
+            inbox: Inbox::new(waiting, settings.batch),
             clock,
-            batch: settings.batch,
             failing: Arc::clone(&failing),
         };
         std::thread::Builder::new()
@@ -141,9 +133,10 @@ impl Ledger {
     pub async fn end(
         &self,
         request_id: RequestId,
+        account: TenantId,
         ended: Ended,
     ) -> Result<Result<(), Option<Settlement>>, LedgerError> {
-        match self.run(Operation::End(request_id, ended)).await? {
+        match self.run(Operation::End { request_id, account, ended }).await? {
             Outcome::Ended => Ok(Ok(())),
             Outcome::AlreadySettled(settlement) => Ok(Err(Some(settlement))),
             Outcome::NoSuchHold => Ok(Err(None)),
@@ -166,8 +159,8 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`]; after [`LedgerError::TimedOut`] it may be given back.
-    pub async fn reverse_capture(&self, request_id: RequestId) -> Result<Reversal, LedgerError> {
-        match self.run(Operation::ReverseCapture(request_id)).await? {
+    pub async fn reverse_capture(&self, request_id: RequestId, account: TenantId) -> Result<Reversal, LedgerError> {
+        match self.run(Operation::ReverseCapture { request_id, account }).await? {
             Outcome::Reversal(reversal) => Ok(reversal),
             other => Err(unexpected(other)),
         }
@@ -218,15 +211,29 @@ fn unexpected(outcome: Outcome) -> LedgerError {
     LedgerError::Database(DbError::Corrupt(format!("the ledger answered another operation: {outcome:?}")))
 }
 
-struct Writer {
+/// The writer's connection.
+struct Link {
     database: Database,
     /// `None` after it was lost; the next use makes another.
     connection: Option<Connection>,
-    /// Whether commands beside this process wait for the same lock, as on SQLite.
+}
+
+impl Link {
+    fn connected(&mut self) -> Result<&mut Connection, DbError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.database.own_connection()?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+}
+
+struct Writer {
+    link: Link,
+    inbox: Inbox,
+    /// Whether the lock is one for the whole database, for which commands beside this process wait too, as on SQLite.
     shares_one_lock: bool,
-    waiting: mpsc::Receiver<Work>,
     clock: Clock,
-    batch: usize,
     failing: Arc<AtomicBool>,
 }
 
@@ -236,16 +243,16 @@ impl Writer {
         let mut busy_since = Instant::now();
         loop {
             let idle_since = Instant::now();
-            let Some(first) = self.waiting.blocking_recv() else { return };
+            let Some(first) = self.inbox.wait() else { return };
             if idle_since.elapsed() >= PAUSE {
                 busy_since = Instant::now();
             } else if self.shares_one_lock && busy_since.elapsed() > BACK_TO_BACK {
                 std::thread::sleep(PAUSE);
                 busy_since = Instant::now();
             }
-            let (operations, answers, task) = self.gather(first);
-            self.commit(&operations, answers);
-            if operations.len() >= CROWD {
+            let (batch, task) = self.inbox.gather(first);
+            let size = self.commit(batch);
+            if size >= CROWD {
                 std::thread::sleep(RETURN);
             }
             if let Some(task) = task {
@@ -254,33 +261,16 @@ impl Writer {
         }
     }
 
-    /// What has arrived by now, up to the batch's bound or the first task, which runs in a transaction of its own.
-    fn gather(&mut self, first: Work) -> (Vec<Operation>, Vec<Answer>, Option<Task>) {
-        let mut operations = Vec::with_capacity(self.batch);
-        let mut answers = Vec::with_capacity(self.batch);
-        let mut next = Some(first);
-        while let Some(work) = next {
-            match work {
-                // Nobody would use this hold; and made so late, the sweeper could miss it.
-                Work::Operation(Operation::Hold(_), answer) if answer.is_closed() => {}
-                Work::Operation(operation, answer) => {
-                    operations.push(operation);
-                    answers.push(answer);
-                }
-                Work::Task(task) => return (operations, answers, Some(task)),
-            }
-            next = if operations.len() < self.batch { self.waiting.try_recv().ok() } else { None };
+    /// Carries out a batch and what joins it, answers everybody, and gives how many they were.
+    fn commit(&mut self, mut batch: Batch) -> usize {
+        if batch.operations.is_empty() {
+            return 0;
         }
-        (operations, answers, None)
-    }
-
-    fn commit(&mut self, operations: &[Operation], answers: Vec<Answer>) {
-        if operations.is_empty() {
-            return;
-        }
+        let committed = self.transaction(&mut batch, true);
+        let Batch { operations, answers } = batch;
         metrics::histogram!("xiaoyi_ledger_batch_operations")
             .record(u32::try_from(operations.len()).unwrap_or(u32::MAX));
-        match self.transaction(operations) {
+        match committed {
             Ok(outcomes) => {
                 for (answer, outcome) in answers.into_iter().zip(outcomes) {
                     // Whoever asked may have gone; the commit stands all the same.
@@ -297,45 +287,47 @@ impl Writer {
             Err(error) => {
                 tracing::error!(%error, operations = operations.len(), "a ledger batch failed; trying its operations one by one");
                 for (operation, answer) in operations.iter().zip(answers) {
-                    let alone = self.transaction(std::slice::from_ref(operation));
-                    let outcome = alone
+                    let mut alone = Batch { operations: vec![operation.clone()], answers: Vec::new() };
+                    let outcome = self
+                        .transaction(&mut alone, false)
                         .map_err(LedgerError::Database)
                         .and_then(|mut outcomes| outcomes.pop().unwrap_or(Err(LedgerError::Stopped)));
                     let _ = answer.send(outcome);
                 }
             }
         }
+        operations.len()
     }
 
-    fn transaction(&mut self, operations: &[Operation]) -> Result<Vec<Result<Outcome, LedgerError>>, DbError> {
-        let now = self.clock.now();
-        let outcomes = self
-            .connected()
-            .and_then(|connection| write_batch(connection, |connection| run_batch(connection, operations, now)));
+    /// Locks, then reads, decides and writes. Who asked while the lock was waited for may `join`: where another process works on the
+    /// same accounts, that is a good part of the time.
+    fn transaction(&mut self, batch: &mut Batch, join: bool) -> Result<Vec<Result<Outcome, LedgerError>>, DbError> {
+        let Self { link, inbox, shares_one_lock, clock, failing } = self;
+        let lock = store::lock(&batch.operations);
+        let outcomes = link.connected().and_then(|connection| {
+            write_batch(connection, &lock, |connection| {
+                if join {
+                    inbox.join(batch, *shares_one_lock);
+                }
+                store::run_batch(connection, &batch.operations, clock.now())
+            })
+        });
         if matches!(outcomes, Err(DbError::Disconnected(_))) {
-            self.connection = None;
+            link.connection = None;
         }
-        self.failing.store(outcomes.is_err(), Ordering::Relaxed);
+        failing.store(outcomes.is_err(), Ordering::Relaxed);
         outcomes
-    }
-
-    fn connected(&mut self) -> Result<&mut Connection, DbError> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.database.own_connection()?,
-        };
-        Ok(self.connection.insert(connection))
     }
 
     fn run_task(&mut self, task: Task) {
         // A write that panics is rolled back and its caller gets no answer; the ledger goes on.
-        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| task(self.connected())));
+        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| task(self.link.connected())));
         if run.is_err() {
             tracing::error!("a write panicked and was rolled back");
         }
         if self.failing.load(Ordering::Relaxed) {
             // A process that says it cannot serve gets no calls, so an empty commit after its heartbeat shows when it can again.
-            let _ = self.transaction(&[]);
+            let _ = self.transaction(&mut Batch::default(), false);
         }
     }
 }

@@ -130,7 +130,7 @@ pub(crate) async fn failure(call: &mut Call) -> Failure {
 
 pub(crate) async fn capture(bench: &Bench, delivery: &Delivery, tokens: i64) -> Amount {
     let charge = billing::charge(&delivery.job, Produced { completion: text(tokens), ..Produced::default() }).unwrap();
-    let capture = Capture { request_id: delivery.job.request_id, charge };
+    let capture = Capture { request_id: delivery.job.request_id, account: delivery.job.tenant, charge };
     bench.deployment.ledger.capture(capture).await.unwrap().unwrap().paid
 }
 
@@ -194,10 +194,10 @@ async fn a_client_that_leaves_tells_the_worker() {
     drop(call);
     assert_eq!(bench.deployment.queue.watch(&delivery).await, Interruption::ClientLeft);
     let end = End::Failed { refusal: Refusal::internal(), charged: None };
-    let request_id = delivery.job.request_id;
+    let (request_id, account) = (delivery.job.request_id, delivery.job.tenant);
     if bench.deployment.queue.finish(delivery, end).await.is_err() {
         // As the workers do: an end that nobody received leaves the hold to its sender.
-        let _ = bench.deployment.ledger.end(request_id, Ended::Voided).await.unwrap();
+        let _ = bench.deployment.ledger.end(request_id, account, Ended::Voided).await.unwrap();
     }
     bench.expect("10").await;
 }
@@ -229,7 +229,7 @@ async fn a_failure_is_told_after_the_void_is_committed() {
 async fn a_call_whose_hold_expired_is_not_charged() {
     let bench = Bench::new(&[]).await;
     let (mut call, delivery) = bench.admit_and_take().await;
-    bench.deployment.ledger.end(delivery.job.request_id, Ended::Expired).await.unwrap().unwrap();
+    bench.deployment.ledger.end(delivery.job.request_id, delivery.job.tenant, Ended::Expired).await.unwrap().unwrap();
     bench.deployment.queue.finish(delivery, End::Lost).await.unwrap();
     assert_eq!(failure(&mut call).await.charged, None);
     bench.expect("10").await;

@@ -4,6 +4,8 @@
 mod postgres;
 mod sqlite;
 
+use diesel::connection::SimpleConnection;
+
 use super::LedgerError;
 use super::decide::{Effects, State, decide};
 use super::operation::{Operation, Outcome, Settlement, SettlementOutcome};
@@ -12,7 +14,12 @@ use crate::db::{Connection, DbError, Statement, Value, sql};
 use crate::id::{TenantId, TransferId};
 use crate::money::Amount;
 
-/// Decides and writes `operations` in the order given, inside the caller's transaction; one answer each.
+/// What locks the accounts that `operations` touch, where not the whole database is locked anyway.
+pub(super) fn lock(operations: &[Operation]) -> String {
+    postgres::lock(operations)
+}
+
+/// Decides and writes `operations` in the order given, inside the caller's transaction that holds their [`lock`]; one answer each.
 /// An operation that is refused (its answer is an error) leaves the others alone.
 ///
 /// # Errors
@@ -43,7 +50,11 @@ pub(super) fn run_batch(
 /// # Errors
 /// [`LedgerError`]; roll back then.
 pub fn apply_one(connection: &mut Connection, operation: Operation, now: Timestamp) -> Result<Outcome, LedgerError> {
-    run_batch(connection, &[operation], now)?.pop().unwrap_or(Err(LedgerError::Stopped))
+    let operations = [operation];
+    if let Connection::Postgres(connection) = connection {
+        connection.batch_execute(&lock(&operations)).map_err(DbError::from)?;
+    }
+    run_batch(connection, &operations, now)?.pop().unwrap_or(Err(LedgerError::Stopped))
 }
 
 /// Opens a customer's account: an empty balance and line 0, which every later line leads back to.

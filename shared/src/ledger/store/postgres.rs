@@ -1,9 +1,11 @@
-//! PostgreSQL: a round trip costs more than the work, so a batch is read in two statements and written in one.
+//! PostgreSQL: a round trip costs more than the work, so a batch is read in one statement and written in one.
 //!
-//! Reading locks the accounts first (sorted, so that two writers never wait for each other in a circle; `NO KEY`, since foreign keys
-//! to the same rows would deadlock with a stronger lock), and only then reads holds and settlements: one statement that did both would
-//! see settlements as they were before it waited for the lock. The holds are looked up one by one inside the statement (`LATERAL` with
-//! `OFFSET 0`), because for `= ANY` the server may keep a plan that was made while the table was empty, and read all of it for ever.
+//! The accounts are locked before that, in the round trip that begins the transaction. It has to be a statement of its own: one that
+//! locked and read would see holds and settlements as they were before it waited for the lock. Holds are looked up one by one inside the
+//! statement (`LATERAL` with `OFFSET 0`), because for `= ANY` the server may keep a plan that was made while the table was empty, and read
+//! all of it for ever.
+
+use std::collections::BTreeSet;
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
@@ -16,146 +18,89 @@ use crate::db::{Column, Connection, DbError, Statement, Value, sql};
 use crate::id::{RequestId, TenantId};
 use crate::money::Amount;
 
-/// Reads what deciding `operations` needs.
+/// Locks the accounts that `operations` touch: sorted, so that two writers never wait for each other in a circle.
+pub(super) fn lock(operations: &[Operation]) -> String {
+    let ids: BTreeSet<i64> = operations.iter().map(|operation| operation.account().0).collect();
+    let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+    format!("SELECT lock_accounts('{{{}}}')", ids.join(","))
+}
+
+/// Reads what deciding `operations` needs, under the lock of their accounts.
 pub(super) fn read<'a>(
     connection: &mut Connection,
     state: &mut State<'a>,
     operations: &'a [Operation],
 ) -> Result<(), DbError> {
-    let mut wanted = Wanted::default();
+    let (mut requests, mut reversed) = (Vec::new(), Vec::new());
     for operation in operations {
-        wanted.add(operation);
-    }
-    for &request_id in &wanted.requests {
-        state.holds.insert(request_id, None);
-    }
-    for &account in &wanted.accounts {
-        state.accounts.insert(TenantId(account), None);
-    }
-    lock_accounts(connection, state, &wanted)?;
-    if !wanted.requests.is_empty() {
-        read_holds(connection, state, &wanted.requests)?;
-    }
-    if !wanted.reversed.is_empty() {
-        read_captures(connection, state, &wanted.reversed)?;
-    }
-    for &(tenant, reference) in &wanted.top_ups {
-        read_top_up(connection, state, tenant, reference)?;
-    }
-    Ok(())
-}
-
-/// The keys of what a batch needs.
-#[derive(Default)]
-struct Wanted<'a> {
-    accounts: Vec<i64>,
-    /// Requests whose hold and settlement are needed; those that have an account already are not new.
-    requests: Vec<RequestId>,
-    /// Those of them that name their account only by their hold.
-    unplaced: Vec<RequestId>,
-    reversed: Vec<RequestId>,
-    top_ups: Vec<(TenantId, &'a str)>,
-}
-
-impl<'a> Wanted<'a> {
-    fn add(&mut self, operation: &'a Operation) {
+        state.accounts.insert(operation.account(), None);
         match operation {
-            Operation::Hold(hold) => {
-                self.accounts.push(hold.account.0);
-                self.requests.push(hold.request_id);
-            }
-            Operation::Capture(capture) => self.unplaced(capture.request_id),
-            Operation::End(request_id, _) => self.unplaced(*request_id),
-            Operation::ReverseCapture(request_id) => {
-                self.unplaced(*request_id);
-                self.reversed.push(*request_id);
-            }
-            Operation::TopUp(top_up) => {
-                self.accounts.push(top_up.account.0);
-                self.top_ups.push((top_up.account, &top_up.reference));
-            }
+            Operation::Hold(hold) => requests.push(hold.request_id),
+            Operation::Capture(capture) => requests.push(capture.request_id),
+            Operation::End { request_id, .. } => requests.push(*request_id),
+            Operation::ReverseCapture { request_id, .. } => reversed.push(*request_id),
+            Operation::TopUp(top_up) => read_top_up(connection, state, top_up.account, &top_up.reference)?,
         }
     }
-
-    fn unplaced(&mut self, request_id: RequestId) {
-        self.requests.push(request_id);
-        self.unplaced.push(request_id);
+    state.holds.extend(requests.iter().map(|request_id| (*request_id, None)));
+    read_accounts_and_holds(connection, state, &requests)?;
+    if !reversed.is_empty() {
+        read_captures(connection, state, &reversed)?;
     }
+    Ok(())
 }
 
 fn blobs(ids: &[RequestId]) -> Column<'_> {
     Column::Blobs(ids.iter().map(|id| id.as_bytes().as_slice()).collect())
 }
 
-fn lock_accounts(connection: &mut Connection, state: &mut State<'_>, wanted: &Wanted<'_>) -> Result<(), DbError> {
+fn read_accounts_and_holds(
+    connection: &mut Connection,
+    state: &mut State<'_>,
+    requests: &[RequestId],
+) -> Result<(), DbError> {
+    /// An account, or a hold if it has a `request_id`.
     #[derive(QueryableByName)]
     struct Row {
+        #[diesel(sql_type = Nullable<Binary>)]
+        request_id: Option<Vec<u8>>,
         #[diesel(sql_type = BigInt)]
-        id: i64,
+        account: i64,
         #[diesel(sql_type = BigInt)]
         posted: i64,
         #[diesel(sql_type = BigInt)]
         held: i64,
         #[diesel(sql_type = BigInt)]
         seq: i64,
-    }
-    // A hold never changes, so it does not matter how old the read is that finds its account.
-    let (accounts, requests) = (Column::Ints(wanted.accounts.clone()), blobs(&wanted.unplaced));
-    let rows: Vec<Row> = Statement::new(
-        sql!(
-            "SELECT id, posted, held, seq FROM accounts WHERE id = ANY(?::bigint[] || ARRAY( \
-             SELECT h.account FROM unnest(?::bytea[]) AS q(id) \
-             CROSS JOIN LATERAL (SELECT account FROM holds WHERE request_id = q.id OFFSET 0) h)) AND kind = 'customer' \
-             ORDER BY id FOR NO KEY UPDATE"
-        ),
-        &[Value::Column(&accounts), Value::Column(&requests)],
-    )
-    .load(connection)?;
-    for row in rows {
-        let account = AccountRow {
-            posted: Amount::from_nanos(row.posted),
-            held: Amount::from_nanos(row.held),
-            seq: row.seq,
-            change: Change::None,
-        };
-        state.accounts.insert(TenantId(row.id), Some(account));
-    }
-    Ok(())
-}
-
-fn read_holds(connection: &mut Connection, state: &mut State<'_>, requests: &[RequestId]) -> Result<(), DbError> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Binary)]
-        request_id: Vec<u8>,
-        #[diesel(sql_type = BigInt)]
-        account: i64,
-        #[diesel(sql_type = BigInt)]
-        amount: i64,
         #[diesel(sql_type = Nullable<Text>)]
         outcome: Option<String>,
         #[diesel(sql_type = Nullable<BigInt>)]
         settled: Option<i64>,
     }
+    let accounts = Column::Ints(state.accounts.keys().map(|account| account.0).collect());
     let requests = blobs(requests);
     let rows: Vec<Row> = Statement::new(
         sql!(
-            "SELECT h.request_id, h.account, h.amount, s.outcome, s.amount AS settled FROM unnest(?::bytea[]) AS q(id) \
+            "SELECT NULL::bytea AS request_id, id AS account, posted, held, seq, NULL::text AS outcome, NULL::bigint AS settled \
+             FROM accounts WHERE id = ANY(?::bigint[]) AND kind = 'customer' \
+             UNION ALL SELECT h.request_id, h.account, 0, h.amount, 0, s.outcome, s.amount FROM unnest(?::bytea[]) AS q(id) \
              CROSS JOIN LATERAL (SELECT request_id, account, amount FROM holds WHERE request_id = q.id OFFSET 0) h \
              LEFT JOIN LATERAL (SELECT outcome, amount FROM settlements WHERE request_id = q.id OFFSET 0) s ON TRUE"
         ),
-        &[Value::Column(&requests)],
+        &[Value::Column(&accounts), Value::Column(&requests)],
     )
     .load(connection)?;
     for row in rows {
-        let request_id =
-            RequestId::from_slice(&row.request_id).ok_or_else(|| DbError::Corrupt("a hold's id".to_owned()))?;
-        let hold = HoldRow {
-            account: TenantId(row.account),
-            amount: Amount::from_nanos(row.amount),
-            settlement: settlement(row.outcome.as_deref(), row.settled)?,
-        };
-        state.holds.insert(request_id, Some(hold));
+        let (account, held) = (TenantId(row.account), Amount::from_nanos(row.held));
+        if let Some(request_id) = row.request_id {
+            let request_id =
+                RequestId::from_slice(&request_id).ok_or_else(|| DbError::Corrupt("a hold's id".to_owned()))?;
+            let settlement = settlement(row.outcome.as_deref(), row.settled)?;
+            state.holds.insert(request_id, Some(HoldRow { account, amount: held, settlement }));
+        } else {
+            let posted = Amount::from_nanos(row.posted);
+            state.accounts.insert(account, Some(AccountRow { posted, held, seq: row.seq, change: Change::None }));
+        }
     }
     Ok(())
 }

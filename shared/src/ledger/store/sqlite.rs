@@ -27,12 +27,12 @@ fn load<'a>(connection: &mut Connection, state: &mut State<'a>, operation: &'a O
             load_account(connection, state, hold.account)
         }
         Operation::Capture(capture) => load_hold(connection, state, capture.request_id),
-        Operation::End(request_id, _) => load_hold(connection, state, *request_id),
+        Operation::End { request_id, .. } => load_hold(connection, state, *request_id),
         Operation::TopUp(top_up) => {
             load_account(connection, state, top_up.account)?;
             load_top_up(connection, state, top_up.account, &top_up.reference)
         }
-        Operation::ReverseCapture(request_id) => load_capture(connection, state, *request_id),
+        Operation::ReverseCapture { request_id, .. } => load_capture(connection, state, *request_id),
     }
 }
 

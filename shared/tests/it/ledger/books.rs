@@ -29,6 +29,8 @@ use crate::place::{self, Place};
 pub(crate) const KEY: &str = "0123456789AB";
 /// 1e-9 of the currency a token, so that a sample charge of N tokens costs N nanos.
 const NANO_A_TOKEN: Amount = Amount::from_nanos(1_000_000);
+/// An account that is not there.
+pub(crate) const NOBODY: TenantId = TenantId(0);
 /// How long a sample hold may stay open, in milliseconds.
 const HOLD_MS: i64 = 600_000;
 
@@ -179,12 +181,13 @@ impl Books {
         Gate::Task(open)
     }
 
-    /// On PostgreSQL only operations go through the writer. One that does nothing waits for a lock on `accounts`, and the others behind it.
+    /// On PostgreSQL only operations go through the writer. One that does nothing, on an account that is not there, waits for a lock on
+    /// `accounts`, and the others behind it.
     async fn lock_accounts(&self) -> Gate {
         let mut connection = self.bare_connection();
         connection.batch_execute("BEGIN; LOCK TABLE accounts IN EXCLUSIVE MODE").unwrap();
         let first = self.ledger.clone();
-        tokio::spawn(async move { first.end(RequestId::new(), Ended::Voided).await });
+        tokio::spawn(async move { first.end(RequestId::new(), NOBODY, Ended::Voided).await });
         let waiting = "SELECT count(*) AS number FROM pg_locks WHERE relation = 'accounts'::regclass AND NOT granted";
         let asked = Instant::now();
         while place::numbers(&mut connection, waiting) != [1] {
@@ -299,8 +302,8 @@ pub(crate) fn top_up(account: TenantId, nanos: i64, reference: &str) -> TopUp {
 }
 
 /// A capture that costs `nanos`, by the first price.
-pub(crate) fn capture(request_id: RequestId, nanos: i64) -> Capture {
-    Capture { request_id, charge: charge(nanos) }
+pub(crate) fn capture(request_id: RequestId, account: TenantId, nanos: i64) -> Capture {
+    Capture { request_id, account, charge: charge(nanos) }
 }
 
 /// A charge of `nanos` for as many prompt tokens, by the first price; it adds up.

@@ -91,7 +91,7 @@ async fn who_gives_up_leaves_no_hold_but_a_charge_stands() {
     // Polled once, which sends it, and dropped.
     let given_up = tokio::time::timeout(Duration::ZERO, books.ledger.hold(books.hold(tenant, 20))).await;
     assert!(given_up.is_err());
-    let given_up = tokio::time::timeout(Duration::ZERO, books.ledger.capture(capture(running, 7))).await;
+    let given_up = tokio::time::timeout(Duration::ZERO, books.ledger.capture(capture(running, tenant, 7))).await;
     assert!(given_up.is_err());
     gate.open();
     // Whatever is sent later is done later.
@@ -109,7 +109,7 @@ async fn a_hold_that_timed_out_is_not_made_later() {
     assert!(matches!(answer, Err(LedgerError::TimedOut)), "{answer:?}");
     gate.open();
     // Whatever is sent later is done later.
-    while books.ledger.end(RequestId::new(), Ended::Voided).await.is_err() {}
+    while books.ledger.end(RequestId::new(), tenant, Ended::Voided).await.is_err() {}
     assert_eq!(books.balance(tenant).await, (100, 0));
 }
 

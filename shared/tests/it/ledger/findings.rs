@@ -262,12 +262,12 @@ async fn a_charge_that_is_not_right_is_found(#[case] damage: fn(&mut Charge)) {
     let tenant = books.tenant("t", 1_000_000).await;
     let mut watch = Audit::from_now(&books.database, &books.clock).await.unwrap();
     let right = books.held(tenant, 5_000).await;
-    books.ledger.capture(capture(right, 1_000)).await.unwrap().unwrap();
+    books.ledger.capture(capture(right, tenant, 1_000)).await.unwrap().unwrap();
     let wrong = books.held(tenant, 5_000).await;
-    let Capture { mut charge, .. } = capture(wrong, 1_000);
+    let Capture { mut charge, .. } = capture(wrong, tenant, 1_000);
     damage(&mut charge);
 
-    books.ledger.capture(Capture { request_id: wrong, charge }).await.unwrap().unwrap();
+    books.ledger.capture(Capture { request_id: wrong, account: tenant, charge }).await.unwrap().unwrap();
 
     let expected = [(CHARGE.to_owned(), format!("request {wrong}"))];
     assert_eq!(found(&audit(&books).await), expected);
@@ -297,7 +297,7 @@ async fn a_hold_left_open_is_found_only_while_somebody_serves() {
     ledger::heartbeat(&books.database, process, books.clock.now()).await.unwrap();
     assert_eq!(both(&books, &mut watch).await, overdue);
 
-    books.ledger.end(hold.request_id, ledger::Ended::Expired).await.unwrap().unwrap();
+    books.ledger.end(hold.request_id, tenant, ledger::Ended::Expired).await.unwrap().unwrap();
     assert_eq!(both(&books, &mut watch).await, []);
 }
 

@@ -8,6 +8,7 @@ mod no_false_alarm;
 mod office;
 mod only_postgres;
 mod only_sqlite;
+mod open_holds;
 mod records;
 mod scene;
 mod sweeping;

@@ -10,7 +10,7 @@ use shared::money::Amount;
 use shared::tokens::Tally;
 
 use self::plain::{Answer, Model, NO_ACCOUNT, TOO_LARGE};
-use super::books::{Books, capture, charge, in_order, top_up};
+use super::books::{Books, NOBODY, capture, charge, in_order, top_up};
 
 mod plain;
 
@@ -19,7 +19,6 @@ const BATCHES: usize = 32;
 /// The most operations that are sent at the same time.
 const LARGEST_BATCH: u64 = 64;
 const ACCOUNTS: usize = 4;
-const NOBODY: TenantId = TenantId(9_999);
 /// What must have happened at least once, or the operations are not worth much.
 const MUST_HAPPEN: [&str; 19] = [
     "already given back",
@@ -77,6 +76,7 @@ async fn run(seed: u64, happened: &mut BTreeMap<&'static str, usize>) {
         accounts: Vec::new(),
         model: Model::default(),
         requests: Vec::new(),
+        held_for: BTreeMap::new(),
         payments: Vec::new(),
     };
     for number in 0..ACCOUNTS {
@@ -90,6 +90,7 @@ async fn run(seed: u64, happened: &mut BTreeMap<&'static str, usize>) {
         let size = if author.random.below(8) == 0 { 1 } else { size };
         let mut operations = Vec::new();
         let mut expected = Vec::new();
+        author.held_for.clear();
         for _ in 0..size {
             let operation = author.operation();
             let answer = author.model.apply(&operation);
@@ -159,6 +160,8 @@ struct Author<'a> {
     accounts: Vec<TenantId>,
     model: Model,
     requests: Vec<RequestId>,
+    /// The requests that the present batch holds money for, each with the account that it named.
+    held_for: BTreeMap<RequestId, TenantId>,
     payments: Vec<TopUp>,
 }
 
@@ -168,9 +171,25 @@ impl Author<'_> {
             0..20 => self.top_up(),
             20..52 => self.hold(),
             52..80 => self.capture(),
-            80..84 => Operation::End(self.request(), Ended::Voided),
-            84..88 => Operation::End(self.request(), Ended::Expired),
-            _ => Operation::ReverseCapture(self.request()),
+            80..84 => self.end(Ended::Voided),
+            84..88 => self.end(Ended::Expired),
+            _ => {
+                let request_id = self.request();
+                Operation::ReverseCapture { request_id, account: self.account_of(request_id) }
+            }
+        }
+    }
+
+    fn end(&mut self, ended: Ended) -> Operation {
+        let request_id = self.request();
+        Operation::End { request_id, account: self.account_of(request_id), ended }
+    }
+
+    /// Whose request it is, now and then another's.
+    fn account_of(&mut self, request: RequestId) -> TenantId {
+        match self.model.hold(request) {
+            Some((account, _)) if self.random.below(20) > 0 => account,
+            _ => self.account(),
         }
     }
 
@@ -198,7 +217,11 @@ impl Author<'_> {
     }
 
     fn hold(&mut self) -> Operation {
-        let account = self.account();
+        let again = if self.random.below(10) == 0 { Some(self.request()) } else { None };
+        // Only operations on one account keep their order: of two accounts that hold money for one request at the same time, either may
+        // be the first.
+        let before = again.and_then(|request| self.held_for.get(&request).copied());
+        let account = before.unwrap_or_else(|| self.account());
         let free = self.model.free(account);
         let needed = match self.random.below(16) {
             0 => 0,
@@ -210,15 +233,15 @@ impl Author<'_> {
         };
         let mut hold = self.books.hold(account, 0);
         hold.amount = nanos(needed);
-        if self.random.below(10) == 0 {
-            hold.request_id = self.request();
-        }
+        hold.request_id = again.unwrap_or(hold.request_id);
         self.requests.push(hold.request_id);
+        self.held_for.insert(hold.request_id, account);
         Operation::Hold(hold)
     }
 
     fn capture(&mut self) -> Operation {
         let request = self.request();
+        let payer = self.account_of(request);
         let (account, held) = self.model.hold(request).unwrap_or((NOBODY, 100));
         let free = self.model.free(account);
         let cost = match self.random.below(16) {
@@ -228,24 +251,24 @@ impl Author<'_> {
             6 => held + free,
             7 => held + free + 1,
             8 => i128::from(i64::MAX),
-            9 => return self.impossible_capture(request),
+            9 => return self.impossible_capture(request, payer),
             10 => held + i128::from(self.below(900)),
             _ => held * i128::from(self.below(100)) / 100,
         };
         // In two parts, as a call has them.
         let cost = nanos(cost).nanos();
         let completion = self.below(3) * (cost / 4);
-        let mut capture = capture(request, cost - completion);
+        let mut capture = capture(request, payer, cost - completion);
         capture.charge.completion = Tally { texts: 1, hanzi: completion, words: 0, tokens: completion };
         capture.charge.completion_cost = Amount::from_nanos(completion);
         Operation::Capture(Box::new(capture))
     }
 
-    fn impossible_capture(&mut self, request: RequestId) -> Operation {
+    fn impossible_capture(&mut self, request: RequestId, account: TenantId) -> Operation {
         let largest = Charge { completion_cost: Amount::from_nanos(1), ..charge(i64::MAX) };
         let negative = Charge { completion_cost: Amount::from_nanos(-1), ..charge(5) };
         let charge = if self.random.below(2) == 0 { largest } else { negative };
-        Operation::Capture(Box::new(ledger::Capture { request_id: request, charge }))
+        Operation::Capture(Box::new(ledger::Capture { request_id: request, account, charge }))
     }
 
     /// One that was made lately, any that was made, or an unknown one.
@@ -301,7 +324,7 @@ impl Random {
 
 fn what_happened(model: &Model, operation: &Operation, answer: &Answer) -> &'static str {
     match (operation, answer) {
-        (Operation::ReverseCapture(_), Err(TOO_LARGE)) => "reversal too large",
+        (Operation::ReverseCapture { .. }, Err(TOO_LARGE)) => "reversal too large",
         (_, Err(name)) => name,
         (_, Ok(Outcome::Hold(HoldDecision::Held))) => "held",
         (_, Ok(Outcome::Hold(HoldDecision::Replayed))) => "replayed hold",
@@ -319,8 +342,8 @@ fn what_happened(model: &Model, operation: &Operation, answer: &Answer) -> &'sta
         (_, Ok(Outcome::TopUp(TopUpDecision::Posted { replayed: false, .. }))) => "posted",
         (_, Ok(Outcome::TopUp(TopUpDecision::Posted { replayed: true, .. }))) => "replayed payment",
         (_, Ok(Outcome::TopUp(TopUpDecision::ReferenceTaken { .. }))) => "reference taken",
-        (Operation::ReverseCapture(request), Ok(Outcome::Reversal(Reversal::Reversed(_))))
-            if model.is_written_off(*request) =>
+        (Operation::ReverseCapture { request_id, .. }, Ok(Outcome::Reversal(Reversal::Reversed(_))))
+            if model.is_written_off(*request_id) =>
         {
             "reversed a written-off one"
         }

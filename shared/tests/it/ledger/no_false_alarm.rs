@@ -45,18 +45,21 @@ async fn reversals_write_offs_and_charges_of_nothing() {
     // What was written off is given back with what was paid.
     books.ledger.top_up(top_up(poor, 10, "second")).await.unwrap();
     let lost = books.held(poor, 10).await;
-    assert_eq!(books.ledger.capture(capture(lost, 25)).await.unwrap().unwrap().written_off, Amount::from_nanos(15));
-    assert_eq!(books.ledger.reverse_capture(lost).await.unwrap(), Reversal::Reversed(Amount::from_nanos(10)));
-    assert_eq!(books.ledger.reverse_capture(lost).await.unwrap(), Reversal::Already);
+    assert_eq!(
+        books.ledger.capture(capture(lost, poor, 25)).await.unwrap().unwrap().written_off,
+        Amount::from_nanos(15)
+    );
+    assert_eq!(books.ledger.reverse_capture(lost, poor).await.unwrap(), Reversal::Reversed(Amount::from_nanos(10)));
+    assert_eq!(books.ledger.reverse_capture(lost, poor).await.unwrap(), Reversal::Already);
 
     // A charge of nothing has no transfer; one that nothing is left for is all written off.
     let free = books.held(rich, 5).await;
-    books.ledger.capture(capture(free, 0)).await.unwrap().unwrap();
+    books.ledger.capture(capture(free, rich, 0)).await.unwrap().unwrap();
     let (first, second) = (books.held(poor, 10).await, books.held(poor, 0).await);
-    books.ledger.capture(capture(second, 7)).await.unwrap().unwrap();
-    books.ledger.capture(capture(first, 10)).await.unwrap().unwrap();
+    books.ledger.capture(capture(second, poor, 7)).await.unwrap().unwrap();
+    books.ledger.capture(capture(first, poor, 10)).await.unwrap().unwrap();
     let forgotten = books.held(rich, 5).await;
-    books.ledger.end(forgotten, Ended::Expired).await.unwrap().unwrap();
+    books.ledger.end(forgotten, rich, Ended::Expired).await.unwrap().unwrap();
 
     assert_quiet(&books, &mut watch).await;
     books.prove().await;
@@ -104,7 +107,7 @@ async fn every_kind_of_charge_at_its_listed_price() {
     for charge in [image("512x512", 40), image("any other", 70), estimate, tokens.clone()] {
         let hold = Hold { price_version: price.version, ..books.hold(tenant, 1_000) };
         books.ledger.hold(hold.clone()).await.unwrap();
-        books.ledger.capture(Capture { request_id: hold.request_id, charge }).await.unwrap().unwrap();
+        books.ledger.capture(Capture { request_id: hold.request_id, account: tenant, charge }).await.unwrap().unwrap();
     }
     assert_eq!(books.balance(tenant).await, (1_000_000 - 120 - 210 - 150 - 13, 0));
     // An old call keeps its price when there is a new one.
@@ -132,7 +135,7 @@ async fn a_hold_open_for_hours() {
         let mut late = Audit::from_now(&books.database, &books.clock).await.unwrap();
         assert_quiet(&books, &mut late).await;
     }
-    books.ledger.capture(capture(hold.request_id, 4)).await.unwrap().unwrap();
+    books.ledger.capture(capture(hold.request_id, tenant, 4)).await.unwrap().unwrap();
     assert_quiet(&books, &mut watch).await;
 }
 
@@ -185,15 +188,15 @@ async fn client(number: usize, ledger: Ledger, database: Database, accounts: [Te
             }
             // Where there is no hold nothing happens.
             match (number + round + 3 * place) % 6 {
-                0 => ledger.end(request_id, Ended::Voided).await.map(|_| ()).unwrap(),
-                1 => ledger.end(request_id, Ended::Expired).await.map(|_| ()).unwrap(),
-                2 => ledger.capture(capture(request_id, 25)).await.map(|_| ()).unwrap(),
+                0 => ledger.end(request_id, account, Ended::Voided).await.map(|_| ()).unwrap(),
+                1 => ledger.end(request_id, account, Ended::Expired).await.map(|_| ()).unwrap(),
+                2 => ledger.capture(capture(request_id, account, 25)).await.map(|_| ()).unwrap(),
                 3 => {
-                    let _ = ledger.capture(capture(request_id, 12)).await.unwrap();
-                    ledger.reverse_capture(request_id).await.unwrap();
+                    let _ = ledger.capture(capture(request_id, account, 12)).await.unwrap();
+                    ledger.reverse_capture(request_id, account).await.unwrap();
                     operations += 1;
                 }
-                _ => ledger.capture(capture(request_id, 7)).await.map(|_| ()).unwrap(),
+                _ => ledger.capture(capture(request_id, account, 7)).await.map(|_| ()).unwrap(),
             }
             operations += 2;
         }

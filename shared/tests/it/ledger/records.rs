@@ -40,7 +40,7 @@ async fn balance_and_totals() {
     books.held(tenant, 1_000_000_000).await;
     office.charged(tenant, START, START, office.images(3, "0.60")).await;
     let given_back = office.chatted_at(START).await;
-    books.ledger.reverse_capture(given_back).await.unwrap();
+    books.ledger.reverse_capture(given_back, tenant).await.unwrap();
 
     let found = totals(tenant).await.unwrap().unwrap();
     assert_eq!((found.granted, found.used), (amount("15.50"), amount("0.60")));
@@ -157,7 +157,7 @@ async fn what_was_given_back_or_written_off_is_not_usage() {
     let given_back = office.chatted_at(START).await;
     office.chatted_at(START).await;
     office.charged(office.tenant, START, START, office.chat((0, 0), ("0", "0"))).await;
-    office.books.ledger.reverse_capture(given_back).await.unwrap();
+    office.books.ledger.reverse_capture(given_back, office.tenant).await.unwrap();
     assert_eq!(office.usage(None, ALWAYS, Grouping::Model).await, [row("gpt-4", 2, (1_000, 200), 0, "0.0056")]);
 
     // 9.9944 are left of 10.00; 50 images cost 10.00.
@@ -201,7 +201,7 @@ async fn a_statement_has_pages_newest_first() {
     let of_other_key = Charge { key: OTHER_KEY.parse().unwrap(), finished_early: true, ..office.images(3, "0.60") };
     let images = office.charged(office.tenant, day.plus_ms(1), day, of_other_key).await;
     office.books.advance(1);
-    office.books.ledger.reverse_capture(chat).await.unwrap();
+    office.books.ledger.reverse_capture(chat, office.tenant).await.unwrap();
     let noted = TopUp { note: Some("by hand".to_owned()), ..top_up(office.tenant, 1_000_000_000, "INV-2") };
     let paid = noted.id;
     office.books.ledger.top_up(noted).await.unwrap();

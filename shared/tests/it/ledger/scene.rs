@@ -42,11 +42,14 @@ impl Scene {
             let hold = Hold { request_id: scene.id(name), ..books.hold(TenantId(account), amount) };
             assert_eq!(books.ledger.hold(hold).await.unwrap(), HoldDecision::Held);
         }
-        for (name, cost) in [("captured", 3_000), ("reversed", 4_000), ("written_off", 1_500)] {
-            books.ledger.capture(capture(scene.id(name), cost)).await.unwrap().unwrap();
+        for (name, account, cost) in
+            [("captured", 1001, 3_000), ("reversed", 1001, 4_000), ("written_off", 1002, 1_500)]
+        {
+            books.ledger.capture(capture(scene.id(name), TenantId(account), cost)).await.unwrap().unwrap();
         }
-        books.ledger.end(scene.id("voided"), Ended::Voided).await.unwrap().unwrap();
-        assert!(matches!(books.ledger.reverse_capture(scene.id("reversed")).await.unwrap(), Reversal::Reversed(_)));
+        books.ledger.end(scene.id("voided"), TenantId(1001), Ended::Voided).await.unwrap().unwrap();
+        let reversed = books.ledger.reverse_capture(scene.id("reversed"), TenantId(1001)).await.unwrap();
+        assert!(matches!(reversed, Reversal::Reversed(_)));
         books.prove().await;
         scene
     }

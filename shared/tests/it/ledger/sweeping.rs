@@ -74,7 +74,7 @@ async fn a_start_voids_the_holds_of_others_only() {
         sweep.hold(request_at(START, number as u64), owner, 1_000).await;
     }
     let settled = request_at(START, 4);
-    sweep.books.ledger.capture(capture(settled, 1)).await.unwrap().unwrap();
+    sweep.books.ledger.capture(capture(settled, sweep.tenant, 1)).await.unwrap().unwrap();
     // Under the exclusive lock of a start nobody else lives, whatever the heartbeats say.
     assert_eq!(sweep.void_dead_owners().await, 2);
     assert_eq!(sweep.outcomes(), ["voided", "voided", "captured"]);
@@ -195,7 +195,7 @@ async fn the_mark_does_not_pass_an_old_open_hold() {
         // Made and settled later.
         let later = request_at(sweep.books.clock.now(), 2);
         sweep.hold(later, sweep.books.owner, 1_000).await;
-        sweep.books.ledger.end(later, Ended::Voided).await.unwrap().unwrap();
+        sweep.books.ledger.end(later, sweep.tenant, Ended::Voided).await.unwrap().unwrap();
         assert_eq!(sweep.expire().await, 0);
         sweep.save_and_load().await;
     }
@@ -244,7 +244,7 @@ async fn no_sweep_leaves_one_behind(#[case] seed: u64) {
             5..7 if !running.is_empty() => {
                 let request = running.swap_remove(usize::try_from(random(running.len() as i64)).unwrap());
                 // The sweeper may have been first.
-                let _ = sweep.books.ledger.end(request, Ended::Voided).await.unwrap();
+                let _ = sweep.books.ledger.end(request, sweep.tenant, Ended::Voided).await.unwrap();
             }
             7 => sweep.books.advance(random(100_000)),
             8 if random(20) == 0 => sweep.books.advance(40_000_000),
@@ -279,7 +279,7 @@ fn what_is_settled_meanwhile_is_left_alone() {
         let request = books.held(tenant, 10).await;
         let gate = books.close_gate().await;
         // Sent; that nobody waits for its answer does not matter.
-        let charge = books.ledger.capture(capture(request, 7));
+        let charge = books.ledger.capture(capture(request, tenant, 7));
         assert!(tokio::time::timeout(Duration::ZERO, charge).await.is_err());
         let (database, ledger, now) = (books.database.clone(), books.ledger.clone(), books.clock.now());
         let sweep = tokio::spawn(async move {

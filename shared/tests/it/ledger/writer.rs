@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use rstest::rstest;
 use shared::clock::Clock;
 use shared::db::Database;
-use shared::ledger::{self, HoldDecision, LedgerError, Operation, Outcome, TopUpDecision};
+use shared::ledger::{self, Ended, HoldDecision, LedgerError, Operation, Outcome, Reversal, TopUpDecision};
 
-use super::books::{Books, capture, in_order, top_up};
+use super::books::{Books, NOBODY, capture, in_order, top_up};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_balance_for_k_holds_gives_exactly_k() {
@@ -50,8 +50,9 @@ async fn of_two_captures_of_each_request_one_counts() {
         let books = Arc::clone(&books);
         tokio::spawn(async move {
             for _ in 0..PAIRS {
-                let request = books.held(tenants[number % 2], 10).await;
-                let both = vec![books.ledger.capture(capture(request, 9)), books.ledger.capture(capture(request, 8))];
+                let tenant = tenants[number % 2];
+                let request = books.held(tenant, 10).await;
+                let both = [9, 8].map(|cost| books.ledger.capture(capture(request, tenant, cost))).into();
                 let answers = in_order(both, || ()).await;
                 let charged: Vec<_> = answers.iter().flat_map(|answer| answer.as_ref().unwrap()).collect();
                 assert_eq!(charged.len(), 1, "{answers:?}");
@@ -65,6 +66,45 @@ async fn of_two_captures_of_each_request_one_counts() {
     for tenant in tenants {
         assert_eq!(books.balance(tenant).await, ((10 * TASKS - 9 * TASKS / 2) * PAIRS, 0));
     }
+    books.prove().await;
+}
+
+/// A hold or a charge of somebody else is not there, whoever it belongs to.
+#[tokio::test]
+async fn what_names_another_account_finds_nothing_and_changes_nothing() {
+    let books = Books::new().await;
+    let (owner, other) = (books.tenant("owner", 100).await, books.tenant("other", 100).await);
+    let (open, charged) = (books.held(owner, 10).await, books.held(owner, 20).await);
+    books.ledger.capture(capture(charged, owner, 7)).await.unwrap().unwrap();
+    let before = books.commits();
+    for account in [other, NOBODY] {
+        for request in [open, charged] {
+            assert!(matches!(books.ledger.capture(capture(request, account, 5)).await, Ok(Err(None))));
+            for ended in [Ended::Voided, Ended::Expired] {
+                assert!(matches!(books.ledger.end(request, account, ended).await, Ok(Err(None))));
+            }
+            let reversed = books.ledger.reverse_capture(request, account).await;
+            assert!(matches!(reversed, Ok(Reversal::NothingCaptured)), "{reversed:?}");
+        }
+    }
+    assert_eq!(books.commits(), before);
+    assert_eq!((books.balance(owner).await, books.balance(other).await), ((93, 10), (100, 0)));
+
+    // In one commit with those that name the right one.
+    let end = |account| Operation::End { request_id: open, account, ended: Ended::Voided };
+    let reverse = |account| Operation::ReverseCapture { request_id: charged, account };
+    let answers = books.together(vec![end(other), end(owner), end(other), reverse(other), reverse(owner)]).await;
+    let [
+        Ok(Outcome::NoSuchHold),
+        Ok(Outcome::Ended),
+        Ok(Outcome::NoSuchHold),
+        Ok(Outcome::Reversal(Reversal::NothingCaptured)),
+        Ok(Outcome::Reversal(Reversal::Reversed(_))),
+    ] = answers.as_slice()
+    else {
+        panic!("{answers:?}")
+    };
+    assert_eq!((books.balance(owner).await, books.balance(other).await), ((100, 0), (100, 0)));
     books.prove().await;
 }
 
@@ -104,7 +144,7 @@ async fn a_command_gets_its_turn_beside_a_writer_under_full_load() {
         tokio::spawn(async move {
             while !over.load(Ordering::Relaxed) {
                 let request = books.held(busy, 1).await;
-                let paid = books.ledger.capture(capture(request, 1)).await.unwrap().unwrap().paid;
+                let paid = books.ledger.capture(capture(request, busy, 1)).await.unwrap().unwrap().paid;
                 charged.fetch_add(paid.nanos(), Ordering::Relaxed);
             }
         })

@@ -61,8 +61,8 @@ impl Model {
             Operation::TopUp(top_up) => self.top_up(top_up),
             Operation::Hold(hold) => self.set_aside(hold),
             Operation::Capture(capture) => self.capture(capture),
-            Operation::End(request, ended) => Ok(self.end(*request, *ended)),
-            Operation::ReverseCapture(request) => self.reverse(*request),
+            Operation::End { request_id, account, ended } => Ok(self.end(*request_id, *account, *ended)),
+            Operation::ReverseCapture { request_id, account } => self.reverse(*request_id, *account),
         }
     }
 
@@ -112,7 +112,9 @@ impl Model {
 
     fn capture(&mut self, capture: &Capture) -> Answer {
         let request = capture.request_id;
-        let Some((account, held)) = self.hold(request) else { return Ok(Outcome::NoSuchHold) };
+        let Some((account, held)) = self.hold(request).filter(|(account, _)| *account == capture.account) else {
+            return Ok(Outcome::NoSuchHold);
+        };
         if let Some(end) = self.ends.get(&request) {
             return Ok(Outcome::AlreadySettled(*end));
         }
@@ -135,8 +137,8 @@ impl Model {
         Ok(Outcome::Captured(Captured { paid: amount(paid), written_off: amount(written_off) }))
     }
 
-    fn end(&mut self, request: RequestId, ended: Ended) -> Outcome {
-        if !self.holds.contains_key(&request) {
+    fn end(&mut self, request: RequestId, account: TenantId, ended: Ended) -> Outcome {
+        if self.hold(request).is_none_or(|(of, _)| of != account) {
             return Outcome::NoSuchHold;
         }
         if let Some(end) = self.ends.get(&request) {
@@ -150,8 +152,9 @@ impl Model {
         Outcome::Ended
     }
 
-    fn reverse(&mut self, request: RequestId) -> Answer {
-        let reversal = match (self.hold(request), self.captures.get(&request).copied()) {
+    fn reverse(&mut self, request: RequestId, account: TenantId) -> Answer {
+        let reversal = match (self.hold(request).filter(|(of, _)| *of == account), self.captures.get(&request).copied())
+        {
             // What the customer did not pay cannot be given back.
             (_, None | Some((0, _))) | (None, _) => Reversal::NothingCaptured,
             _ if self.reversed.contains(&request) => Reversal::Already,

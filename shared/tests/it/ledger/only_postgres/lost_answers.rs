@@ -58,12 +58,12 @@ async fn a_lost_answer(#[case] asked: Asked, #[case] table: &str) {
     let request = books.held(tenant, 10).await;
     let (operation, balance) = match asked {
         Asked::Hold => (Operation::Hold(books.hold(tenant, 20)), (100, 30)),
-        Asked::Capture => (Operation::Capture(Box::new(capture(request, 7))), (93, 0)),
-        Asked::Void => (Operation::End(request, Ended::Voided), (100, 0)),
+        Asked::Capture => (Operation::Capture(Box::new(capture(request, tenant, 7))), (93, 0)),
+        Asked::Void => (Operation::End { request_id: request, account: tenant, ended: Ended::Voided }, (100, 0)),
         Asked::TopUp => (Operation::TopUp(top_up(tenant, 5, "second")), (105, 10)),
         Asked::Reversal => {
-            books.ledger.capture(capture(request, 7)).await.unwrap().unwrap();
-            (Operation::ReverseCapture(request), (100, 0))
+            books.ledger.capture(capture(request, tenant, 7)).await.unwrap().unwrap();
+            (Operation::ReverseCapture { request_id: request, account: tenant }, (100, 0))
         }
     };
     let mut gate = place::bare_connection(books.database.url());
@@ -127,9 +127,9 @@ async fn connections_lost_at_any_moment_under_load(#[values(Loss::Cut, Loss::Ter
             while !over.load(Ordering::Relaxed) {
                 let request = behind.held(tenant, 10).await;
                 if number % 4 == 0 {
-                    behind.ledger.end(request, Ended::Voided).await.unwrap().unwrap();
+                    behind.ledger.end(request, tenant, Ended::Voided).await.unwrap().unwrap();
                 } else {
-                    let captured = behind.ledger.capture(capture(request, 7)).await.unwrap().unwrap();
+                    let captured = behind.ledger.capture(capture(request, tenant, 7)).await.unwrap().unwrap();
                     charged.fetch_add(captured.paid.nanos(), Ordering::Relaxed);
                 }
             }

@@ -1,6 +1,7 @@
 //! What is about PostgreSQL's own ways: several processes on one database, its rules and rights, and what happens when it goes away.
 
 mod attacks;
+mod joining;
 mod lost_answers;
 mod outages;
 mod processes;

@@ -46,7 +46,7 @@ async fn nothing_is_lost_or_carried_out_twice_and_it_comes_back_by_itself() {
                 let request = hold.request_id;
                 let held = in_time(books.ledger.hold(hold)).await.ok();
                 let paid = match held {
-                    Some(HoldDecision::Held) => in_time(books.ledger.capture(capture(request, 7))).await.ok(),
+                    Some(HoldDecision::Held) => in_time(books.ledger.capture(capture(request, tenant, 7))).await.ok(),
                     _ => None,
                 };
                 let paid = paid.map(|answer| answer.unwrap().paid.nanos());
@@ -86,7 +86,7 @@ async fn nothing_is_lost_or_carried_out_twice_and_it_comes_back_by_itself() {
     for Known { request, held, paid } in &known {
         assert_ne!(*held, Some(HoldDecision::Replayed), "no request was sent twice");
         // Who got no answer finds out by asking for the end: charged, or nothing.
-        let end = books.ledger.end(*request, Ended::Voided).await.unwrap();
+        let end = books.ledger.end(*request, tenant, Ended::Voided).await.unwrap();
         let found = match end {
             Ok(()) => 0,
             Err(Some(settlement)) => settlement.amount.nanos(),
@@ -133,7 +133,7 @@ async fn a_stalled_network_is_an_answer_and_passes() {
     way.proxy.stall(true);
     let asked = Instant::now();
     let (hold, charge) =
-        tokio::join!(behind.ledger.hold(behind.hold(tenant, 20)), behind.ledger.capture(capture(request, 7)));
+        tokio::join!(behind.ledger.hold(behind.hold(tenant, 20)), behind.ledger.capture(capture(request, tenant, 7)));
     assert!(matches!(hold, Err(LedgerError::TimedOut)), "{hold:?}");
     assert!(matches!(charge, Err(LedgerError::TimedOut)), "{charge:?}");
     assert!(asked.elapsed() < SLACK, "{:?}", asked.elapsed());
@@ -143,7 +143,7 @@ async fn a_stalled_network_is_an_answer_and_passes() {
         assert!(back.elapsed() < BACK, "{:?}", back.elapsed());
     }
     // The charge was sent, and stands or not: whoever wants to know asks.
-    let charged = match behind.ledger.end(request, Ended::Voided).await.unwrap() {
+    let charged = match behind.ledger.end(request, tenant, Ended::Voided).await.unwrap() {
         Ok(()) => 0,
         Err(settlement) => settlement.unwrap().amount.nanos(),
     };

@@ -74,7 +74,8 @@ async fn twice(one: &Books, other: &Books, account: TenantId, round: usize) {
     held.sort_by_key(|answer| format!("{answer:?}"));
     assert!(matches!(held.as_slice(), [Ok(HoldDecision::Held), Ok(HoldDecision::Replayed)]), "{held:?}");
 
-    let both = vec![one.ledger.capture(capture(request, 7)), other.ledger.capture(capture(request, 7))];
+    let both =
+        vec![one.ledger.capture(capture(request, account, 7)), other.ledger.capture(capture(request, account, 7))];
     let answers = in_order(both, || ()).await;
     let charged = answers.iter().filter(|answer| matches!(answer, Ok(Ok(_)))).count();
     let told = answers.iter().filter(|answer| {
@@ -82,7 +83,7 @@ async fn twice(one: &Books, other: &Books, account: TenantId, round: usize) {
     });
     assert_eq!((charged, told.count()), (1, 1), "{answers:?}");
     if round.is_multiple_of(3) {
-        let both = vec![one.ledger.reverse_capture(request), other.ledger.reverse_capture(request)];
+        let both = vec![one.ledger.reverse_capture(request, account), other.ledger.reverse_capture(request, account)];
         let mut reversed = in_order(both, || ()).await;
         reversed.sort_by_key(|answer| format!("{answer:?}"));
         let [Ok(ledger::Reversal::Already), Ok(ledger::Reversal::Reversed(_))] = reversed.as_slice() else {

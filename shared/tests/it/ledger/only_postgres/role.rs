@@ -62,12 +62,12 @@ async fn it_carries_out_all_of_a_services_duties() {
     books.price("3".parse().unwrap(), "4".parse().unwrap(), "5".parse().unwrap(), shared::price::Basis::Estimate).await;
     let (charged, given_back, above) =
         (books.held(tenant, 100).await, books.held(tenant, 100).await, books.held(tenant, 100).await);
-    books.ledger.capture(capture(charged, 60)).await.unwrap().unwrap();
-    books.ledger.capture(capture(given_back, 70)).await.unwrap().unwrap();
-    assert!(matches!(books.ledger.reverse_capture(given_back).await.unwrap(), Reversal::Reversed(_)));
-    books.ledger.capture(capture(above, 5_000)).await.unwrap().unwrap();
+    books.ledger.capture(capture(charged, tenant, 60)).await.unwrap().unwrap();
+    books.ledger.capture(capture(given_back, tenant, 70)).await.unwrap().unwrap();
+    assert!(matches!(books.ledger.reverse_capture(given_back, tenant).await.unwrap(), Reversal::Reversed(_)));
+    books.ledger.capture(capture(above, tenant, 5_000)).await.unwrap().unwrap();
     let free = books.held(tenant, 0).await;
-    books.ledger.end(free, Ended::Voided).await.unwrap().unwrap();
+    books.ledger.end(free, tenant, Ended::Voided).await.unwrap().unwrap();
 
     let tag_key = TagKey::generate().unwrap();
     let secret = || {
@@ -110,7 +110,7 @@ async fn it_carries_out_all_of_a_services_duties() {
     place::bare_connection(owner.database.url()).batch_execute("UPDATE processes SET seen_at = 0").unwrap();
     assert_eq!(sweeper.expire(&books.database, &books.ledger, now, 30_000).await.unwrap(), 1);
     assert_eq!(
-        books.ledger.end(forgotten, Ended::Voided).await.unwrap().unwrap_err().unwrap().outcome,
+        books.ledger.end(forgotten, tenant, Ended::Voided).await.unwrap().unwrap_err().unwrap().outcome,
         ledger::SettlementOutcome::Expired
     );
     sweeper.save(&books.database).await.unwrap();

@@ -53,7 +53,7 @@ async fn without_its_writer_the_ledger_says_so() {
     let waiting = books.ledger.hold(books.hold(tenant, 1));
     let waiting = Box::pin(async { assert!(matches!(waiting.await, Err(LedgerError::Stopped))) });
     in_order(vec![last, waiting], || gate.open()).await;
-    assert!(matches!(books.ledger.reverse_capture(RequestId::new()).await, Err(LedgerError::Stopped)));
+    assert!(matches!(books.ledger.reverse_capture(RequestId::new(), tenant).await, Err(LedgerError::Stopped)));
     let write: Result<(), DbError> = books.database.write(|_| Ok(())).await;
     assert!(matches!(write, Err(DbError::WriterStopped)), "{write:?}");
     assert!(books.ledger.is_failing());
