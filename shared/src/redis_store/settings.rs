@@ -44,7 +44,7 @@ impl Default for RedisTimeouts {
 impl RedisSettings {
     /// The usual settings for a server.
     pub fn new(url: SecretString) -> Self {
-        Self { url, ca_file: None, prefix: "xiaoyi".to_owned(), timeouts: RedisTimeouts::default(), connections: 4 }
+        Self { url, ca_file: None, prefix: "xiaoyi".to_owned(), timeouts: RedisTimeouts::default(), connections: 2 }
     }
 
     pub(super) fn checked_prefix(&self) -> Result<&str, RedisStoreError> {

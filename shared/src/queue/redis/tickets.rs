@@ -68,7 +68,8 @@ async fn read(
     let tickets = shared.pool.key("tickets");
     let mut reading = redis::cmd("XREADGROUP");
     reading.arg("GROUP").arg(GROUP).arg(shared.worker()).arg("COUNT").arg(wanted).arg("BLOCK").arg(millis(block));
-    reading.arg("STREAMS").arg(&tickets).arg(">");
+    // A ticket is given up by deleting it; whoever took one and died is found by its age.
+    reading.arg("NOACK").arg("STREAMS").arg(&tickets).arg(">");
     let read = timeout(block + shared.timings.patience, reading.query_async::<Option<StreamReadReply>>(connection));
     match read.await {
         Ok(Ok(reply)) => {

@@ -2,7 +2,7 @@
 --
 -- job:<id>         what is known of a job, until it ends
 -- line:<tenant>    the ids of its jobs that wait, the next one first
--- turns            the tenants with a line; the lowest score has waited longest for its turn
+-- turns            the tenants with a line, in the order of their turns
 -- waiting          tenant:id -> since when it waits
 -- large            tenant:id -> bytes, of large jobs that wait
 -- leases           tenant:id -> until when it is its worker's; leases:<tenant> the same of one tenant
@@ -71,10 +71,14 @@ local function top_up()
   end
 end
 
+-- The tenant's next turn comes after those of all others that wait.
+local function to_the_back(tenant)
+  local last = call('ZRANGE', 'turns', -1, -1, 'WITHSCORES')
+  call('ZADD', 'turns', (last[2] or 0) + 1, tenant)
+end
+
 local function wait_in_line(tenant, id, weight, command)
-  if call(command, 'line:' .. tenant, id) == 1 then
-    call('ZADD', 'turns', call('INCR', 'turn'), tenant)
-  end
+  if call(command, 'line:' .. tenant, id) == 1 then to_the_back(tenant) end
   call('ZADD', 'waiting', now, member(tenant, id))
   if weight > LARGE_JOB_BYTES then
     call('HSET', 'large', member(tenant, id), weight)

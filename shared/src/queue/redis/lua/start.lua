@@ -40,9 +40,7 @@ local function pop()
     else
       local job = call('HMGET', 'job:' .. id, 'body', 'attempt', 'told', 'left', 'answers', 'weight', 'sent')
       -- One that was forgotten may have been large.
-      if waits_no_more(tenant, id, tonumber(job[6]) or math.huge) then
-        call('ZADD', 'turns', call('INCR', 'turn'), tenant)
-      end
+      if waits_no_more(tenant, id, tonumber(job[6]) or math.huge) then to_the_back(tenant) end
       if job[1] then return tenant, id, job end
     end
   end
@@ -51,7 +49,6 @@ end
 -- Each ticket counts once, for whoever gives it up.
 local tickets = {}
 for index = 6 + tonumber(ARGV[5]), #ARGV do tickets[#tickets + 1] = ARGV[index] end
-call('XACK', 'tickets', GROUP, unpack(tickets))
 count = math.min(count, call('XDEL', 'tickets', unpack(tickets)))
 
 local bytes = 0

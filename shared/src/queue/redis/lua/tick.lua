@@ -47,24 +47,15 @@ for _, oldest in ipairs(call('ZRANGE', 'waiting', 0, 99)) do
   end
 end
 
--- Tickets that somebody took and did not use. There may be no group yet.
-local lost = redis.pcall('XAUTOCLAIM', base .. 'tickets', GROUP, 'clearing', ARGV[7], 0, 'COUNT', 100, 'JUSTID')
-if lost[2] then
-  for _, ticket in ipairs(lost[2]) do
-    call('XACK', 'tickets', GROUP, ticket)
-    call('XDEL', 'tickets', ticket)
-  end
-end
+-- Tickets that somebody took and did not use; their ids begin with when they were made. Those that nobody took are made anew.
+call('XTRIM', 'tickets', 'MINID', '=', now - ARGV[7])
 
 -- Workers that are long gone.
 for _, gone in ipairs(call('ZRANGEBYSCORE', 'workers', '-inf', now - 6 * WORKER_SILENCE_MS)) do
   call('ZREM', 'workers', gone)
   call('HDEL', 'slots', gone)
-  -- The tickets that it had were cleared up above, or will be: they must not lose their owner before.
-  local unused = redis.pcall('XPENDING', base .. 'tickets', GROUP, '-', '+', 1, gone)
-  if not unused.err and #unused == 0 then
-    redis.pcall('XGROUP', 'DELCONSUMER', base .. 'tickets', GROUP, gone)
-  end
+  -- There may be no group yet.
+  redis.pcall('XGROUP', 'DELCONSUMER', base .. 'tickets', GROUP, gone)
 end
 call('XTRIM', 'dead', 'MINID', '=', now - DEAD_LETTERS_MS)
 top_up()

@@ -104,11 +104,8 @@ async fn nothing_is_left_when_all_is_done() {
     for stream in &streams {
         until(async || ask::<usize>(&pool, &["XLEN", stream]).await == 0).await;
     }
-    let mut expected: Vec<String> = ["cleared", "slots", "tickets", "total", "turn", "workers"]
-        .iter()
-        .map(|name| pool.key(name))
-        .chain(streams)
-        .collect();
+    let mut expected: Vec<String> =
+        ["cleared", "slots", "tickets", "total", "workers"].iter().map(|name| pool.key(name)).chain(streams).collect();
     expected.sort();
     let pattern = pool.key("*").replace('{', "\\{");
     until(async || {
