@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -66,6 +67,11 @@ impl Redis {
     /// Its port, the same for all its life.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Where its append-only file and its log are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Its process id, or `None` when it does not run.

@@ -31,7 +31,8 @@ pub(super) fn values(path: &Path) -> Vec<(String, Vec<u8>)> {
     values
 }
 
-fn unhex(text: &str) -> Vec<u8> {
+/// The bytes that a text in hexadecimal stands for.
+pub(super) fn unhex(text: &str) -> Vec<u8> {
     let digits = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
     text.as_bytes().chunks_exact(2).map(digits).collect()
 }
