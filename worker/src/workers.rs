@@ -131,6 +131,10 @@ async fn work(context: Arc<Context>, delivery: Delivery) {
             return finish(&context, delivery, end).await;
         }
     };
+    if !queue.is_kept(&delivery).await {
+        tracing::warn!(request_id = %job.request_id, "an answer came after its job was given to another worker");
+        return;
+    }
     let end = settle(ledger, job, attempted, &progress).await;
     finish(&context, delivery, end).await;
 }

@@ -87,6 +87,10 @@ impl Queue for MemoryQueue {
         }
     }
 
+    async fn is_kept(&self, _delivery: &Delivery) -> bool {
+        true
+    }
+
     async fn watch(&self, delivery: &Delivery) -> Interruption {
         let told = self.shared.lock().told(delivery.job.request_id);
         tokio::select! {

@@ -223,6 +223,10 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
     /// Keeps the delivery's lease while it is polled, and resolves when the worker should stop.
     async fn watch(&self, delivery: &Delivery) -> Interruption;
 
+    /// Whether the job is still this worker's, as far as can be known: to be asked before what cannot be taken back. A process that was
+    /// stopped for a while has not heard yet that another one has it.
+    async fn is_kept(&self, delivery: &Delivery) -> bool;
+
     /// Sends the end of the answer and gives the slot back.
     ///
     /// # Errors

@@ -5,6 +5,8 @@ mod postgres;
 mod sqlite;
 
 use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary};
 
 use super::LedgerError;
 use super::decide::{Effects, State, decide};
@@ -83,6 +85,41 @@ fn settlement(outcome: Option<&str>, amount: Option<i64>) -> Result<Option<Settl
     let outcome =
         SettlementOutcome::from_word(word).ok_or_else(|| DbError::Corrupt(format!("settlement outcome {word}")))?;
     Ok(Some(Settlement { outcome, amount: Amount::from_nanos(amount) }))
+}
+
+/// Reads the payment that a reference names; a single row on both engines, since people pay one at a time.
+fn read_top_up<'a>(
+    connection: &mut Connection,
+    state: &mut State<'a>,
+    tenant: TenantId,
+    reference: &'a str,
+) -> Result<(), DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Binary)]
+        id: Vec<u8>,
+        #[diesel(sql_type = BigInt)]
+        amount: i64,
+    }
+    let key = (tenant, reference);
+    if state.top_ups.contains_key(&key) {
+        return Ok(());
+    }
+    let row: Option<Row> = Statement::new(
+        sql!("SELECT id, amount FROM transfers WHERE credit = ? AND reference = ? AND reference IS NOT NULL"),
+        &[Value::Int(tenant.0), Value::Text(reference)],
+    )
+    .get_result(connection)
+    .optional()?;
+    let found = row.map(|row| Ok::<_, DbError>((transfer_id(&row.id)?, Amount::from_nanos(row.amount)))).transpose()?;
+    state.top_ups.insert(key, found);
+    Ok(())
+}
+
+/// What the house bore of a capture: the transfer and how much.
+fn written_off(id: Option<Vec<u8>>, amount: Option<i64>) -> Result<Option<(TransferId, Amount)>, DbError> {
+    let (Some(id), Some(amount)) = (id, amount) else { return Ok(None) };
+    Ok(Some((transfer_id(&id)?, Amount::from_nanos(amount))))
 }
 
 fn transfer_id(bytes: &[u8]) -> Result<TransferId, DbError> {

@@ -12,7 +12,7 @@ use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
 use super::super::decide::{AccountRow, CaptureRow, Change, ChargeRow, Effects, HoldRow, State};
 use super::super::operation::{Operation, Settlement};
-use super::{settlement, transfer_id};
+use super::{read_top_up, settlement, written_off};
 use crate::clock::Timestamp;
 use crate::db::{Column, Connection, DbError, Statement, Value, sql};
 use crate::id::{RequestId, TenantId};
@@ -105,30 +105,6 @@ fn read_accounts_and_holds(
     Ok(())
 }
 
-fn read_top_up<'a>(
-    connection: &mut Connection,
-    state: &mut State<'a>,
-    tenant: TenantId,
-    reference: &'a str,
-) -> Result<(), DbError> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Binary)]
-        id: Vec<u8>,
-        #[diesel(sql_type = BigInt)]
-        amount: i64,
-    }
-    let row: Option<Row> = Statement::new(
-        sql!("SELECT id, amount FROM transfers WHERE credit = ? AND reference = ? AND reference IS NOT NULL"),
-        &[Value::Int(tenant.0), Value::Text(reference)],
-    )
-    .get_result(connection)
-    .optional()?;
-    let found = row.map(|row| Ok::<_, DbError>((transfer_id(&row.id)?, Amount::from_nanos(row.amount)))).transpose()?;
-    state.top_ups.insert((tenant, reference), found);
-    Ok(())
-}
-
 fn read_captures(connection: &mut Connection, state: &mut State<'_>, requests: &[RequestId]) -> Result<(), DbError> {
     #[derive(QueryableByName)]
     struct Row {
@@ -161,17 +137,44 @@ fn read_captures(connection: &mut Connection, state: &mut State<'_>, requests: &
     .load(connection)?;
     for row in rows {
         let request_id = RequestId::from_slice(&row.id).ok_or_else(|| DbError::Corrupt("a capture's id".to_owned()))?;
-        let written_off = match (row.write_off, row.written_off) {
-            (Some(id), Some(amount)) => Some((transfer_id(&id)?, Amount::from_nanos(amount))),
-            _ => None,
-        };
         let (account, paid) = (TenantId(row.account), Amount::from_nanos(row.paid));
+        let written_off = written_off(row.write_off, row.written_off)?;
         state.captures.insert(request_id, Some(CaptureRow { account, paid, written_off, reversed: row.reversed }));
     }
     Ok(())
 }
 
+/// The parts of the statement that writes a batch.
+macro_rules! part {
+    (holds) => {
+        "h AS (INSERT INTO holds (request_id, account, amount, owner, expires_at, price_version) \
+         SELECT * FROM unnest(?::bytea[], ?::bigint[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[]))"
+    };
+    (settled) => {
+        "s AS (INSERT INTO settlements (request_id, outcome, amount, settled_at) \
+         SELECT *, ?::bigint FROM unnest(?::bytea[], ?::text[], ?::bigint[])), \
+         t AS (INSERT INTO transfers (id, kind, debit, credit, amount, request_id, reverses, reference, note, created_at) \
+         SELECT *, ?::bigint FROM unnest(?::bytea[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bytea[], ?::bytea[], \
+         ?::text[], ?::text[])), \
+         l AS (INSERT INTO lines (account, seq, transfer, delta, prev_seq, prev_balance, balance) \
+         SELECT * FROM unnest(?::bigint[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[])), \
+         c AS (INSERT INTO charges (account, request_id, key_id, endpoint, model, end_user, price_version, basis, \
+         prompt_hanzi, prompt_words, prompt_tokens, completion_hanzi, completion_words, completion_tokens, \
+         upstream_prompt, upstream_completion, images, image_size, prompt_price, completion_price, image_price, \
+         prompt_cost, completion_cost, image_cost, written_off, finished_early, charged_at) \
+         SELECT *, ?::bigint FROM unnest(?::bigint[], ?::bytea[], ?::text[], ?::text[], ?::text[], ?::text[], ?::bigint[], ?::text[], \
+         ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], \
+         ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], \
+         ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::boolean[]))"
+    };
+    (accounts) => {
+        " UPDATE accounts SET posted = v.posted, held = v.held, seq = v.seq \
+         FROM unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[]) AS v (id, posted, held, seq) WHERE accounts.id = v.id"
+    };
+}
+
 /// Writes what the decisions gave. Foreign keys and triggers are checked at the statement's end, so the order of its parts is free.
+/// A table that gets no rows would still cost its triggers; an API process makes holds and a worker captures, so most batches are of one kind.
 pub(super) fn write(
     connection: &mut Connection,
     state: &State<'_>,
@@ -191,87 +194,34 @@ pub(super) fn write(
         Column::Ints(changed.iter().map(|(_, account)| account.seq).collect()),
     ];
     let holds = holds(effects);
-    let [h1, h2, h3, h4, h5, h6] = holds.each_ref().map(Value::Column);
-    let [a1, a2, a3, a4] = accounts.each_ref().map(Value::Column);
-    if effects.settlements.is_empty() && effects.transfers.is_empty() {
-        Statement::new(
-            sql!(
-                "WITH h AS (INSERT INTO holds (request_id, account, amount, owner, expires_at, price_version) \
-                 SELECT * FROM unnest(?::bytea[], ?::bigint[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[])) \
-                 UPDATE accounts SET posted = v.posted, held = v.held, seq = v.seq \
-                 FROM unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[]) AS v (id, posted, held, seq) WHERE accounts.id = v.id"
-            ),
-            &[h1, h2, h3, h4, h5, h6, a1, a2, a3, a4],
-        )
-        .touch(changed.len(), connection)?;
-        return Ok(());
+    let (settlements, transfers) = (settlements(&effects.settlements), transfers(effects));
+    let (lines, charges) = (lines(effects), charges(&effects.charges));
+    let now = [Value::Int(now.0)];
+    let (holds, accounts) = (holds.each_ref().map(Value::Column), accounts.each_ref().map(Value::Column));
+    let (settlements, transfers) = (settlements.each_ref().map(Value::Column), transfers.each_ref().map(Value::Column));
+    let (lines, charges) = (lines.each_ref().map(Value::Column), charges.each_ref().map(Value::Column));
+    let settled: [&[Value<'_>]; 7] = [&now, &settlements, &now, &transfers, &lines, &now, &charges];
+    let settled = settled.concat();
+
+    let only_holds = effects.settlements.is_empty() && effects.transfers.is_empty();
+    if only_holds {
+        Statement::new(sql!(concat!("WITH ", part!(holds), part!(accounts))), &joined::<10>(&[&holds, &accounts])?)
+            .touch(changed.len(), connection)?;
+    } else if effects.holds.is_empty() {
+        Statement::new(sql!(concat!("WITH ", part!(settled), part!(accounts))), &joined::<52>(&[&settled, &accounts])?)
+            .touch(changed.len(), connection)?;
+    } else {
+        let sql = sql!(concat!("WITH ", part!(holds), ", ", part!(settled), part!(accounts)));
+        Statement::new(sql, &joined::<58>(&[&holds, &settled, &accounts])?).touch(changed.len(), connection)?;
     }
-    let now = Value::Int(now.0);
-    let settlements = settlements(&effects.settlements);
-    let [s1, s2, s3] = settlements.each_ref().map(Value::Column);
-    let transfers = transfers(effects);
-    let [t1, t2, t3, t4, t5, t6, t7, t8, t9] = transfers.each_ref().map(Value::Column);
-    let lines = lines(effects);
-    let [l1, l2, l3, l4, l5, l6, l7] = lines.each_ref().map(Value::Column);
-    let charges = charges(&effects.charges);
-    let [
-        c1,
-        c2,
-        c3,
-        c4,
-        c5,
-        c6,
-        c7,
-        c8,
-        c9,
-        c10,
-        c11,
-        c12,
-        c13,
-        c14,
-        c15,
-        c16,
-        c17,
-        c18,
-        c19,
-        c20,
-        c21,
-        c22,
-        c23,
-        c24,
-        c25,
-        c26,
-    ] = charges.each_ref().map(Value::Column);
-    Statement::new(
-        sql!(
-            "WITH h AS (INSERT INTO holds (request_id, account, amount, owner, expires_at, price_version) \
-             SELECT * FROM unnest(?::bytea[], ?::bigint[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[])), \
-             s AS (INSERT INTO settlements (request_id, outcome, amount, settled_at) \
-             SELECT *, ?::bigint FROM unnest(?::bytea[], ?::text[], ?::bigint[])), \
-             t AS (INSERT INTO transfers (id, kind, debit, credit, amount, request_id, reverses, reference, note, created_at) \
-             SELECT *, ?::bigint FROM unnest(?::bytea[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bytea[], ?::bytea[], \
-             ?::text[], ?::text[])), \
-             l AS (INSERT INTO lines (account, seq, transfer, delta, prev_seq, prev_balance, balance) \
-             SELECT * FROM unnest(?::bigint[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[])), \
-             c AS (INSERT INTO charges (account, request_id, key_id, endpoint, model, end_user, price_version, basis, \
-             prompt_hanzi, prompt_words, prompt_tokens, completion_hanzi, completion_words, completion_tokens, \
-             upstream_prompt, upstream_completion, images, image_size, prompt_price, completion_price, image_price, \
-             prompt_cost, completion_cost, image_cost, written_off, finished_early, charged_at) \
-             SELECT *, ?::bigint FROM unnest(?::bigint[], ?::bytea[], ?::text[], ?::text[], ?::text[], ?::text[], ?::bigint[], ?::text[], \
-             ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], \
-             ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], \
-             ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::boolean[])) \
-             UPDATE accounts SET posted = v.posted, held = v.held, seq = v.seq \
-             FROM unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[]) AS v (id, posted, held, seq) WHERE accounts.id = v.id"
-        ),
-        &[
-            h1, h2, h3, h4, h5, h6, now, s1, s2, s3, now, t1, t2, t3, t4, t5, t6, t7, t8, t9, l1, l2, l3, l4, l5, l6, l7, now, c1,
-            c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22, c23, c24, c25, c26, a1,
-            a2, a3, a4,
-        ],
-    )
-    .touch(changed.len(), connection)?;
     Ok(())
+}
+
+/// The values of several parts, as many as the statement has `?` (another number than the statement's does not compile).
+fn joined<'a, const VALUES: usize>(parts: &[&[Value<'a>]]) -> QueryResult<[Value<'a>; VALUES]> {
+    parts.concat().try_into().map_err(|values: Vec<_>| {
+        diesel::result::Error::QueryBuilderError(format!("{} values for {VALUES} places", values.len()).into())
+    })
 }
 
 fn holds<'a>(effects: &Effects<'a>) -> [Column<'a>; 6] {

@@ -5,7 +5,7 @@ use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use super::super::decide::{AccountRow, CaptureRow, Change, ChargeRow, Effects, HoldRow, State, Transfer};
 use super::super::operation::Operation;
-use super::{settlement, transfer_id};
+use super::{read_top_up, settlement, written_off};
 use crate::clock::Timestamp;
 use crate::db::{Connection, DbError, Statement, Value, sql};
 use crate::id::{RequestId, TenantId};
@@ -30,7 +30,7 @@ fn load<'a>(connection: &mut Connection, state: &mut State<'a>, operation: &'a O
         Operation::End { request_id, .. } => load_hold(connection, state, *request_id),
         Operation::TopUp(top_up) => {
             load_account(connection, state, top_up.account)?;
-            load_top_up(connection, state, top_up.account, &top_up.reference)
+            read_top_up(connection, state, top_up.account, &top_up.reference)
         }
         Operation::ReverseCapture { request_id, .. } => load_capture(connection, state, *request_id),
     }
@@ -102,34 +102,6 @@ fn load_hold(connection: &mut Connection, state: &mut State<'_>, request_id: Req
     Ok(())
 }
 
-fn load_top_up<'a>(
-    connection: &mut Connection,
-    state: &mut State<'a>,
-    tenant: TenantId,
-    reference: &'a str,
-) -> Result<(), DbError> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Binary)]
-        id: Vec<u8>,
-        #[diesel(sql_type = BigInt)]
-        amount: i64,
-    }
-    let key = (tenant, reference);
-    if state.top_ups.contains_key(&key) {
-        return Ok(());
-    }
-    let row: Option<Row> = Statement::new(
-        sql!("SELECT id, amount FROM transfers WHERE credit = ? AND reference = ? AND reference IS NOT NULL"),
-        &[Value::Int(tenant.0), Value::Text(reference)],
-    )
-    .get_result(connection)
-    .optional()?;
-    let found = row.map(|row| Ok::<_, DbError>((transfer_id(&row.id)?, Amount::from_nanos(row.amount)))).transpose()?;
-    state.top_ups.insert(key, found);
-    Ok(())
-}
-
 fn load_capture(connection: &mut Connection, state: &mut State<'_>, request_id: RequestId) -> Result<(), DbError> {
     #[derive(QueryableByName)]
     struct Row {
@@ -159,10 +131,7 @@ fn load_capture(connection: &mut Connection, state: &mut State<'_>, request_id: 
         Some(row) => {
             let account = TenantId(row.account);
             load_account(connection, state, account)?;
-            let written_off = match (row.write_off, row.written_off) {
-                (Some(id), Some(amount)) => Some((transfer_id(&id)?, Amount::from_nanos(amount))),
-                _ => None,
-            };
+            let written_off = written_off(row.write_off, row.written_off)?;
             Some(CaptureRow { account, paid: Amount::from_nanos(row.paid), written_off, reversed: row.reversals > 0 })
         }
     };

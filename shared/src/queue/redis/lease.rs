@@ -71,6 +71,14 @@ pub(super) async fn watch(delivery: &Delivery) -> Interruption {
     }
 }
 
+/// Asks Redis only where half of the lease has passed without a word.
+pub(super) async fn is_kept(delivery: &Delivery) -> bool {
+    let Some(lease) = delivery.lease.downcast_ref::<Lease>() else { return false };
+    let is_recent = || lease.signal.kept_at().elapsed() < lease.shared.timings.lease / 2;
+    // Told, or left: the job is ours all the same.
+    is_recent() || lease.renew().await.is_none_or(|interruption| interruption == Interruption::ClientLeft)
+}
+
 pub(super) async fn finish(delivery: Delivery, end: End) -> Result<(), ClientGone> {
     let (done, is_done) = oneshot::channel();
     end_with(delivery, Ending::Finish(end, done));

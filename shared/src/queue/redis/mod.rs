@@ -228,6 +228,10 @@ impl Queue for RedisQueue {
         self.shared.hands.take(|| self.shared.is_closed()).await
     }
 
+    async fn is_kept(&self, delivery: &Delivery) -> bool {
+        lease::is_kept(delivery).await
+    }
+
     async fn watch(&self, delivery: &Delivery) -> Interruption {
         lease::watch(delivery).await
     }

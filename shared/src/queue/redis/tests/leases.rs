@@ -115,6 +115,7 @@ async fn a_lease_that_is_watched_lasts() {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Late {
+    Asks,
     Sends,
     Finishes,
     HandsBack,
@@ -123,6 +124,7 @@ enum Late {
 }
 
 #[rstest]
+#[case(Late::Asks)]
 #[case(Late::Sends)]
 #[case(Late::Finishes)]
 #[case(Late::HandsBack)]
@@ -135,12 +137,17 @@ async fn a_worker_that_lost_its_job_changes_nothing(#[case] late: Late) {
     let (stale, other) = (queue_of(&pool, LIMITS, true, short()).await, queue_of(&pool, LIMITS, true, short()).await);
     let (request_id, mut frames) = submitted(&api, A).await;
     let lost = taken(&stale).await;
+    assert!(stale.is_kept(&lost).await);
     // Nobody watches it, as if the process were stopped.
     let ours = taken(&other).await;
     assert_eq!((ours.job.request_id, ours.attempt), (request_id, 2));
     let mut watching = Box::pin(other.watch(&ours));
     assert!(timeout(Duration::from_millis(10), &mut watching).await.is_err());
     match late {
+        Late::Asks => {
+            assert!(!stale.is_kept(&lost).await && other.is_kept(&ours).await);
+            drop(lost);
+        }
         Late::Sends => {
             // The first goes into a channel; when it is refused, the next ones are too.
             until(async || lost.send(chunk("stale")).await.is_err()).await;
