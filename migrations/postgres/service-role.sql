@@ -23,6 +23,9 @@ REVOKE TEMPORARY ON DATABASE :"database" FROM PUBLIC, :"role";
 
 GRANT SELECT ON ALL TABLES IN SCHEMA :"schema" TO :"role";
 
+-- Taking the turn at accounts, should functions not be everybody's here.
+GRANT EXECUTE ON FUNCTION lock_accounts(BIGINT[]) TO :"role";
+
 -- The ledger: rows are added, and of an account these three numbers change (the triggers hold them to its lines).
 GRANT INSERT ON accounts, holds, settlements, transfers, lines, charges TO :"role";
 GRANT UPDATE (posted, held, seq) ON accounts TO :"role";

@@ -215,14 +215,15 @@ END $$;
 CREATE TRIGGER accounts_posted_is_newest_line AFTER UPDATE ON accounts REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
     EXECUTE FUNCTION check_balances();
 
--- Whoever calls them, these functions look at the tables of this schema: a temporary table of the same name would go before them. The
--- schema is written into their text, because a `search_path` that is set for each call costs more than the check itself.
+-- Whoever calls them, these functions look at the tables of this schema and compare as PostgreSQL does: a temporary table of the same name
+-- would go before them, and so would an operator of the caller's own. Both schemas are written into their text, because a `search_path`
+-- that is set for each call costs more than the check itself.
 DO $$
 DECLARE name TEXT;
 BEGIN
     FOREACH name IN ARRAY ARRAY['check_holds', 'check_settlements', 'check_transfers', 'check_lines', 'check_charges', 'check_balances'] LOOP
-        EXECUTE regexp_replace(pg_get_functiondef(name::regproc), '\mFROM (accounts|holds|settlements|transfers|lines)\M',
-                               format('FROM %I.\1', current_schema()), 'g');
+        EXECUTE replace(regexp_replace(pg_get_functiondef(name::regproc), '\mFROM (accounts|holds|settlements|transfers|lines)\M',
+                                       format('FROM %I.\1', current_schema()), 'g'), ' = ', ' OPERATOR(pg_catalog.=) ');
     END LOOP;
 END $$;
 

@@ -80,8 +80,8 @@ impl Inbox {
     /// keep their order: those that come after one that is put aside are put aside too.
     pub(super) fn join(&mut self, batch: &mut Batch, any: bool) {
         let accounts: BTreeSet<_> = batch.operations.iter().map(Operation::account).collect();
-        let is_first_aside = self.aside.is_empty();
-        while is_first_aside && batch.operations.len() < self.most && self.aside.len() < self.most {
+        let nothing_is_aside = self.aside.is_empty();
+        while nothing_is_aside && batch.operations.len() < self.most && self.aside.len() < self.most {
             match self.waiting.try_recv() {
                 Ok(Work::Operation(operation, answer)) if any || accounts.contains(&operation.account()) => {
                     batch.push(operation, answer);

@@ -287,6 +287,9 @@ impl Writer {
             Err(error) => {
                 tracing::error!(%error, operations = operations.len(), "a ledger batch failed; trying its operations one by one");
                 for (operation, answer) in operations.iter().zip(answers) {
+                    if matches!(operation, Operation::Hold(_)) && answer.is_closed() {
+                        continue;
+                    }
                     let mut alone = Batch { operations: vec![operation.clone()], answers: Vec::new() };
                     let outcome = self
                         .transaction(&mut alone, false)

@@ -155,9 +155,10 @@ impl Forwarder {
     async fn send(&mut self, kind: Kind, body: &[u8]) -> Result<(), Gone> {
         let header = self.header(kind).to_text();
         let sending = self.owned(&scripts::FRAME).arg(header).arg(body).arg(millis(self.shared.timings.lease));
+        let at = Instant::now();
         let words = self.said(sending.run().await)?;
         self.number += 1;
-        self.heed(&words)
+        self.heed(&words, at)
     }
 
     async fn wait_for_room(&mut self) -> Result<(), Gone> {
@@ -165,8 +166,9 @@ impl Forwarder {
         let mut look = FIRST_LOOK;
         loop {
             let asking = self.owned(&scripts::RENEW).arg(millis(self.shared.timings.lease)).arg("1");
+            let at = Instant::now();
             let words = self.said(asking.run().await)?;
-            self.heed(&words)?;
+            self.heed(&words, at)?;
             if self.room() > 0 {
                 return Ok(());
             }
@@ -246,11 +248,11 @@ impl Forwarder {
         })
     }
 
-    /// What a script says to the owner of a job.
-    fn heed(&mut self, words: &[String]) -> Result<(), Gone> {
+    /// What a script that was sent `at` this moment says to the owner of a job.
+    fn heed(&mut self, words: &[String], at: Instant) -> Result<(), Gone> {
         match words.first().map(String::as_str) {
             Some("sent" | "kept" | "told") => {
-                self.signal.kept();
+                self.signal.kept(at);
                 let read = words.get(1).and_then(|read| read.parse().ok()).unwrap_or(0);
                 self.read = self.read.max(read);
                 Ok(())

@@ -74,12 +74,18 @@ impl Signal {
         });
     }
 
-    pub(super) fn kept(&self) {
-        *self.kept_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    /// The lease was renewed by what was sent `at` this moment; the answer may have been read much later.
+    pub(super) fn kept(&self, at: Instant) {
+        let mut kept_at = self.kept_at.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept_at = at.max(*kept_at);
     }
 
     pub(super) fn kept_at(&self) -> Instant {
         *self.kept_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        *self.gone.borrow() == Some(Gone::Lost)
     }
 
     /// Resolves once the job has been called off.

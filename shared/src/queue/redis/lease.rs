@@ -74,9 +74,12 @@ pub(super) async fn watch(delivery: &Delivery) -> Interruption {
 /// Asks Redis only where half of the lease has passed without a word.
 pub(super) async fn is_kept(delivery: &Delivery) -> bool {
     let Some(lease) = delivery.lease.downcast_ref::<Lease>() else { return false };
-    let is_recent = || lease.signal.kept_at().elapsed() < lease.shared.timings.lease / 2;
+    if lease.signal.is_lost() {
+        return false;
+    }
+    let is_recent = lease.signal.kept_at().elapsed() < lease.shared.timings.lease / 2;
     // Told, or left: the job is ours all the same.
-    is_recent() || lease.renew().await.is_none_or(|interruption| interruption == Interruption::ClientLeft)
+    is_recent || lease.renew().await.is_none_or(|interruption| interruption == Interruption::ClientLeft)
 }
 
 pub(super) async fn finish(delivery: Delivery, end: End) -> Result<(), ClientGone> {
@@ -134,7 +137,7 @@ impl Lease {
         match renewing.arg(millis(timings.lease)).arg("0").run::<Vec<String>>().await {
             Ok(words) => match words.first().map(String::as_str) {
                 Some("kept") => {
-                    self.signal.kept();
+                    self.signal.kept(started);
                     return None;
                 }
                 Some("told") => self.signal.tell(),

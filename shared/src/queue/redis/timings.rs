@@ -11,7 +11,7 @@ pub struct Timings {
     pub renew: Duration,
     /// How often each process says that it lives, and one of them clears up behind those that do not.
     pub tick: Duration,
-    /// After this an unused ticket is given to another worker.
+    /// A ticket of this age counts as lost and is made anew.
     pub ticket: Duration,
     /// Without a word of Redis for so long, all that waits for answers is told that the queue is lost.
     pub patience: Duration,

@@ -259,4 +259,9 @@ pub(super) const SINGLE: &[(&str, &str)] = &[
         "CREATE TEMPORARY TABLE lines (account BIGINT, seq BIGINT, balance BIGINT); INSERT INTO lines VALUES (1001, 9, 5); UPDATE accounts SET posted = 5, seq = 9, held = 0 WHERE id = 1001",
         NEWEST,
     ),
+    // An operator of one's own in front of the real one.
+    (
+        "CREATE SCHEMA evil; CREATE FUNCTION evil.yes(BIGINT, BIGINT) RETURNS BOOLEAN LANGUAGE sql AS 'SELECT TRUE'; CREATE OPERATOR evil.= (FUNCTION = evil.yes, LEFTARG = BIGINT, RIGHTARG = BIGINT); SET LOCAL search_path = evil, pg_catalog, public; UPDATE accounts SET posted = 5, held = 0 WHERE id = 1001",
+        NEWEST,
+    ),
 ];
