@@ -22,7 +22,8 @@ pub struct RedisSettings {
     pub prefix: String,
     /// How long is waited.
     pub timeouts: RedisTimeouts,
-    /// Connections for short commands; each carries those of many callers at a time.
+    /// Connections for short commands; each carries those of many callers at a time. Few, so that many travel together, which spares both
+    /// sides system calls; more than one, so that a large body keeps only some of the others waiting.
     pub connections: usize,
 }
 
