@@ -26,7 +26,8 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    fn push(&mut self, operation: Operation, answer: Answer) {
+    /// Adds an operation, unless its caller has gone and it is one that is of no use then.
+    pub(super) fn push(&mut self, operation: Operation, answer: Answer) {
         // Nobody would use this hold; and made so late, the sweeper could miss it.
         if !(matches!(operation, Operation::Hold(_)) && answer.is_closed()) {
             self.operations.push(operation);

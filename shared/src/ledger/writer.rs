@@ -268,8 +268,8 @@ impl Writer {
         }
         let committed = self.transaction(&mut batch, true);
         let Batch { operations, answers } = batch;
-        metrics::histogram!("xiaoyi_ledger_batch_operations")
-            .record(u32::try_from(operations.len()).unwrap_or(u32::MAX));
+        let size = operations.len();
+        metrics::histogram!("xiaoyi_ledger_batch_operations").record(u32::try_from(size).unwrap_or(u32::MAX));
         match committed {
             Ok(outcomes) => {
                 for (answer, outcome) in answers.into_iter().zip(outcomes) {
@@ -279,18 +279,17 @@ impl Writer {
             }
             // Each alone would get the same answer.
             Err(error @ (DbError::Busy(_) | DbError::Disconnected(_) | DbError::Open { .. })) => {
-                tracing::error!(%error, operations = operations.len(), "the ledger could not write");
+                tracing::error!(%error, operations = size, "the ledger could not write");
                 for answer in answers {
                     let _ = answer.send(Err(LedgerError::Database(error.alike())));
                 }
             }
             Err(error) => {
-                tracing::error!(%error, operations = operations.len(), "a ledger batch failed; trying its operations one by one");
-                for (operation, answer) in operations.iter().zip(answers) {
-                    if matches!(operation, Operation::Hold(_)) && answer.is_closed() {
-                        continue;
-                    }
-                    let mut alone = Batch { operations: vec![operation.clone()], answers: Vec::new() };
+                tracing::error!(%error, operations = size, "a ledger batch failed; trying its operations one by one");
+                for (operation, answer) in operations.into_iter().zip(answers) {
+                    let mut alone = Batch::default();
+                    alone.push(operation, answer);
+                    let Some(answer) = alone.answers.pop() else { continue };
                     let outcome = self
                         .transaction(&mut alone, false)
                         .map_err(LedgerError::Database)
@@ -299,14 +298,14 @@ impl Writer {
                 }
             }
         }
-        operations.len()
+        size
     }
 
     /// Locks, then reads, decides and writes. Who asked while the lock was waited for may `join`: where another process works on the
     /// same accounts, that is a good part of the time.
     fn transaction(&mut self, batch: &mut Batch, join: bool) -> Result<Vec<Result<Outcome, LedgerError>>, DbError> {
         let Self { link, inbox, shares_one_lock, clock, failing } = self;
-        let lock = store::lock(&batch.operations);
+        let lock = if *shares_one_lock { String::new() } else { store::lock(&batch.operations) };
         let outcomes = link.connected().and_then(|connection| {
             write_batch(connection, &lock, |connection| {
                 if join {
