@@ -1,5 +1,7 @@
 //! What a call costs: the hold before it, and the charge after it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ledger::Charge;
 use crate::money::Amount;
 use crate::price::{Basis, Price};
@@ -22,7 +24,7 @@ pub fn hold_amount(price: &Price, prompt: Tally, completion: i64, images: Option
 }
 
 /// What a call produced, as far as it went.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Produced {
     /// The estimate of the generated text.
     pub completion: Tally,

@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use shared::clock::Clock;
 use shared::deployment::Deployment;
-use shared::id::RequestId;
-use shared::ledger::OpenHolds;
-use shared::queue::{Delivery, End, Interruption, Queue};
+use shared::ledger::{OpenHolds, settle};
+use shared::queue::{Delivery, Interruption, Job, Queue};
 use shared::refusal::{Reason, Refusal};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::attempt::attempt;
 use crate::channels::Channels;
+use crate::ending::Ending;
 use crate::progress::Progress;
-use crate::settle::{end_early, settle, void};
 
 /// Takers that wait for jobs at the same time: a queue in another process gives several at once for the price of one.
 const TAKERS: usize = 16;
@@ -88,7 +87,7 @@ async fn take_jobs(context: Arc<Context>) -> JoinSet<()> {
 }
 
 async fn work(context: Arc<Context>, delivery: Delivery) {
-    let Deployment { queue, ledger, clock, catalogue, .. } = &context.deployment;
+    let Deployment { queue, clock, catalogue, .. } = &context.deployment;
     let job = &delivery.job;
     let waited_ms = clock.now().since(job.accepted_at);
     metrics::histogram!("xiaoyi_queue_wait_seconds")
@@ -99,12 +98,13 @@ async fn work(context: Arc<Context>, delivery: Delivery) {
             Reason::Timeout,
             "the call waited too long for its turn; nothing was charged, please try again",
         );
-        return finish(&context, delivery, End::Failed { refusal: late, charged: None }).await;
+        let ending = Ending::without_charge(job, late);
+        return finish(&context, delivery, ending).await;
     }
     if delivery.needs_open_hold_check()
-        && let Err(end) = make_sure_of_hold(&context.open_holds, job.request_id).await
+        && let Err(ending) = make_sure_of_hold(&context.open_holds, job).await
     {
-        return finish(&context, delivery, end).await;
+        return finish(&context, delivery, ending).await;
     }
     let snapshot = catalogue.now();
     let served = snapshot.model(&job.model);
@@ -117,8 +117,8 @@ async fn work(context: Arc<Context>, delivery: Delivery) {
             }
             Interruption::ClientLeft => {
                 let left = Refusal::new(Reason::UpstreamError, "the client has left");
-                let end = end_early(ledger, job, &progress, left).await;
-                return finish(&context, delivery, end).await;
+                let ending = Ending::early(job, &progress, left);
+                return finish(&context, delivery, ending).await;
             }
         },
         () = told_to_hurry(&context) => {
@@ -127,16 +127,12 @@ async fn work(context: Arc<Context>, delivery: Delivery) {
                 return queue.hand_back(delivery).await;
             }
             let stopped = Refusal::new(Reason::Unavailable, "the answer was interrupted: the service was restarted");
-            let end = end_early(ledger, job, &progress, stopped).await;
-            return finish(&context, delivery, end).await;
+            let ending = Ending::early(job, &progress, stopped);
+            return finish(&context, delivery, ending).await;
         }
     };
-    if !queue.is_kept(&delivery).await {
-        tracing::warn!(request_id = %job.request_id, "an answer came after its job was given to another worker");
-        return;
-    }
-    let end = settle(ledger, job, attempted, &progress).await;
-    finish(&context, delivery, end).await;
+    let ending = Ending::of(job, attempted, &progress);
+    finish(&context, delivery, ending).await;
 }
 
 /// Resolves when the process is about to end, and never if it is not.
@@ -147,27 +143,36 @@ async fn told_to_hurry(context: &Context) {
 }
 
 /// A job may come again after its call was settled: nothing is asked of a provider without a hold that covers it.
-async fn make_sure_of_hold(open_holds: &OpenHolds, request_id: RequestId) -> Result<(), End> {
+async fn make_sure_of_hold(open_holds: &OpenHolds, job: &Job) -> Result<(), Ending> {
+    let request_id = job.request_id;
     match open_holds.contains(request_id).await {
         Ok(true) => Ok(()),
         Ok(false) => {
             tracing::warn!(%request_id, "a job whose hold is settled or unknown came once more; it is not called");
-            Err(End::Lost)
+            Err(Ending::lost())
         }
         Err(error) => {
             tracing::error!(%request_id, %error, "it could not be found out whether a job's hold is open; it is not called");
-            Err(End::Failed { refusal: Refusal::unavailable(), charged: None })
+            Err(Ending::without_charge(job, Refusal::unavailable()))
         }
     }
 }
 
-/// Sends the end. If nobody receives one that leaves the hold open, it is voided here.
-async fn finish(context: &Context, delivery: Delivery, end: End) {
-    let leaves_hold_open = matches!(end, End::Failed { charged: None, .. });
-    let (request_id, account) = (delivery.job.request_id, delivery.job.tenant);
-    let received = context.deployment.queue.finish(delivery, end).await;
-    if received.is_err() && leaves_hold_open {
-        void(&context.deployment.ledger, request_id, account).await;
+/// Sends the end. If nobody receives it, the call is settled here.
+async fn finish(context: &Context, delivery: Delivery, ending: Ending) {
+    let Deployment { queue, ledger, .. } = &context.deployment;
+    let request_id = delivery.job.request_id;
+    let (end, settlement) = ending.into_parts();
+    match queue.finish(delivery, end).await {
+        Ok(()) => {}
+        Err(Interruption::LeaseLost) => {
+            tracing::warn!(%request_id, "an end came after its job was given to another worker");
+        }
+        Err(Interruption::ClientLeft) => {
+            if let Some(settlement) = settlement {
+                settle(ledger, request_id, settlement).await;
+            }
+        }
     }
 }
 

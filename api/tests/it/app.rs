@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
@@ -14,7 +15,8 @@ use shared::deployment::{Deployment, Role, Workbench};
 use shared::id::{TenantId, TransferId};
 use shared::installation;
 use shared::key::{self, Console, KeyError, KeyPolicy, NewSecret};
-use shared::ledger::{Balance, TopUp, TopUpDecision};
+use shared::ledger::{self, Balance, LedgerError, Operation, TopUp, TopUpDecision};
+use shared::money::Amount;
 use shared::queue::Job;
 use shared::secret_key::{PlainSecretKey, hash};
 use shared::tenant::{self, TenantError};
@@ -41,6 +43,16 @@ impl TestApp {
     /// One whose worker answers every call with `script`.
     pub(crate) async fn start(script: impl Fn(&Job) -> Vec<Act> + Send + Sync + 'static) -> Self {
         let app = Self::without_a_worker(&[]).await;
+        tokio::spawn(worker::work(app.deployment.clone(), Arc::new(script)));
+        app
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn start_with(
+        settings: &[(&str, &str)],
+        script: impl Fn(&Job) -> Vec<Act> + Send + Sync + 'static,
+    ) -> Self {
+        let app = Self::without_a_worker(settings).await;
         tokio::spawn(worker::work(app.deployment.clone(), Arc::new(script)));
         app
     }
@@ -123,13 +135,28 @@ impl TestApp {
         post("/v1/chat/completions").bearer(&self.key).json(body)
     }
 
+    /// Keeps the tenant's account from everybody else for so long, and calls `begun` once it does.
+    pub(crate) async fn keep_account(&self, time: Duration, begun: impl FnOnce() + Send + 'static) {
+        let (tenant, now) = (self.tenant, self.workbench.clock.now());
+        let kept = self.workbench.database.write(move |connection| {
+            let amount = Amount::from_nanos(1);
+            let top_up =
+                TopUp { id: TransferId::new(), account: tenant, amount, reference: "never".to_owned(), note: None };
+            ledger::apply_one(connection, Operation::TopUp(top_up), now)?;
+            begun();
+            std::thread::sleep(time);
+            Err::<(), _>(LedgerError::Stopped)
+        });
+        assert!(matches!(kept.await, Err(LedgerError::Stopped)), "it is rolled back");
+    }
+
     /// The balance once nothing is held any more.
     pub(crate) async fn settled(&self) -> Balance {
         let tenant = self.tenant;
         let until_settled = async {
             loop {
                 let balance =
-                    self.deployment.database.read(move |connection| shared::ledger::balance(connection, tenant)).await;
+                    self.deployment.database.read(move |connection| ledger::balance(connection, tenant)).await;
                 let balance = balance.unwrap().unwrap();
                 if balance.held.nanos() == 0 {
                     return balance;

@@ -1,8 +1,13 @@
 //! The table of failures, each as a client sees it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::json;
 use shared::key::KeyPolicy;
+use shared::queue::Job;
 use shared::refusal::{Reason, Refusal};
+use tokio::sync::Notify;
 
 use crate::app::{TestApp, hello};
 use crate::client::{Reply, get, post};
@@ -304,10 +309,24 @@ async fn internal_error() {
 
 #[actix_web::test]
 async fn outcome_unknown() {
-    let app = TestApp::start(|_| vec![Act::Unknown]).await;
-    insta::assert_snapshot!(app.send(app.chat()).await.shown(), @r#"
+    let (is_taken, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (taken, goes_on) = (Arc::clone(&is_taken), Arc::clone(&go_on));
+    let script = move |_: &Job| {
+        taken.notify_one();
+        vec![Act::Wait(Arc::clone(&goes_on)), Act::Answer(&["{}"], 1)]
+    };
+    let app = TestApp::start_with(&[("XIAOYI_DEADLINE_DATABASE_S", "1")], script).await;
+    // Somebody keeps the account for longer than the charge waits.
+    let kept = async {
+        is_taken.notified().await;
+        app.keep_account(Duration::from_millis(2_500), move || go_on.notify_one()).await;
+    };
+    let (reply, ()) = tokio::join!(app.send(app.chat()), kept);
+    insta::assert_snapshot!(reply.shown(), @r#"
     500
     x-should-retry: false
     {"code":50001,"msg":"it could not be found out whether this call was charged; do not repeat it blindly: GET /v1/ledger shows request [request id] if it was","error":{"message":"it could not be found out whether this call was charged; do not repeat it blindly: GET /v1/ledger shows request [request id] if it was","type":"server_error","param":null,"code":"outcome_unknown"}}
     "#);
+    // The charge went through after all, and the ledger shows it.
+    assert_eq!(app.settled().await.posted.to_string(), "9.99996");
 }

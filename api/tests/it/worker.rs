@@ -19,16 +19,14 @@ pub(crate) enum Act {
     Chunk(&'static str, usize),
     /// Waits for the test.
     Wait(Arc<Notify>),
-    /// Charges what was generated and so many words more, and ends.
+    /// Ends with an answer that costs what was generated and so many words more.
     Answer(&'static [&'static str], usize),
     /// Ends without a charge.
     Fail(Refusal),
-    /// Charges what was generated, and fails.
+    /// Fails after what was generated.
     FailCharged(Refusal),
-    /// Lets the settlement be someone else's.
+    /// Found its hold settled.
     Lost,
-    /// Does not know what became of the charge.
-    Unknown,
     /// Dies without an end.
     Die,
     /// Waits until it is interrupted, and tells the test.
@@ -57,17 +55,16 @@ async fn follow(deployment: Deployment, acts: Vec<Act>, delivery: Delivery) {
             Act::Wait(notify) => notify.notified().await,
             Act::Answer(bodies, words) => {
                 generated.add_text(&"word ".repeat(words));
-                let charged = charge(&deployment, &delivery.job, generated).await;
+                let produced = produced(&delivery.job, generated);
                 let held_back = bodies.iter().map(|body| Bytes::from_static(body.as_bytes())).collect();
-                return finish(&deployment, delivery, End::Answered { held_back, charged }).await;
+                return finish(&deployment, delivery, End::Answered { held_back, produced }).await;
             }
-            Act::Fail(refusal) => return finish(&deployment, delivery, End::Failed { refusal, charged: None }).await,
+            Act::Fail(refusal) => return finish(&deployment, delivery, End::Failed { refusal, produced: None }).await,
             Act::FailCharged(refusal) => {
-                let charged = charge(&deployment, &delivery.job, generated).await;
-                return finish(&deployment, delivery, End::Failed { refusal, charged: Some(charged) }).await;
+                let produced = Some(produced(&delivery.job, generated));
+                return finish(&deployment, delivery, End::Failed { refusal, produced }).await;
             }
             Act::Lost => return finish(&deployment, delivery, End::Lost).await,
-            Act::Unknown => return finish(&deployment, delivery, End::Unknown).await,
             Act::Die => return drop(delivery),
             Act::AwaitInterruption(tell) => {
                 let interruption = deployment.queue.watch(&delivery).await;
@@ -84,15 +81,15 @@ async fn finish(deployment: &Deployment, delivery: Delivery, end: End) {
     let _ = deployment.queue.finish(delivery, end).await;
 }
 
-async fn charge(deployment: &Deployment, job: &Job, completion: Tally) -> shared::money::Amount {
+fn produced(job: &Job, completion: Tally) -> Produced {
     let images = job.images.as_ref().map_or(0, |order| order.count);
-    let charge = billing::charge(job, Produced { completion, images, ..Produced::default() }).unwrap();
+    Produced { completion, images, ..Produced::default() }
+}
+
+/// As a worker does whose end nobody receives.
+async fn charge(deployment: &Deployment, job: &Job, completion: Tally) {
+    let charge = billing::charge(job, produced(job, completion)).unwrap();
     assert_ne!(job.accepted_at, Timestamp(0));
-    deployment
-        .ledger
-        .capture(Capture { request_id: job.request_id, account: job.tenant, charge })
-        .await
-        .unwrap()
-        .unwrap()
-        .paid
+    let capture = Capture { request_id: job.request_id, account: job.tenant, charge };
+    deployment.ledger.capture(capture).await.unwrap().unwrap();
 }

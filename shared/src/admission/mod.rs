@@ -3,6 +3,7 @@
 
 mod call;
 mod not_admitted;
+mod outcome;
 pub mod request;
 mod settling;
 
@@ -195,7 +196,7 @@ impl Admission {
                     // A queue that did not answer may have taken the job all the same.
                     Err(failure) => {
                         tracing::error!(%request_id, error = %failure, "the hold of a call that the queue refused could not be voided");
-                        Err(call::outcome_unknown(request_id).refusal)
+                        Err(outcome::outcome_unknown(request_id).refusal)
                     }
                 }
             }
@@ -252,6 +253,7 @@ impl Admission {
             price,
             images: request.images,
             end_user: request.end_user,
+            left_out: 0,
             accepted_at: now,
             deadlines: Deadlines {
                 first_text: after(deadline.first_text_s.min(deadline.total_s)),

@@ -210,6 +210,15 @@ pub struct Captured {
     pub written_off: Amount,
 }
 
+impl Captured {
+    /// Says in the log what the house bears, if anything: an operator may want another price, or a larger hold.
+    pub(crate) fn warn_of_write_off(&self, request_id: RequestId) {
+        if self.written_off > Amount::ZERO {
+            tracing::warn!(%request_id, written_off = %self.written_off, "a call cost more than its hold and the free balance; the rest was written off");
+        }
+    }
+}
+
 /// The answer to a [`TopUp`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TopUpDecision {

@@ -1,8 +1,8 @@
-//! Releasing a hold that nobody waits for, however long the database takes to come back.
+//! What ends a call that nobody waits for, however long the database takes to come back.
 
 use std::time::Duration;
 
-use super::{Ended, Ledger, LedgerError};
+use super::{Ended, Ledger, LedgerError, Operation, Outcome};
 use crate::id::{RequestId, TenantId};
 
 /// How often it is tried; with the pauses and the ledger's own timeout, for at least a minute.
@@ -10,16 +10,23 @@ const TRIES: u32 = 30;
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Voids a request's hold unless it is settled, and tries again while the database does not answer. In the end the sweeper expires it.
+/// Voids a request's hold unless it is settled: see [`settle`].
 pub async fn release(ledger: &Ledger, request_id: RequestId, account: TenantId) {
+    settle(ledger, request_id, Operation::End { request_id, account, ended: Ended::Voided }).await;
+}
+
+/// Settles a request by `operation`, unless it is settled, and tries again while the database does not answer. In the end the sweeper
+/// expires its hold.
+pub async fn settle(ledger: &Ledger, request_id: RequestId, operation: Operation) {
     for _ in 0..TRIES {
-        match ledger.end(request_id, account, Ended::Voided).await {
+        match ledger.run(operation.clone()).await {
+            Ok(Outcome::Captured(captured)) => return captured.warn_of_write_off(request_id),
             // Released now, settled before, or never held: that is what was wanted.
             Ok(_) => return,
             Err(LedgerError::Stopped) => break,
-            Err(error) => tracing::warn!(%request_id, %error, "a hold could not be released; trying again"),
+            Err(error) => tracing::warn!(%request_id, %error, "a call could not be settled; trying again"),
         }
         tokio::time::sleep(PAUSE).await;
     }
-    tracing::error!(%request_id, "a hold could not be released; the sweeper will expire it");
+    tracing::error!(%request_id, "a call could not be settled; the sweeper will expire its hold");
 }

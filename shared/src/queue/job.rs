@@ -95,6 +95,9 @@ pub struct Job {
     pub images: Option<ImageOrder>,
     /// The caller's own name for the end user.
     pub end_user: Option<String>,
+    /// The bytes that this copy is without: see [`Job::without_body`]. Zero in a queue.
+    #[serde(skip)]
+    pub left_out: usize,
     /// When the call was admitted.
     pub accepted_at: Timestamp,
     /// Until when.
@@ -102,7 +105,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// The same without what only a worker needs, which may be megabytes.
+    /// The same without what only a worker needs, which may be megabytes. Its charge is the same.
     #[must_use]
     pub fn without_body(&self) -> Self {
         Self {
@@ -121,13 +124,15 @@ impl Job {
             price: self.price.clone(),
             images: self.images.clone(),
             end_user: self.end_user.clone(),
+            left_out: self.weight(),
             accepted_at: self.accepted_at,
             deadlines: self.deadlines,
         }
     }
 
-    /// What the job weighs in a queue, in bytes.
+    /// What the job weighs in a queue, in bytes. A copy without the body still says what it weighed.
     pub fn weight(&self) -> usize {
-        self.fields.len().saturating_add(self.echoed_prompts.iter().map(String::len).sum())
+        let echoed = self.echoed_prompts.iter().map(String::len).sum();
+        self.fields.len().saturating_add(echoed).saturating_add(self.left_out)
     }
 }

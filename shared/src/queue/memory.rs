@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 
 use self::state::{State, Waiting};
 use super::{
-    Cancellation, ClientGone, Delivery, Depth, End, Frame, Frames, Interruption, Job, Queue, QueueLimits, SubmitError,
+    Cancellation, Delivery, Depth, End, Frame, Frames, Interruption, Job, Queue, QueueLimits, SubmitError,
 };
 use crate::clock::Clock;
 use crate::id::{RequestId, TenantId};
@@ -87,10 +87,6 @@ impl Queue for MemoryQueue {
         }
     }
 
-    async fn is_kept(&self, _delivery: &Delivery) -> bool {
-        true
-    }
-
     async fn watch(&self, delivery: &Delivery) -> Interruption {
         let told = self.shared.lock().told(delivery.job.request_id);
         tokio::select! {
@@ -100,14 +96,14 @@ impl Queue for MemoryQueue {
         Interruption::ClientLeft
     }
 
-    async fn finish(&self, delivery: Delivery, end: End) -> Result<(), ClientGone> {
+    async fn finish(&self, delivery: Delivery, end: End) -> Result<(), Interruption> {
         let sending = delivery.frames.send(Frame::End(end));
         let sent = tokio::time::timeout(self.shared.slow_client, sending).await;
         // The slot comes back with the delivery, also when this future is dropped half-way.
         drop(delivery);
         match sent {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(ClientGone),
+            Ok(Err(_)) | Err(_) => Err(Interruption::ClientLeft),
         }
     }
 

@@ -223,15 +223,12 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
     /// Keeps the delivery's lease while it is polled, and resolves when the worker should stop.
     async fn watch(&self, delivery: &Delivery) -> Interruption;
 
-    /// Whether the job is still this worker's, as far as can be known: to be asked before what cannot be taken back. A process that was
-    /// stopped for a while has not heard yet that another one has it.
-    async fn is_kept(&self, delivery: &Delivery) -> bool;
-
-    /// Sends the end of the answer and gives the slot back.
+    /// Sends the end of the answer and gives the slot back. Who receives it settles the call as it says.
     ///
     /// # Errors
-    /// [`ClientGone`] when nobody received the end: what it left open is the worker's to settle.
-    async fn finish(&self, delivery: Delivery, end: End) -> Result<(), ClientGone>;
+    /// [`Interruption::ClientLeft`]: nobody received the end, as far as is known, so it is the worker's to settle.
+    /// [`Interruption::LeaseLost`]: the job is another worker's, and so is what becomes of it.
+    async fn finish(&self, delivery: Delivery, end: End) -> Result<(), Interruption>;
 
     /// Puts a job back at the head of its tenant's line, for another worker; its next delivery counts one attempt more.
     /// What was sent before stays sent, and what the next one sends comes behind it.

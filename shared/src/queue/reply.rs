@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::money::Amount;
+use crate::billing::Produced;
 use crate::refusal::Refusal;
 use crate::tokens::Tally;
 
@@ -25,27 +25,25 @@ pub struct Chunk {
     pub generated: Tally,
 }
 
-/// How a call ended, seen from the worker.
+/// How a call ended, seen from the worker. Nothing is settled yet: whoever receives the end settles it as it says, before anybody else
+/// sees it. An end that nobody receives is settled by the worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum End {
-    /// The charge is committed. For a stream, `held_back` is what ends the answer (from the last `finish_reason` on);
-    /// otherwise it is the one whole reply.
+    /// The answer is whole, and `produced` is to be charged. For a stream, `held_back` is what ends the answer (from the last
+    /// `finish_reason` on); otherwise it is the one whole reply.
     Answered {
-        /// What may be sent only now.
+        /// What may be sent once the charge is committed.
         held_back: Vec<Bytes>,
-        /// What the call cost.
-        charged: Amount,
+        /// What to charge.
+        produced: Produced,
     },
-    /// It failed. `charged` is what the worker has charged for text that was already streamed;
-    /// with `None` the hold is still open, and who waits voids it before saying so.
+    /// It failed. What had been streamed by then is to be charged; with `None` there was nothing, and the hold is to be voided.
     Failed {
         /// What the caller is told.
         refusal: Refusal,
-        /// The committed charge, if there is one.
-        charged: Option<Amount>,
+        /// What to charge, if anything.
+        produced: Option<Produced>,
     },
-    /// The settlement was refused: someone else has settled this call. No end of an answer may be shown.
+    /// The hold was settled before the call was made: no provider was asked.
     Lost,
-    /// The database could not be asked in time whether the charge was committed.
-    Unknown,
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rstest::rstest;
 use shared::admission::request::{Body, Rules};
 use shared::admission::{Call, Failure, Step};
 use shared::billing::{self, Produced};
@@ -86,24 +87,25 @@ impl Bench {
         (call, self.deployment.queue.take().await.unwrap())
     }
 
+    /// Posted and held, just now.
+    async fn balance(&self) -> (Amount, Amount) {
+        let tenant = self.caller.tenant;
+        let reading = self.deployment.database.read(move |connection| ledger::balance(connection, tenant));
+        let balance = reading.await.unwrap().unwrap();
+        (balance.posted, balance.held)
+    }
+
     /// Posted and held, once every background settlement is through.
     async fn settled_balance(&self) -> (Amount, Amount) {
-        let tenant = self.caller.tenant;
         let asked = Instant::now();
         while asked.elapsed() < Duration::from_secs(20) {
-            let balance = self
-                .deployment
-                .database
-                .read(move |connection| ledger::balance(connection, tenant))
-                .await
-                .unwrap()
-                .unwrap();
-            if balance.held == Amount::ZERO {
-                return (balance.posted, balance.held);
+            let balance = self.balance().await;
+            if balance.1 == Amount::ZERO {
+                return balance;
             }
             tokio::task::yield_now().await;
         }
-        panic!("the hold of {tenant} was not released");
+        panic!("the hold of {} was not released", self.caller.tenant);
     }
 
     pub(crate) async fn expect(&self, posted: &str) {
@@ -128,8 +130,27 @@ pub(crate) async fn failure(call: &mut Call) -> Failure {
     }
 }
 
+fn produced(tokens: i64) -> Produced {
+    Produced { completion: text(tokens), ..Produced::default() }
+}
+
+fn answered(tokens: i64) -> End {
+    End::Answered { held_back: vec![Bytes::from_static(b"{}")], produced: produced(tokens) }
+}
+
+/// What the answer cost that `call` ends with.
+async fn answer(call: &mut Call) -> Amount {
+    match call.next().await.unwrap() {
+        Step::Answered { held_back, charged } => {
+            assert_eq!(held_back, [Bytes::from_static(b"{}")]);
+            charged
+        }
+        other => panic!("not an answer: {other:?}"),
+    }
+}
+
 pub(crate) async fn capture(bench: &Bench, delivery: &Delivery, tokens: i64) -> Amount {
-    let charge = billing::charge(&delivery.job, Produced { completion: text(tokens), ..Produced::default() }).unwrap();
+    let charge = billing::charge(&delivery.job, produced(tokens)).unwrap();
     let capture = Capture { request_id: delivery.job.request_id, account: delivery.job.tenant, charge };
     bench.deployment.ledger.capture(capture).await.unwrap().unwrap().paid
 }
@@ -193,7 +214,7 @@ async fn a_client_that_leaves_tells_the_worker() {
     let (call, delivery) = bench.admit_and_take().await;
     drop(call);
     assert_eq!(bench.deployment.queue.watch(&delivery).await, Interruption::ClientLeft);
-    let end = End::Failed { refusal: Refusal::internal(), charged: None };
+    let end = End::Failed { refusal: Refusal::internal(), produced: None };
     let (request_id, account) = (delivery.job.request_id, delivery.job.tenant);
     if bench.deployment.queue.finish(delivery, end).await.is_err() {
         // As the workers do: an end that nobody received leaves the hold to its sender.
@@ -206,7 +227,7 @@ async fn a_client_that_leaves_tells_the_worker() {
 async fn an_end_that_was_sent_but_never_read_still_frees_the_hold() {
     let bench = Bench::new(&[]).await;
     let (call, delivery) = bench.admit_and_take().await;
-    let end = End::Failed { refusal: Refusal::internal(), charged: None };
+    let end = End::Failed { refusal: Refusal::internal(), produced: None };
     bench.deployment.queue.finish(delivery, end).await.unwrap();
     drop(call);
     bench.expect("10").await;
@@ -217,22 +238,90 @@ async fn a_failure_is_told_after_the_void_is_committed() {
     let bench = Bench::new(&[]).await;
     let (mut call, delivery) = bench.admit_and_take().await;
     let refusal = Refusal::new(Reason::UpstreamError, "x");
-    bench.deployment.queue.finish(delivery, End::Failed { refusal, charged: None }).await.unwrap();
+    bench.deployment.queue.finish(delivery, End::Failed { refusal, produced: None }).await.unwrap();
     assert_eq!(failure(&mut call).await.refusal.reason, Reason::UpstreamError);
-    let tenant = bench.caller.tenant;
-    let balance =
-        bench.deployment.database.read(move |connection| ledger::balance(connection, tenant)).await.unwrap().unwrap();
-    assert_eq!(balance.held, Amount::ZERO, "at once, not soon");
+    assert_eq!(bench.balance().await.1, Amount::ZERO, "at once, not soon");
 }
 
+#[rstest]
+#[case::found_by_the_worker(End::Lost)]
+#[case::found_by_the_charge(answered(5))]
+#[case::found_by_the_charge_for_a_part(End::Failed { refusal: Refusal::internal(), produced: Some(produced(5)) })]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_whose_hold_expired_is_not_charged() {
+async fn a_call_whose_hold_expired_is_not_charged(#[case] end: End) {
     let bench = Bench::new(&[]).await;
     let (mut call, delivery) = bench.admit_and_take().await;
     bench.deployment.ledger.end(delivery.job.request_id, delivery.job.tenant, Ended::Expired).await.unwrap().unwrap();
-    bench.deployment.queue.finish(delivery, End::Lost).await.unwrap();
+    bench.deployment.queue.finish(delivery, end).await.unwrap();
     assert_eq!(failure(&mut call).await.charged, None);
     bench.expect("10").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_seen_after_its_charge_is_committed() {
+    let bench = Bench::new(&[]).await;
+    let (mut call, delivery) = bench.admit_and_take().await;
+    bench.deployment.queue.finish(delivery, answered(5)).await.unwrap();
+    assert_eq!(answer(&mut call).await, "0.00017".parse().unwrap());
+    assert_eq!(bench.balance().await, ("9.99983".parse().unwrap(), Amount::ZERO), "at once, not soon");
+    bench.expect("9.99983").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_its_worker_charged_already_is_charged_once() {
+    let bench = Bench::new(&[]).await;
+    let (mut call, delivery) = bench.admit_and_take().await;
+    // As a worker does that could not know whether its end arrived.
+    let paid = capture(&bench, &delivery, 5).await;
+    bench.deployment.queue.finish(delivery, answered(5)).await.unwrap();
+    assert_eq!(answer(&mut call).await, paid);
+    bench.expect("9.99983").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_an_answer_is_charged_before_its_failure_is_told() {
+    let bench = Bench::new(&[]).await;
+    let (mut call, delivery) = bench.admit_and_take().await;
+    let end = End::Failed { refusal: Refusal::new(Reason::UpstreamError, "x"), produced: Some(produced(5)) };
+    bench.deployment.queue.finish(delivery, end).await.unwrap();
+    assert_eq!(failure(&mut call).await.charged, Some("0.00017".parse().unwrap()));
+    bench.expect("9.99983").await;
+}
+
+#[rstest]
+#[case::whole(answered(5))]
+#[case::a_part(End::Failed { refusal: Refusal::internal(), produced: Some(produced(5)) })]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_was_sent_but_never_read_is_charged(#[case] end: End) {
+    let bench = Bench::new(&[]).await;
+    let (call, delivery) = bench.admit_and_take().await;
+    bench.deployment.queue.finish(delivery, end).await.unwrap();
+    drop(call);
+    bench.expect("9.99983").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_while_its_end_is_settled_is_charged_once() {
+    let bench = Bench::new(&[]).await;
+    let calls = 40;
+    for nth in 0..calls {
+        let (mut call, delivery) = bench.admit_and_take().await;
+        bench.deployment.queue.finish(delivery, answered(5)).await.unwrap();
+        let _ = tokio::time::timeout(Duration::from_micros(nth * 25), call.next()).await;
+    }
+    let paid = Amount::from_nanos(170_000 * i64::try_from(calls).unwrap());
+    bench.expect(&"10".parse::<Amount>().unwrap().checked_sub(paid).unwrap().to_string()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_after_text_whose_worker_is_dead_pays_for_the_text() {
+    let bench = Bench::new(&[]).await;
+    let (mut call, delivery) = bench.admit_and_take().await;
+    delivery.send(chunk(5)).await.unwrap();
+    assert!(matches!(call.next().await, Some(Step::Chunk(_))));
+    drop(delivery);
+    drop(call);
+    bench.expect("9.99983").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shared::admission::{Admission, Step};
+use shared::billing::Produced;
 use shared::id::ProcessId;
 use shared::limits::MemoryLimits;
 use shared::queue::{Delivery, End, QueueLimits, RedisQueue, SLOW_CLIENT_MS, Timings};
@@ -96,8 +97,9 @@ async fn a_charge_for_an_answer_that_was_lost_is_given_back() {
     let scene = scene().await;
     let (mut call, delivery) = scene.bench.admit_and_take().await;
     scene.lose_all().await;
-    let charged = capture(&scene.bench, &delivery, 4).await;
-    scene.finish_in_vain(delivery, End::Answered { held_back: vec!["{}".into()], charged }).await;
+    capture(&scene.bench, &delivery, 4).await;
+    let produced = Produced::default();
+    scene.finish_in_vain(delivery, End::Answered { held_back: vec!["{}".into()], produced }).await;
     let failure = failure(&mut call).await;
     assert_eq!((failure.refusal, failure.charged), (Refusal::unavailable(), None));
     scene.bench.expect("10").await;

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::{A, A_WHILE, LIMITS, Make, chunk, job_of, looked, next_chunk, nothing_to_take, submitted, taken, within};
+use crate::billing::Produced;
 use crate::id::{RequestId, TenantId};
-use crate::money::Amount;
 use crate::queue::{Cancellation, End, Frame, Queue, QueueLimits};
 
 pub(crate) async fn a_job_arrives_whole_and_once(make: impl Make) {
@@ -30,14 +30,14 @@ pub(crate) async fn chunks_and_end_arrive_in_order(make: impl Make) {
     for number in 0..5 {
         delivery.send(chunk(number)).await.unwrap();
     }
-    let charged = Amount::from_nanos(40);
-    queue.finish(delivery, End::Answered { held_back: vec![Bytes::from_static(b"{}")], charged }).await.unwrap();
+    let produced = Produced { upstream: Some((40, 2)), ..Produced::default() };
+    queue.finish(delivery, End::Answered { held_back: vec![Bytes::from_static(b"{}")], produced }).await.unwrap();
     for number in 0..5 {
         assert_eq!(next_chunk(&mut frames).await, number);
     }
     match within(frames.next()).await {
-        Ok(Frame::End(End::Answered { held_back, charged: told })) => {
-            assert_eq!((held_back, told), (vec![Bytes::from_static(b"{}")], charged));
+        Ok(Frame::End(End::Answered { held_back, produced: told })) => {
+            assert_eq!((held_back, told), (vec![Bytes::from_static(b"{}")], produced));
         }
         other => panic!("not the end: {other:?}"),
     }

@@ -42,7 +42,7 @@ pub(crate) async fn who_leaves_gets_an_end_that_was_sent_before(make: impl Make)
     let (_, frames) = submitted(&queue, A).await;
     let delivery = taken(&queue).await;
     assert!(within(frames.leave()).await.is_none());
-    assert_eq!(queue.finish(delivery, End::Lost).await, Err(ClientGone));
+    assert_eq!(queue.finish(delivery, End::Lost).await, Err(Interruption::ClientLeft));
 }
 
 pub(crate) async fn a_cancelled_running_job_interrupts_its_worker(make: impl Make) {
@@ -99,7 +99,7 @@ pub(crate) async fn finishing_for_a_client_that_left_frees_the_slot(make: impl M
     let delivery = taken(&queue).await;
     drop(gone);
     assert_eq!(within(queue.watch(&delivery)).await, Interruption::ClientLeft);
-    assert_eq!(within(queue.finish(delivery, End::Lost)).await, Err(ClientGone));
+    assert_eq!(within(queue.finish(delivery, End::Lost)).await, Err(Interruption::ClientLeft));
     taken(&queue).await;
 }
 
@@ -115,7 +115,7 @@ pub(crate) async fn a_client_that_never_reads_is_gone(make: impl Make) {
         assert!(number < 50, "50 chunks do not fit into a buffer of 2");
     }
     assert!(start.elapsed() >= limit, "{:?}", start.elapsed());
-    assert_eq!(within(queue.finish(delivery, End::Lost)).await, Err(ClientGone));
+    assert_eq!(within(queue.finish(delivery, End::Lost)).await, Err(Interruption::ClientLeft));
     taken(&queue).await;
     // What it reads at last is what was sent, without an end.
     let mut received = 0;

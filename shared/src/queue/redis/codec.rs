@@ -7,8 +7,8 @@ use bytes::{Buf, BufMut, Bytes};
 use serde::{Deserialize, Serialize};
 
 use super::super::{Chunk, End, Frame};
+use crate::billing::Produced;
 use crate::id::RequestId;
-use crate::money::Amount;
 use crate::refusal::Refusal;
 use crate::tokens::Tally;
 
@@ -90,10 +90,9 @@ const END: u8 = b'e';
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum EndHead {
-    Answered { charged: Amount },
-    Failed { refusal: Refusal, charged: Option<Amount> },
+    Answered { produced: Produced },
+    Failed { refusal: Refusal, produced: Option<Produced> },
     Lost,
-    Unknown,
 }
 
 pub(super) fn write_chunk(body: &mut Vec<u8>, chunk: &Chunk) {
@@ -106,10 +105,9 @@ pub(super) fn write_chunk(body: &mut Vec<u8>, chunk: &Chunk) {
 pub(super) fn write_end(body: &mut Vec<u8>, end: &End) {
     const NONE: &[Bytes] = &[];
     let (head, held_back) = match end {
-        End::Answered { held_back, charged } => (EndHead::Answered { charged: *charged }, held_back.as_slice()),
-        End::Failed { refusal, charged } => (EndHead::Failed { refusal: refusal.clone(), charged: *charged }, NONE),
+        End::Answered { held_back, produced } => (EndHead::Answered { produced: *produced }, held_back.as_slice()),
+        End::Failed { refusal, produced } => (EndHead::Failed { refusal: refusal.clone(), produced: *produced }, NONE),
         End::Lost => (EndHead::Lost, NONE),
-        End::Unknown => (EndHead::Unknown, NONE),
     };
     body.put_u8(END);
     // Text and numbers only: this cannot fail, and an empty head would not be read as an end.
@@ -140,10 +138,9 @@ fn read_end(body: &mut Bytes) -> Option<End> {
     let count = body.try_get_u32_le().ok()?;
     let held_back = (0..count).map(|_| read_bytes(body)).collect::<Option<Vec<Bytes>>>()?;
     Some(match head {
-        EndHead::Answered { charged } => End::Answered { held_back, charged },
-        EndHead::Failed { refusal, charged } => End::Failed { refusal, charged },
+        EndHead::Answered { produced } => End::Answered { held_back, produced },
+        EndHead::Failed { refusal, produced } => End::Failed { refusal, produced },
         EndHead::Lost => End::Lost,
-        EndHead::Unknown => End::Unknown,
     })
 }
 
@@ -169,13 +166,17 @@ mod tests {
         Chunk { json: json.into(), generated: Tally { texts: 1, hanzi: -2, words: i64::MAX, tokens } }
     }
 
+    fn produced(tokens: i64) -> Produced {
+        let completion = Tally { texts: 1, hanzi: -2, words: i64::MAX, tokens };
+        Produced { completion, upstream: Some((tokens, 2)), images: 3, finished_early: true }
+    }
+
     #[rstest]
-    #[case(End::Answered { held_back: vec![Bytes::from_static(b"{}"), Bytes::new()], charged: Amount::from_nanos(7) })]
-    #[case(End::Answered { held_back: vec![], charged: Amount::ZERO })]
-    #[case(End::Failed { refusal: Refusal::new(Reason::Timeout, "迟\0").retry_after(3), charged: Some(Amount::from_nanos(1)) })]
-    #[case(End::Failed { refusal: Refusal::of_field(Reason::InvalidJson, "a", "b"), charged: None })]
+    #[case(End::Answered { held_back: vec![Bytes::from_static(b"{}"), Bytes::new()], produced: produced(7) })]
+    #[case(End::Answered { held_back: vec![], produced: Produced::default() })]
+    #[case(End::Failed { refusal: Refusal::new(Reason::Timeout, "迟\0").retry_after(3), produced: Some(produced(1)) })]
+    #[case(End::Failed { refusal: Refusal::of_field(Reason::InvalidJson, "a", "b"), produced: None })]
     #[case(End::Lost)]
-    #[case(End::Unknown)]
     fn an_end_comes_back_as_it_was(#[case] end: End) {
         let mut body = Vec::new();
         write_chunk(&mut body, &chunk(vec![0, 255], 5));
@@ -204,7 +205,7 @@ mod tests {
     #[test]
     fn a_body_that_was_cut_is_not_read() {
         let mut body = Vec::new();
-        write_end(&mut body, &End::Answered { held_back: vec![Bytes::from_static(b"{}")], charged: Amount::ZERO });
+        write_end(&mut body, &End::Answered { held_back: vec![Bytes::from_static(b"{}")], produced: Produced::default() });
         for length in 1..body.len() {
             assert!(read_frames(Bytes::copy_from_slice(&body[..length])).is_none(), "{length}");
         }

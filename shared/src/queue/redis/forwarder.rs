@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::super::{Chunk, ClientGone, End, Frame};
+use super::super::{Chunk, End, Frame, Interruption};
 use super::codec::{self, Header, Kind};
 use super::hands::{Gone, Signal};
 use super::scripts;
@@ -21,7 +21,7 @@ const LONGEST_LOOK: Duration = Duration::from_millis(200);
 
 /// How a worker lets go of a job.
 pub(super) enum Ending {
-    Finish(End, oneshot::Sender<Result<(), ClientGone>>),
+    Finish(End, oneshot::Sender<Result<(), Interruption>>),
     HandBack { is_attempt: bool, done: Option<oneshot::Sender<()>> },
 }
 
@@ -73,7 +73,7 @@ impl Forwarder {
                     self.give_up(gone, "").await;
                 }
                 self.shared.hands.let_go(self.request_id, &self.signal);
-                let _ = done.send(finished.map_err(|_| ClientGone));
+                let _ = done.send(finished.map_err(Gone::interruption));
             }
             Ok(Ending::HandBack { is_attempt, done }) => {
                 self.hand_back(forwarded, is_attempt).await;
@@ -202,7 +202,7 @@ impl Forwarder {
             let words = self.said(self.owned(&scripts::FINISH).arg(header).arg(part).run().await)?;
             return match words.first().map(String::as_str) {
                 Some("sent") => Ok(()),
-                // The script has freed the slot.
+                Some("left") => Err(Gone::Left),
                 _ => Err(Gone::Lost),
             };
         }

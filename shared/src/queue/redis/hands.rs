@@ -51,6 +51,15 @@ pub(super) enum Gone {
     Lost,
 }
 
+impl Gone {
+    pub(super) const fn interruption(self) -> Interruption {
+        match self {
+            Self::Lost => Interruption::LeaseLost,
+            Self::Left | Self::Slow | Self::Unsure => Interruption::ClientLeft,
+        }
+    }
+}
+
 impl Signal {
     pub(super) fn new(is_told: bool, gone: Option<Gone>) -> Self {
         Self {
@@ -84,10 +93,6 @@ impl Signal {
         *self.kept_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn is_lost(&self) -> bool {
-        *self.gone.borrow() == Some(Gone::Lost)
-    }
-
     /// Resolves once the job has been called off.
     pub(super) async fn until_told(&self) {
         if self.told.subscribe().wait_for(|&told| told).await.is_err() {
@@ -103,10 +108,7 @@ impl Signal {
     }
 
     pub(super) fn interruption(&self) -> Interruption {
-        match *self.gone.borrow() {
-            Some(Gone::Lost) => Interruption::LeaseLost,
-            _ => Interruption::ClientLeft,
-        }
+        self.gone.borrow().map_or(Interruption::ClientLeft, Gone::interruption)
     }
 }
 

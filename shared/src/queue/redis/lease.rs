@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::super::{ClientGone, Delivery, End, Interruption, Job};
+use super::super::{Delivery, End, Interruption, Job};
 use super::forwarder::{Ending, Forwarder};
 use super::hands::{Gone, Signal};
 use super::scripts;
@@ -71,21 +71,10 @@ pub(super) async fn watch(delivery: &Delivery) -> Interruption {
     }
 }
 
-/// Asks Redis only where half of the lease has passed without a word.
-pub(super) async fn is_kept(delivery: &Delivery) -> bool {
-    let Some(lease) = delivery.lease.downcast_ref::<Lease>() else { return false };
-    if lease.signal.is_lost() {
-        return false;
-    }
-    let is_recent = lease.signal.kept_at().elapsed() < lease.shared.timings.lease / 2;
-    // Told, or left: the job is ours all the same.
-    is_recent || lease.renew().await.is_none_or(|interruption| interruption == Interruption::ClientLeft)
-}
-
-pub(super) async fn finish(delivery: Delivery, end: End) -> Result<(), ClientGone> {
+pub(super) async fn finish(delivery: Delivery, end: End) -> Result<(), Interruption> {
     let (done, is_done) = oneshot::channel();
     end_with(delivery, Ending::Finish(end, done));
-    is_done.await.unwrap_or(Err(ClientGone))
+    is_done.await.unwrap_or(Err(Interruption::ClientLeft))
 }
 
 pub(super) async fn hand_back(delivery: Delivery) {

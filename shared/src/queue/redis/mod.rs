@@ -35,7 +35,7 @@ use self::routes::Routes;
 use self::shared::Shared;
 use self::timings::GRACE_MS;
 use super::{
-    Cancellation, ClientGone, Delivery, Depth, End, Frames, Interruption, Job, LARGE_JOBS_BYTES, Queue, QueueLimits,
+    Cancellation, Delivery, Depth, End, Frames, Interruption, Job, LARGE_JOBS_BYTES, Queue, QueueLimits,
     Source, SubmitError, TENANTS_LARGE_JOBS_BYTES,
 };
 use crate::clock::Clock;
@@ -228,15 +228,11 @@ impl Queue for RedisQueue {
         self.shared.hands.take(|| self.shared.is_closed()).await
     }
 
-    async fn is_kept(&self, delivery: &Delivery) -> bool {
-        lease::is_kept(delivery).await
-    }
-
     async fn watch(&self, delivery: &Delivery) -> Interruption {
         lease::watch(delivery).await
     }
 
-    async fn finish(&self, delivery: Delivery, end: End) -> Result<(), ClientGone> {
+    async fn finish(&self, delivery: Delivery, end: End) -> Result<(), Interruption> {
         lease::finish(delivery, end).await
     }
 

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::super::super::{ClientGone, End, Frame, Queue, QueueLimits};
+use super::super::super::{End, Frame, Interruption, Queue, QueueLimits};
 use super::{A, B, LIMITS, all_of, ask, chunk, lasting, new_pool, queue_of, submitted, taken, timings, until, within};
-use crate::money::Amount;
+use crate::billing::Produced;
 
 #[tokio::test]
 async fn a_whole_answer_of_64_mib_arrives() {
@@ -14,12 +14,13 @@ async fn a_whole_answer_of_64_mib_arrives() {
     let (_, mut frames) = submitted(&api, A).await;
     let delivery = taken(&worker).await;
     let whole = Bytes::from_iter((0..64 * 1024 * 1024_u32).map(|byte| (byte % 251) as u8));
-    let end = End::Answered { held_back: vec![whole.clone()], charged: Amount::from_nanos(3) };
+    let produced = Produced { images: 3, ..Produced::default() };
+    let end = End::Answered { held_back: vec![whole.clone()], produced };
     worker.finish(delivery, end).await.unwrap();
     match within(frames.next()).await {
-        Ok(Frame::End(End::Answered { held_back, charged })) => {
+        Ok(Frame::End(End::Answered { held_back, produced: told })) => {
             assert!(held_back == [whole], "it is the same");
-            assert_eq!(charged, Amount::from_nanos(3));
+            assert_eq!(told, produced);
         }
         other => panic!("{:?}", other.map(|_| "another frame")),
     }
@@ -60,7 +61,7 @@ async fn a_client_that_does_not_read_keeps_no_more_than_its_buffer() {
         sent += 1;
     }
     assert!(sent <= 4 + 4 + 4 + 1, "its buffer, what travels together and what is under way: {sent}");
-    assert_eq!(queue.finish(delivery, End::Lost).await, Err(ClientGone));
+    assert_eq!(queue.finish(delivery, End::Lost).await, Err(Interruption::ClientLeft));
     assert_eq!(all_of(&mut frames).await, ["x", "x", "x", "x", "NoWorker"]);
 }
 
@@ -84,7 +85,7 @@ async fn nothing_is_left_when_all_is_done() {
     let delivery = taken(&worker).await;
     drop(frames);
     within(worker.watch(&delivery)).await;
-    assert_eq!(worker.finish(delivery, End::Lost).await, Err(ClientGone));
+    assert_eq!(worker.finish(delivery, End::Lost).await, Err(Interruption::ClientLeft));
     let (_, frames) = submitted(&api, A).await;
     worker.finish(taken(&worker).await, End::Lost).await.unwrap();
     assert!(within(frames.leave()).await.is_some());

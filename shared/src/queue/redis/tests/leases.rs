@@ -6,7 +6,7 @@ use std::time::Duration;
 use rstest::rstest;
 use tokio::time::timeout;
 
-use super::super::super::{Cancellation, ClientGone, Delivery, End, Interruption, Job, Queue};
+use super::super::super::{Cancellation, Delivery, End, Interruption, Job, Queue};
 use super::super::{RedisQueue, Timings};
 use super::{
     A, LIMITS, all_of, ask, chunk, lasting, new_pool, nothing_to_take, queue_of, submitted, taken, timings, until,
@@ -115,7 +115,6 @@ async fn a_lease_that_is_watched_lasts() {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Late {
-    Asks,
     Sends,
     Finishes,
     HandsBack,
@@ -124,7 +123,6 @@ enum Late {
 }
 
 #[rstest]
-#[case(Late::Asks)]
 #[case(Late::Sends)]
 #[case(Late::Finishes)]
 #[case(Late::HandsBack)]
@@ -137,24 +135,19 @@ async fn a_worker_that_lost_its_job_changes_nothing(#[case] late: Late) {
     let (stale, other) = (queue_of(&pool, LIMITS, true, short()).await, queue_of(&pool, LIMITS, true, short()).await);
     let (request_id, mut frames) = submitted(&api, A).await;
     let lost = taken(&stale).await;
-    assert!(stale.is_kept(&lost).await);
     // Nobody watches it, as if the process were stopped.
     let ours = taken(&other).await;
     assert_eq!((ours.job.request_id, ours.attempt), (request_id, 2));
     let mut watching = Box::pin(other.watch(&ours));
     assert!(timeout(Duration::from_millis(10), &mut watching).await.is_err());
     match late {
-        Late::Asks => {
-            assert!(!stale.is_kept(&lost).await && other.is_kept(&ours).await);
-            drop(lost);
-        }
         Late::Sends => {
             // The first goes into a channel; when it is refused, the next ones are too.
             until(async || lost.send(chunk("stale")).await.is_err()).await;
             assert_eq!(within(stale.watch(&lost)).await, Interruption::LeaseLost);
-            assert_eq!(stale.finish(lost, End::Lost).await, Err(ClientGone));
+            assert_eq!(stale.finish(lost, End::Lost).await, Err(Interruption::LeaseLost));
         }
-        Late::Finishes => assert_eq!(stale.finish(lost, End::Unknown).await, Err(ClientGone)),
+        Late::Finishes => assert_eq!(stale.finish(lost, End::Lost).await, Err(Interruption::LeaseLost)),
         Late::HandsBack => stale.hand_back(lost).await,
         Late::Watches => assert_eq!(within(stale.watch(&lost)).await, Interruption::LeaseLost),
         Late::Drops => drop(lost),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::super::super::{ClientGone, Delivery, End, Frames, Interruption, Queue, Silence, SubmitError};
+use super::super::super::{Delivery, End, Frames, Interruption, Queue, Silence, SubmitError};
 use super::super::{RedisQueue, Timings};
 use super::server::Redis;
 use super::{
@@ -92,7 +92,7 @@ async fn all_who_wait_are_told_when_redis_is_emptied_and_it_works_again() {
     let emptied = Instant::now();
     ask::<String>(&scene.pool, &["FLUSHALL"]).await;
     all_are_told(frames, emptied).await;
-    assert_eq!(scene.worker.finish(delivery, End::Lost).await, Err(ClientGone));
+    assert_eq!(scene.worker.finish(delivery, End::Lost).await, Err(Interruption::LeaseLost));
     scene.works_again_since(emptied).await;
 }
 
@@ -107,7 +107,7 @@ async fn all_who_wait_are_told_when_redis_dies_and_it_works_again_on_an_empty_on
     assert_eq!(scene.api.room(A).await, Err(SubmitError::Unavailable));
     assert_eq!(scene.api.submit(job_of(A)).await.unwrap_err(), SubmitError::Unavailable);
     assert!(refused.elapsed() < TOLD_WITHIN, "{:?}", refused.elapsed());
-    assert_eq!(scene.worker.finish(delivery, End::Lost).await, Err(ClientGone));
+    assert_eq!(scene.worker.finish(delivery, End::Lost).await, Err(Interruption::ClientLeft));
     scene.redis.start_again_empty();
     scene.works_again_since(Instant::now()).await;
 }
@@ -154,7 +154,7 @@ async fn what_is_left_of_a_lost_queue_reaches_no_provider() {
     // The job is there again, but the one who waited was told otherwise.
     let delivery = taken(&scene.worker).await;
     assert_eq!(within(scene.worker.watch(&delivery)).await, Interruption::ClientLeft);
-    assert_eq!(scene.worker.finish(delivery, End::Lost).await, Err(ClientGone));
+    assert_eq!(scene.worker.finish(delivery, End::Lost).await, Err(Interruption::ClientLeft));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -231,7 +231,7 @@ async fn a_worker_without_redis_loses_its_lease_when_it_runs_out() {
     scene.redis.kill9();
     assert_eq!(within(scene.worker.watch(&delivery)).await, Interruption::LeaseLost);
     until(async || delivery.send(chunk("a")).await.is_err()).await;
-    assert_eq!(within(scene.worker.finish(delivery, End::Lost)).await, Err(ClientGone));
+    assert_eq!(within(scene.worker.finish(delivery, End::Lost)).await, Err(Interruption::LeaseLost));
 }
 
 #[tokio::test]
