@@ -3,6 +3,7 @@
 mod attacks;
 mod joining;
 mod lost_answers;
+mod memory;
 mod outages;
 mod processes;
 mod role;
