@@ -79,6 +79,8 @@ fn bounded_pool(info: ConnectionInfo, timeouts: RedisTimeouts, connections: usiz
 enum Call<'a> {
     Command(&'a Cmd),
     Pipeline(&'a Pipeline),
+    /// Of which only the last answer counts.
+    Script(&'a Pipeline),
 }
 
 impl fmt::Debug for RedisPool {
@@ -216,12 +218,11 @@ impl RedisPool {
         invocation: &Invocation<'_>,
         limit: Duration,
     ) -> Result<T, RedisStoreError> {
-        let bytes = invocation.bytes();
         let deadline = Instant::now() + limit;
         let (mut tries, mut with_code) = (0, false);
         loop {
-            let command = invocation.command(bytes, tries > 0, with_code);
-            match self.once(deadline, Call::Command(&command)).await {
+            let commands = invocation.commands(tries > 0, with_code);
+            match self.once(deadline, Call::Script(&commands)).await {
                 Ok(value) => return self.read(value),
                 // Redis has not seen it since it started; from now on it knows it.
                 Err(Missed::Refused(error))
@@ -278,6 +279,10 @@ impl RedisPool {
             match call {
                 Call::Command(command) => connection.req_packed_command(command).await,
                 Call::Pipeline(pipeline) => pipeline.query_async(&mut connection).await,
+                Call::Script(commands) => {
+                    let answers = connection.req_packed_commands(commands, 0, commands.len()).await?;
+                    answers.into_iter().try_fold(Value::Nil, |_, answer| answer.extract_error())
+                }
             }
         };
         match tokio::time::timeout_at(deadline, calling).await {

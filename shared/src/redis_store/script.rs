@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis::{Cmd, FromRedisValue, ToRedisArgs};
+use redis::{Arg, Cmd, FromRedisValue, Pipeline, ToRedisArgs};
 
 use super::{RedisPool, RedisStoreError};
 
@@ -27,18 +27,26 @@ pub struct Invocation<'a> {
     pool: &'a RedisPool,
     script: &'a Script,
     arguments: Vec<Vec<u8>>,
+    before: Option<Cmd>,
     limit: Option<Duration>,
 }
 
 impl<'a> Invocation<'a> {
     pub(super) fn new(pool: &'a RedisPool, script: &'a Script) -> Self {
-        Self { pool, script, arguments: Vec::new(), limit: None }
+        Self { pool, script, arguments: Vec::new(), before: None, limit: None }
     }
 
     /// Adds an argument (or several).
     #[must_use]
     pub fn arg(mut self, argument: impl ToRedisArgs) -> Self {
         argument.write_redis_args(&mut self.arguments);
+        self
+    }
+
+    /// Runs this command just before, in the same round trip. It must bear being run twice.
+    #[must_use]
+    pub fn after(mut self, command: Cmd) -> Self {
+        self.before = Some(command);
         self
     }
 
@@ -54,13 +62,14 @@ impl<'a> Invocation<'a> {
     /// # Errors
     /// [`RedisStoreError`]; it may have run all the same.
     pub async fn run<T: FromRedisValue>(self) -> Result<T, RedisStoreError> {
-        let bytes: usize = self.arguments.iter().map(Vec::len).sum();
-        let limit = self.limit.unwrap_or_else(|| self.pool.limit_of(bytes));
+        let limit = self.limit.unwrap_or_else(|| self.pool.limit_of(self.bytes()));
         self.pool.run_script(&self, limit).await
     }
 
-    pub(super) fn command(&self, bytes: usize, is_again: bool, with_code: bool) -> Cmd {
-        let mut command = Cmd::with_capacity(self.arguments.len() + 5, bytes + 128);
+    /// The script behind what comes before it.
+    pub(super) fn commands(&self, is_again: bool, with_code: bool) -> Pipeline {
+        let arguments: usize = self.arguments.iter().map(Vec::len).sum();
+        let mut command = Cmd::with_capacity(self.arguments.len() + 5, arguments + 128);
         if with_code {
             command.arg("EVAL").arg(self.script.code);
         } else {
@@ -70,10 +79,17 @@ impl<'a> Invocation<'a> {
         for argument in &self.arguments {
             command.arg(argument);
         }
-        command
+        let mut commands = Pipeline::with_capacity(2);
+        if let Some(before) = &self.before {
+            commands.add_command(before.clone());
+        }
+        commands.add_command(command);
+        commands
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        self.arguments.iter().map(Vec::len).sum()
+    fn bytes(&self) -> usize {
+        let before = self.before.iter().flat_map(Cmd::args_iter);
+        let before = before.map(|argument| if let Arg::Simple(bytes) = argument { bytes.len() } else { 0 });
+        before.chain(self.arguments.iter().map(Vec::len)).sum()
     }
 }

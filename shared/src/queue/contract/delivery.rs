@@ -60,7 +60,7 @@ pub(crate) async fn a_job_handed_back_comes_again_with_the_same_frames(make: imp
 }
 
 pub(crate) async fn a_job_handed_back_comes_before_its_tenants_others(make: impl Make) {
-    let queue = make(LIMITS).await;
+    let queue = make(QueueLimits { slots: 1, ..LIMITS }).await;
     let ((first, _frames), _other) = (submitted(&queue, A).await, submitted(&queue, A).await);
     queue.hand_back(taken(&queue).await).await;
     assert_eq!(taken(&queue).await.job.request_id, first);

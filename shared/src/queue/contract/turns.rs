@@ -2,35 +2,49 @@
 
 use std::collections::HashSet;
 use std::pin::pin;
+use std::sync::Arc;
 
 use super::{A, B, LIMITS, Make, depth_becomes, job_of, looked, nothing_to_take, submitted, taken, within};
 use crate::id::TenantId;
-use crate::queue::{Cancellation, End, Job, QueueLimits, SubmitError, TENANTS_LARGE_JOBS_BYTES};
+use crate::queue::{
+    Cancellation, Delivery, End, Frames, Job, Queue, QueueLimits, SubmitError, TENANTS_LARGE_JOBS_BYTES,
+};
+
+/// A job that runs, in the queue's only slot: what comes after it waits, however early a queue hands its jobs out.
+async fn one_that_runs(queue: &Arc<dyn Queue>) -> (Frames, Delivery) {
+    let (_, frames) = submitted(queue, TenantId(1000)).await;
+    (frames, taken(queue).await)
+}
 
 pub(crate) async fn a_full_queue_refuses_until_one_is_taken(make: impl Make) {
-    let queue = make(QueueLimits { capacity: 2, ..LIMITS }).await;
+    let queue = make(QueueLimits { capacity: 2, slots: 1, ..LIMITS }).await;
+    let (_frames, running) = one_that_runs(&queue).await;
     let _waiting = (submitted(&queue, A).await, submitted(&queue, B).await);
     assert_eq!(queue.submit(job_of(TenantId(1003))).await.unwrap_err(), SubmitError::Full);
     assert_eq!(queue.room(TenantId(1003)).await.unwrap_err(), SubmitError::Full);
     assert_eq!(queue.depth().await.waiting, 2);
+    queue.finish(running, End::Lost).await.unwrap();
     let _delivery = taken(&queue).await;
     assert_eq!(queue.room(TenantId(1003)).await, Ok(()));
     queue.submit(job_of(TenantId(1003))).await.unwrap();
 }
 
 pub(crate) async fn a_full_share_refuses_only_its_tenant_until_one_is_taken(make: impl Make) {
-    let queue = make(QueueLimits { tenant_share: 2, ..LIMITS }).await;
+    let queue = make(QueueLimits { tenant_share: 2, slots: 1, ..LIMITS }).await;
+    let (_frames, running) = one_that_runs(&queue).await;
     let _waiting = (submitted(&queue, A).await, submitted(&queue, A).await);
     assert_eq!(queue.submit(job_of(A)).await.unwrap_err(), SubmitError::TenantShareFull { share: 2 });
     assert_eq!(queue.room(A).await.unwrap_err(), SubmitError::TenantShareFull { share: 2 });
     assert_eq!(queue.room(B).await, Ok(()));
+    queue.finish(running, End::Lost).await.unwrap();
     let _delivery = taken(&queue).await;
     let _other = submitted(&queue, B).await;
     queue.submit(job_of(A)).await.unwrap();
 }
 
 pub(crate) async fn large_jobs_are_bounded_by_their_bytes(make: impl Make) {
-    let queue = make(LIMITS).await;
+    let queue = make(QueueLimits { slots: 1, ..LIMITS }).await;
+    let (_frames, running) = one_that_runs(&queue).await;
     let large = |tenant| Job { fields: "x".repeat(TENANTS_LARGE_JOBS_BYTES / 2 - 4096), ..job_of(tenant) };
     let mut waiting = Vec::new();
     for tenant in [A, A, B, B] {
@@ -42,16 +56,19 @@ pub(crate) async fn large_jobs_are_bounded_by_their_bytes(make: impl Make) {
         waiting.push(queue.submit(large(tenant)).await.unwrap());
     }
     assert_eq!(queue.submit(large(TenantId(1005))).await.unwrap_err(), SubmitError::Full);
+    queue.finish(running, End::Lost).await.unwrap();
     let _delivery = taken(&queue).await;
     waiting.push(queue.submit(large(TenantId(1005))).await.unwrap());
 }
 
 pub(crate) async fn tenants_take_turns(make: impl Make) {
-    let queue = make(LIMITS).await;
+    let queue = make(QueueLimits { slots: 1, ..LIMITS }).await;
+    let (_frames, running) = one_that_runs(&queue).await;
     let mut waiting = Vec::new();
     for tenant in std::iter::repeat_n(A, 90).chain([B, B, TenantId(1003)]) {
         waiting.push(submitted(&queue, tenant).await);
     }
+    queue.finish(running, End::Lost).await.unwrap();
     let mut order = Vec::new();
     for _ in 0..6 {
         let delivery = taken(&queue).await;
@@ -75,23 +92,33 @@ pub(crate) async fn a_tenant_alone_may_use_all_slots(make: impl Make) {
     assert_eq!(queue.depth().await.running, 4);
 }
 
+/// Jobs of a tenant of their own that run, as many as there are slots; what comes after them waits until one of them ends.
+async fn all_slots_used(queue: &Arc<dyn Queue>, slots: usize) -> Vec<(Frames, Delivery)> {
+    let mut running = Vec::new();
+    for _ in 0..slots {
+        running.push(one_that_runs(queue).await);
+    }
+    running
+}
+
 pub(crate) async fn a_tenant_gets_half_of_the_slots_while_others_wait(make: impl Make) {
     let queue = make(QueueLimits { slots: 5, ..LIMITS }).await;
+    let mut before = all_slots_used(&queue, 5).await;
     let mut waiting = Vec::new();
-    for tenant in [A, A, A, A] {
+    for tenant in [A, A, A, A, B, B, B] {
         waiting.push(submitted(&queue, tenant).await);
     }
-    let mut running = vec![taken(&queue).await, taken(&queue).await];
-    for tenant in [B, B, B] {
-        waiting.push(submitted(&queue, tenant).await);
+    let mut running = Vec::new();
+    for _ in 0..4 {
+        let (_frames, delivery) = before.pop().unwrap();
+        queue.finish(delivery, End::Lost).await.unwrap();
+        running.push(taken(&queue).await);
     }
-    // A's turn comes first, but half of 5 slots is 2, and A has them.
-    for _ in 0..2 {
-        let delivery = taken(&queue).await;
-        assert_eq!(delivery.job.tenant, B);
-        running.push(delivery);
-    }
+    // Half of 5 slots is 2.
+    assert_eq!(running.iter().filter(|delivery| delivery.job.tenant == A).count(), 2);
     // Both have their half and both wait: the fifth slot is for somebody else.
+    let (_frames, delivery) = before.pop().unwrap();
+    queue.finish(delivery, End::Lost).await.unwrap();
     nothing_to_take(&queue).await;
     waiting.push(submitted(&queue, TenantId(1003)).await);
     let delivery = taken(&queue).await;
@@ -100,9 +127,16 @@ pub(crate) async fn a_tenant_gets_half_of_the_slots_while_others_wait(make: impl
 
 pub(crate) async fn a_cancellation_that_leaves_one_tenant_waiting_lets_it_go_on(make: impl Make) {
     let queue = make(QueueLimits { slots: 3, ..LIMITS }).await;
+    let before = all_slots_used(&queue, 3).await;
     let of_a = [submitted(&queue, A).await, submitted(&queue, A).await];
     let of_b = [submitted(&queue, B).await, submitted(&queue, B).await];
-    let _running = [taken(&queue).await, taken(&queue).await];
+    let mut running = Vec::new();
+    for (_frames, delivery) in before {
+        queue.finish(delivery, End::Lost).await.unwrap();
+        if running.len() < 2 {
+            running.push(taken(&queue).await);
+        }
+    }
     let mut taker = pin!(queue.take());
     assert!(looked(taker.as_mut()).await.is_none());
     assert_eq!(queue.cancel(of_b[1].0).await, Cancellation::Removed);
@@ -111,14 +145,21 @@ pub(crate) async fn a_cancellation_that_leaves_one_tenant_waiting_lets_it_go_on(
 
 pub(crate) async fn an_end_that_lets_two_go_on_wakes_two_workers(make: impl Make) {
     let queue = make(QueueLimits { slots: 3, ..LIMITS }).await;
+    let before = all_slots_used(&queue, 3).await;
     let of_a = [submitted(&queue, A).await, submitted(&queue, A).await];
     let of_b = [submitted(&queue, B).await, submitted(&queue, B).await];
-    let (first, _second) = (taken(&queue).await, taken(&queue).await);
+    let mut running = Vec::new();
+    for (_frames, delivery) in before {
+        queue.finish(delivery, End::Lost).await.unwrap();
+        if running.len() < 2 {
+            running.push(taken(&queue).await);
+        }
+    }
     let (mut one, mut other) = (pin!(queue.take()), pin!(queue.take()));
     assert!(looked(one.as_mut()).await.is_none());
     assert!(looked(other.as_mut()).await.is_none());
-    // A is below its half again; once its last job is taken, B waits alone.
-    queue.finish(first, End::Lost).await.unwrap();
+    // One of them is below its half again; once its last job is taken, the other waits alone.
+    queue.finish(running.swap_remove(0), End::Lost).await.unwrap();
     let (one, other) = within(async { tokio::join!(one, other) }).await;
     let (one, other) = (one.unwrap().job.request_id, other.unwrap().job.request_id);
     assert_eq!(HashSet::from([one, other]), HashSet::from([of_a[1].0, of_b[1].0]));

@@ -11,7 +11,7 @@ use super::codec::{self, Header, Kind};
 use super::hands::{Gone, Signal};
 use super::scripts;
 use super::shared::Shared;
-use super::timings::{COALESCE, COALESCE_BYTES, PART_BYTES, millis};
+use super::timings::{COALESCE, COALESCE_BYTES, PART_BYTES};
 use crate::id::RequestId;
 use crate::redis_store::{Invocation, RedisStoreError, Script};
 
@@ -154,7 +154,7 @@ impl Forwarder {
 
     async fn send(&mut self, kind: Kind, body: &[u8]) -> Result<(), Gone> {
         let header = self.header(kind).to_text();
-        let sending = self.owned(&scripts::FRAME).arg(header).arg(body).arg(millis(self.shared.timings.lease));
+        let sending = self.owned(&scripts::FRAME).arg(header).arg(body);
         let at = Instant::now();
         let words = self.said(sending.run().await)?;
         self.number += 1;
@@ -165,7 +165,7 @@ impl Forwarder {
         let deadline = Instant::now() + self.shared.limits.slow_client();
         let mut look = FIRST_LOOK;
         loop {
-            let asking = self.owned(&scripts::RENEW).arg(millis(self.shared.timings.lease)).arg("1");
+            let asking = self.owned(&scripts::RENEW).arg("1");
             let at = Instant::now();
             let words = self.said(asking.run().await)?;
             self.heed(&words, at)?;

@@ -23,7 +23,7 @@ pub(super) struct Hands {
     signals: Mutex<HashMap<RequestId, Arc<Signal>>>,
     /// Woken once by each job that is ready, and by those who leave some behind.
     takeable: Notify,
-    /// Wakes the reader of tickets.
+    /// Wakes the reader.
     pub(super) demand: Notify,
 }
 
@@ -61,10 +61,10 @@ impl Gone {
 }
 
 impl Signal {
-    pub(super) fn new(is_told: bool, gone: Option<Gone>) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            told: watch::Sender::new(is_told),
-            gone: watch::Sender::new(gone),
+            told: watch::Sender::new(false),
+            gone: watch::Sender::new(None),
             room: Notify::new(),
             look: Notify::new(),
             kept_at: Mutex::new(Instant::now()),
@@ -81,6 +81,11 @@ impl Signal {
             gone.get_or_insert(why);
             is_news
         });
+    }
+
+    /// The lease counts from this moment on.
+    pub(super) fn begins(&self, at: Instant) {
+        *self.kept_at.lock().unwrap_or_else(PoisonError::into_inner) = at;
     }
 
     /// The lease was renewed by what was sent `at` this moment; the answer may have been read much later.
@@ -130,14 +135,14 @@ impl Hands {
         self.slots
     }
 
-    /// How many jobs could be given to somebody at once: only those are started, so that whose turn it is is decided late.
+    /// How many jobs could be given to somebody at once: no more are read, so that what is left goes to other processes.
     pub(super) fn wanted(&self) -> usize {
         let ready = self.ready().len();
         let free = self.slots.saturating_sub(self.in_hand.load(Ordering::SeqCst));
         free.min(self.takers.load(Ordering::SeqCst).saturating_sub(ready))
     }
 
-    /// A number that no other start of this process has.
+    /// A number that no other token of this process has.
     pub(super) fn next_token(&self) -> u64 {
         self.tokens.fetch_add(1, Ordering::Relaxed)
     }

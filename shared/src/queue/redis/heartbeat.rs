@@ -37,7 +37,8 @@ pub(super) async fn tick(shared: &Shared) -> Result<(), RedisStoreError> {
         .arg(shared.routes.stream().as_deref().unwrap_or_default())
         .arg(millis(timings.answers))
         .arg(Header::tail(Kind::Over))
-        .arg(millis(timings.ticket))
+        .arg(millis(timings.lease))
+        .arg(millis(timings.accept))
         // A little less than a beat, so that one process alone does it at each.
         .arg(millis(timings.tick * 9 / 10).max(1));
     beating.run::<i64>().await.map(drop)

@@ -33,7 +33,8 @@ async fn session(shared: &Shared) -> Result<(), RedisStoreError> {
         Ok(Err(error)) => Err(shared.pool.failed(&error)),
         Err(_) => Err(shared.pool.timed_out()),
     };
-    let channel = shared.pool.key(format_args!("hints:{}", shared.process));
+    // All workers hear all hints, and heed those for what they have in hand: so nobody has to note who has what.
+    let channel = shared.pool.key("hints");
     within(timeout(patience, sink.subscribe(channel)).await).await?;
     shared.hands.look_at_all();
     loop {

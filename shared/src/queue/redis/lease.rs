@@ -11,7 +11,6 @@ use super::forwarder::{Ending, Forwarder};
 use super::hands::{Gone, Signal};
 use super::scripts;
 use super::shared::Shared;
-use super::timings::millis;
 use crate::id::RequestId;
 
 /// Chunks between a worker and what forwards them.
@@ -22,10 +21,11 @@ pub(super) struct Started {
     pub(super) token: String,
     pub(super) job: Job,
     pub(super) attempt: u32,
-    pub(super) is_told: bool,
-    pub(super) has_left: bool,
+    /// Known to the process' hands already.
+    pub(super) signal: Arc<Signal>,
     /// Chunks that an earlier run sent before it was handed back.
     pub(super) sent: u64,
+    pub(super) needs_open_hold_check: bool,
 }
 
 /// Lives in a [`Delivery`]. When it is dropped without an ending, the job is given up.
@@ -39,10 +39,8 @@ pub(super) struct Lease {
 
 /// Makes a delivery of a job that is ours.
 pub(super) fn begin(shared: &Arc<Shared>, started: Started) -> Delivery {
-    let Started { token, job, attempt, is_told, has_left, sent } = started;
+    let Started { token, job, attempt, signal, sent, needs_open_hold_check } = started;
     let request_id = job.request_id;
-    let signal = Arc::new(Signal::new(is_told, has_left.then_some(Gone::Left)));
-    shared.hands.hold(request_id, &signal);
     let (frames, chunks) = mpsc::channel(shared.buffer().min(CHUNKS_UNDERWAY));
     let (ending, ended) = oneshot::channel();
     let forwarder = Forwarder::new(Arc::clone(shared), request_id, token.clone(), Arc::clone(&signal), chunks, sent);
@@ -52,8 +50,7 @@ pub(super) fn begin(shared: &Arc<Shared>, started: Started) -> Delivery {
         job,
         attempt,
         slow_client: shared.limits.slow_client(),
-        // Another worker may have had it, and Redis may have come back with an older state.
-        needs_open_hold_check: true,
+        needs_open_hold_check,
         frames,
         lease: Box::new(lease),
     }
@@ -123,7 +120,7 @@ impl Lease {
         let timings = &self.shared.timings;
         let started = Instant::now();
         let renewing = self.shared.pool.script(&scripts::RENEW).arg(self.request_id.to_string()).arg(&self.token);
-        match renewing.arg(millis(timings.lease)).arg("0").run::<Vec<String>>().await {
+        match renewing.arg("0").run::<Vec<String>>().await {
             Ok(words) => match words.first().map(String::as_str) {
                 Some("kept") => {
                     self.signal.kept(started);

@@ -1,9 +1,11 @@
 //! The queue of many processes, on Redis: what waits outlives every one of them, and Redis' own restart.
 //!
-//! A job waits in its tenant's line. Tickets in a stream wake as many workers as have free slots; a worker that uses one starts the job
-//! whose turn it is then. The job is its worker's for as long as the lease is renewed; each start has a token, and every step of a
-//! worker is a script that does nothing for an old one. Answers come back through one stream a process. `lua/common.lua` has the keys.
+//! While a slot is free, the job whose turn it is is handed out: it gets an entry in a stream that all workers read, and the entry's id is
+//! its token. Other jobs wait in their tenants' lines. A worker accepts a job by deleting its entry, and has it for as long as it renews
+//! the lease; every step of a worker is a script that does nothing for an old token. Answers come back through one stream a process.
+//! `lua/keys.lua` has the keys.
 
+mod accept;
 mod answer;
 mod answers;
 mod codec;
@@ -13,12 +15,12 @@ mod hands;
 mod heartbeat;
 mod hints;
 mod lease;
+mod reader;
 mod routes;
 mod scripts;
 mod shared;
 #[cfg(test)]
 mod tests;
-mod tickets;
 mod timings;
 
 use std::sync::Arc;
@@ -89,7 +91,7 @@ impl RedisQueue {
         let mut tasks = vec![tokio::spawn(listener.run()), tokio::spawn(heartbeat::beat(Arc::clone(&shared)))];
         if takes_jobs {
             tasks.push(tokio::spawn(hints::listen(Arc::clone(&shared))));
-            tasks.push(tokio::spawn(tickets::take_jobs(Arc::clone(&shared))));
+            tasks.push(tokio::spawn(reader::take_jobs(Arc::clone(&shared))));
         }
         Ok(Self { shared, tasks })
     }
@@ -98,7 +100,7 @@ impl RedisQueue {
     pub async fn unregister(&self) {
         self.close();
         if self.shared.takes_jobs {
-            tickets::unregister(&self.shared).await;
+            reader::unregister(&self.shared).await;
         }
     }
 
@@ -178,21 +180,25 @@ impl Queue for RedisQueue {
         let answer = Answer::new(Arc::clone(shared), request_id, opened);
         let now = shared.clock.now();
         let limits = &shared.limits;
+        let kept_ms = job.deadlines.end.since(now).max(0).saturating_add(GRACE_MS);
+        let mut keeping_body = redis::cmd("SET");
+        keeping_body.arg(shared.pool.key(format_args!("body:{request_id}"))).arg(body).arg("NX").arg("PX").arg(kept_ms);
         let submitting = shared
             .pool
             .script(&scripts::ENQUEUE)
+            .after(keeping_body)
             .arg(request_id.to_string())
             .arg(job.tenant.0)
-            .arg(body)
             .arg(job.weight())
             .arg(answer.stream())
-            .arg(job.deadlines.end.since(now).max(0).saturating_add(GRACE_MS))
+            .arg(kept_ms)
             .arg(job.deadlines.first_text.since(now))
             .arg(limits.capacity)
             .arg(limits.tenant_share)
             .arg(LARGE_JOBS_BYTES)
             .arg(TENANTS_LARGE_JOBS_BYTES);
-        let refused = match submitting.run::<String>().await.as_deref() {
+        let answered = submitting.run::<(String, usize, usize)>().await;
+        let refused = match answered.as_ref().map(|(word, ..)| word.as_str()) {
             Ok("ok") => {
                 shared.routes.is_queued(request_id);
                 return Ok(Frames { source: Source::Redis(answer) });
@@ -249,13 +255,15 @@ impl Queue for RedisQueue {
         let mut looking = redis::pipe();
         looking.cmd("ZCARD").arg(pool.key("waiting"));
         looking.cmd("ZCARD").arg(pool.key("leases"));
+        looking.cmd("XLEN").arg(pool.key("jobs"));
         looking.cmd("ZRANGE").arg(pool.key("waiting")).arg(0).arg(0).arg("WITHSCORES");
         looking.cmd("TIME");
-        match pool.pipeline::<(usize, usize, Vec<(String, i64)>, (i64, i64))>(&looking).await {
-            Ok((waiting, running, oldest, (seconds, micros))) => {
+        match pool.pipeline::<(usize, usize, usize, Vec<(String, i64)>, (i64, i64))>(&looking).await {
+            Ok((in_line, leased, handed_out, oldest, (seconds, micros))) => {
                 let now = seconds.saturating_mul(1000).saturating_add(micros / 1000);
                 let oldest_ms = oldest.first().map_or(0, |(_, since)| now.saturating_sub(*since).max(0));
-                Depth { waiting, running, oldest_ms }
+                // What no worker has accepted still waits, though it has a slot.
+                Depth { waiting: in_line + handed_out, running: leased.saturating_sub(handed_out), oldest_ms }
             }
             Err(error) => {
                 tracing::warn!(%error, "the queue could not be counted");

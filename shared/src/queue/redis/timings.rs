@@ -11,8 +11,8 @@ pub struct Timings {
     pub renew: Duration,
     /// How often each process says that it lives, and one of them clears up behind those that do not.
     pub tick: Duration,
-    /// A ticket of this age counts as lost and is made anew.
-    pub ticket: Duration,
+    /// What was handed out and accepted by no worker for so long is handed out anew.
+    pub accept: Duration,
     /// Without a word of Redis for so long, all that waits for answers is told that the queue is lost.
     pub patience: Duration,
     /// How long one read waits inside Redis.
@@ -27,7 +27,7 @@ impl Default for Timings {
             lease: Duration::from_secs(30),
             renew: Duration::from_secs(10),
             tick: Duration::from_secs(1),
-            ticket: Duration::from_secs(2),
+            accept: Duration::from_secs(2),
             patience: Duration::from_millis(1500),
             block: Duration::from_millis(500),
             answers: Duration::from_secs(60),
@@ -45,12 +45,14 @@ pub(super) const COALESCE_BYTES: usize = 4096;
 pub(super) const PART_BYTES: usize = 1024 * 1024;
 /// The largest end; a whole answer and what JSON makes of it.
 pub(super) const MOST_END_BYTES: usize = 256 * 1024 * 1024;
-/// Jobs that are started at once hold about so many bytes.
-pub(super) const START_BYTES: usize = 8 * 1024 * 1024;
+/// Jobs that are accepted at once hold about so many bytes.
+pub(super) const ACCEPT_BYTES: usize = 8 * 1024 * 1024;
+/// What a job may hold beside its weight: prices, names, numbers.
+pub(super) const HANDED_OUT_WEIGHT: usize = 4 * 1024;
 /// Entries that one read of the answers gives.
 pub(super) const READ_ENTRIES: usize = 128;
-/// How long starting jobs may take: the answer brings their bodies.
-pub(super) const START_WITHIN: Duration = Duration::from_secs(5);
+/// How long accepting jobs may take: the answer brings their bodies.
+pub(super) const ACCEPT_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)

@@ -2,6 +2,6 @@
 reply(answers, ARGV[4], '')
 if ARGV[5] ~= '' then dead_letter(tenant, id, attempt, ARGV[5]) end
 release(tenant, id)
-call('DEL', job)
-top_up()
+forget(id)
+dispatch()
 return { 'done' }

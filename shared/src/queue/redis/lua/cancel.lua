@@ -1,19 +1,26 @@
--- Takes a waiting job out, or tells the worker that has it: id, header for the waiting side, 1 if workers are to be left alone.
+-- Takes out a job that no worker has, or tells the worker that has it: id, header for the waiting side, 1 if workers are to be left alone.
 -- 'removed', 'told' or 'none'
 local id = ARGV[2]
 local job = 'job:' .. id
 local known = call('HMGET', job, 'tenant', 'owner', 'answers', 'weight')
 local tenant, owner, answers = known[1], known[2], known[3]
-if not tenant then return 'none' end
-if owner then
+if not tenant then
+  -- There may be a body whose job never came.
+  forget(id)
+  return 'none'
+end
+if not owner then
+  call('LREM', 'line:' .. tenant, 1, id)
+  waits_no_more(tenant, id, tonumber(known[4]))
+elseif take_back(owner) then
+  release(tenant, id)
+else
   if ARGV[4] == '1' then return 'none' end
   call('HSET', job, 'told', 1)
-  hint(owner, 'told', id)
+  hint('told', id)
   return 'told'
 end
-call('LREM', 'line:' .. tenant, 1, id)
-waits_no_more(tenant, id, tonumber(known[4]))
-call('DEL', job)
+forget(id)
 reply(answers, ARGV[3], '')
-top_up()
+dispatch()
 return 'removed'

@@ -1,27 +1,50 @@
--- Puts a job into its tenant's line: id, tenant, body, weight, name of the answers' stream, milliseconds until the job is forgotten
--- and until its first text is late; capacity, a tenant's share, bytes of large jobs: all, one tenant's.
--- 'ok', 'full', 'share', 'here' (there is such a job), 'deaf' (nobody reads the answers' stream)
-local id, tenant, body, weight, answers = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
+-- Takes a job in whose body is there already, and hands it out at once where a slot is free and nobody waits: id, tenant, weight, name of
+-- the answers' stream, milliseconds until the job is forgotten and until its first text is late; capacity, a tenant's share, bytes of
+-- large jobs: all, one tenant's. A word: 'ok', 'full', 'share', 'here' (there is such a job), 'deaf' (nobody reads the answers' stream);
+-- then how many jobs wait: the tenant's, and all.
+local id, tenant, weight, answers = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local job = 'job:' .. id
-if call('EXISTS', job) == 1 then
-  if is_again then return 'ok' end
-  return 'here'
+-- Three questions in one: what is named four times counts four.
+local stream, lines = base .. 'replies:' .. answers, base .. 'waiting'
+local there = run('EXISTS', stream, stream, stream, stream, base .. job, base .. job, lines)
+local all, own = 0, 0
+-- Where only the stream is there, nobody waits.
+if there ~= 4 then
+  if there % 4 >= 2 then return { is_again and 'ok' or 'here', 0, 0 } end
+  local refused
+  if there < 4 then
+    refused = 'deaf'
+  else
+    all, own = call('ZCARD', 'waiting'), call('LLEN', 'line:' .. tenant)
+    refused = own >= tonumber(ARGV[9]) and 'share' or all >= tonumber(ARGV[8]) and 'full'
+  end
+  if refused then
+    forget(id)
+    return { refused, own, all }
+  end
 end
-if call('EXISTS', 'replies:' .. answers) == 0 then return 'deaf' end
-if call('LLEN', 'line:' .. tenant) >= tonumber(ARGV[10]) then return 'share' end
-if call('ZCARD', 'waiting') >= tonumber(ARGV[9]) then return 'full' end
 if weight > LARGE_JOB_BYTES then
-  local all, own = weight, weight
+  local alls, owns = weight, weight
   local large = call('HGETALL', 'large')
   for index = 1, #large, 2 do
-    all = all + large[index + 1]
-    if string.match(large[index], '^[^:]+') == tenant then own = own + large[index + 1] end
+    alls = alls + large[index + 1]
+    if string.match(large[index], '^[^:]+') == tenant then owns = owns + large[index + 1] end
   end
-  if own > tonumber(ARGV[12]) then return 'share' end
-  if all > tonumber(ARGV[11]) then return 'full' end
+  local refused = owns > tonumber(ARGV[11]) and 'share' or alls > tonumber(ARGV[10]) and 'full'
+  if refused then
+    forget(id)
+    return { refused, own, all }
+  end
 end
-call('HSET', job, 'body', body, 'tenant', tenant, 'weight', weight, 'answers', answers, 'attempt', 1, 'late', now + ARGV[8])
-call('PEXPIRE', job, ARGV[7])
+
+local number, late = call('INCR', 'number'), now() + ARGV[7]
+local token = all == 0 and call('ZCARD', 'leases') < slots() and hand_out(tenant, id, answers, ARGV[4])
+call('HSET', job, 'tenant', tenant, 'weight', ARGV[4], 'answers', answers, 'number', number, 'late', late, 'attempt', '1',
+  unpack(token and { 'owner', token } or {}))
+-- The first try may have been carried out, and the job may have ended: whether a worker had it is not known.
+if is_again then call('HSET', job, 'had', '1') end
+call('PEXPIRE', job, ARGV[6])
+if token then return { 'ok', 0, 0 } end
 wait_in_line(tenant, id, weight, 'RPUSH')
-top_up()
-return 'ok'
+dispatch()
+return { 'ok', own + 1, all + 1 }

@@ -8,5 +8,5 @@ if not known[1] then
   return 'ended'
 end
 call('HSET', job, 'left', 1)
-if known[2] then hint(known[2], 'left', id) end
+if known[2] then hint('left', id) end
 return 'left'

@@ -6,7 +6,6 @@ if known[1] ~= token then return { 'lost' } end
 local tenant, answers, is_told, left, read = known[2], known[3], known[4], known[5], known[6] or '0'
 local attempt, weight, mark = known[7], tonumber(known[8]), known[9]
 
-local function keep(lease_ms)
-  call('ZADD', 'leases', 'XX', now + lease_ms, member(tenant, id))
-  call('ZADD', 'leases:' .. tenant, 'XX', now + lease_ms, member(tenant, id))
+local function keep()
+  call('ZADD', 'leases', 'XX', now(), tenant .. ':' .. id)
 end

@@ -5,6 +5,6 @@ if not known[1] or tonumber(known[4] or '0') >= tonumber(ARGV[3]) then return 0 
 call('HSET', job, 'read', ARGV[3])
 if known[3] and known[2] then
   call('HDEL', job, 'blocked')
-  hint(known[2], 'room', ARGV[2])
+  hint('room', ARGV[2])
 end
 return 1

@@ -105,8 +105,11 @@ async fn nothing_is_left_when_all_is_done() {
     for stream in &streams {
         until(async || ask::<usize>(&pool, &["XLEN", stream]).await == 0).await;
     }
-    let mut expected: Vec<String> =
-        ["cleared", "slots", "tickets", "total", "workers"].iter().map(|name| pool.key(name)).chain(streams).collect();
+    let mut expected: Vec<String> = ["cleared", "jobs", "number", "slots", "total", "workers"]
+        .iter()
+        .map(|name| pool.key(name))
+        .chain(streams)
+        .collect();
     expected.sort();
     let pattern = pool.key("*").replace('{', "\\{");
     until(async || {
@@ -118,7 +121,7 @@ async fn nothing_is_left_when_all_is_done() {
         keys == expected
     })
     .await;
-    assert_eq!(ask::<usize>(&pool, &["XLEN", &pool.key("tickets")]).await, 0);
+    assert_eq!(ask::<usize>(&pool, &["XLEN", &pool.key("jobs")]).await, 0);
     for stream in expected.iter().filter(|key| key.contains("replies:")) {
         let left: i64 = ask(&pool, &["PTTL", stream]).await;
         assert!((1..=60_000).contains(&left), "a dead process' answers are forgotten: {left} ms");

@@ -15,12 +15,12 @@ use super::{
 use crate::clock::Clock;
 
 /// Short leases; the renewals leave room for a busy machine.
-fn short() -> Timings {
+pub(super) fn short() -> Timings {
     Timings {
         lease: Duration::from_millis(600),
         renew: Duration::from_millis(100),
         tick: Duration::from_millis(50),
-        ticket: Duration::from_millis(200),
+        accept: Duration::from_millis(200),
         ..timings()
     }
 }
@@ -162,28 +162,13 @@ async fn a_worker_that_lost_its_job_changes_nothing(#[case] late: Late) {
 }
 
 #[tokio::test]
-async fn a_worker_that_dies_with_an_unused_ticket_costs_no_attempt() {
-    let pool = new_pool().await;
-    let api = queue_of(&pool, LIMITS, false, short()).await;
-    let worker = queue_of(&pool, LIMITS, true, short()).await;
-    // The worker makes the group when it reads for the first time.
-    nothing_to_take(&worker).await;
-    let (request_id, _frames) = submitted(&api, A).await;
-    let tickets = pool.key("tickets");
-    let read = ["XREADGROUP", "GROUP", "workers", "ghost", "COUNT", "9", "STREAMS", &tickets, ">"];
-    until(async || ask::<redis::Value>(&pool, &read).await != redis::Value::Nil).await;
-    let delivery = taken(&worker).await;
-    assert_eq!((delivery.job.request_id, delivery.attempt), (request_id, 1));
-}
-
-#[tokio::test]
 async fn a_job_that_cannot_be_read_is_never_called() {
     let pool = new_pool().await;
     let queue = queue_of(&pool, LIMITS, true, short()).await;
     let (request_id, mut frames) = submitted(&queue, A).await;
     let (other, mut others_frames) = submitted(&queue, A).await;
     let body = r#"{"secret":"sk-xy-hunter2","#;
-    ask::<i64>(&pool, &["HSET", &pool.key(format_args!("job:{request_id}")), "body", body]).await;
+    ask::<String>(&pool, &["SET", &pool.key(format_args!("body:{request_id}")), body]).await;
     let delivery = taken(&queue).await;
     assert_eq!(delivery.job.request_id, other);
     assert_eq!(all_of(&mut frames).await, ["NoWorker"]);

@@ -1,8 +1,10 @@
 //! The queue on Redis, against real servers.
 
+mod accept;
 mod answers;
 mod connections;
 mod leases;
+mod older_state;
 mod outages;
 mod processes;
 mod rate;

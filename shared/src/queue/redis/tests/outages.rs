@@ -213,9 +213,9 @@ async fn a_group_that_is_gone_is_made_again() {
     let pool = new_pool().await;
     let queue = queue_of(&pool, LIMITS, true, timings()).await;
     call(&queue, &queue).await;
-    ask::<i64>(&pool, &["XGROUP", "DESTROY", &pool.key("tickets"), "workers"]).await;
+    ask::<i64>(&pool, &["XGROUP", "DESTROY", &pool.key("jobs"), "workers"]).await;
     call(&queue, &queue).await;
-    ask::<i64>(&pool, &["DEL", &pool.key("tickets")]).await;
+    ask::<i64>(&pool, &["DEL", &pool.key("jobs")]).await;
     call(&queue, &queue).await;
     ask::<String>(&pool, &["SCRIPT", "FLUSH"]).await;
     call(&queue, &queue).await;
@@ -239,10 +239,12 @@ async fn who_waits_for_a_job_that_redis_came_back_without_is_told() {
     let Scene { pool, api, worker, redis: _redis } = scene(timings()).await;
     let (kept, mut kept_frames) = submitted(&api, A).await;
     let (lost, mut lost_frames) = submitted(&api, A).await;
-    let (line, waiting) = (pool.key("line:1001"), pool.key("waiting"));
-    assert_eq!(ask::<i64>(&pool, &["LREM", &line, "1", &lost.to_string()]).await, 1);
-    assert_eq!(ask::<i64>(&pool, &["ZREM", &waiting, &format!("1001:{lost}")]).await, 1);
-    ask::<i64>(&pool, &["DEL", &pool.key(format_args!("job:{lost}"))]).await;
+    let (job, body) = (pool.key(format_args!("job:{lost}")), pool.key(format_args!("body:{lost}")));
+    let token: String = ask(&pool, &["HGET", &job, "owner"]).await;
+    assert_eq!(ask::<i64>(&pool, &["XDEL", &pool.key("jobs"), &token]).await, 1);
+    assert_eq!(ask::<i64>(&pool, &["ZREM", &pool.key("leases"), &format!("1001:{lost}")]).await, 1);
+    assert_eq!(ask::<i64>(&pool, &["SREM", &pool.key("leases:1001"), &lost.to_string()]).await, 1);
+    assert_eq!(ask::<i64>(&pool, &["DEL", &job, &body]).await, 2);
     ask::<i64>(&pool, &["CLIENT", "KILL", "TYPE", "normal"]).await;
     assert_eq!(within(lost_frames.next()).await.unwrap_err(), Silence::QueueLost);
     let delivery = taken(&worker).await;

@@ -55,11 +55,27 @@ async fn round_trips() {
         eprintln!("{callers} callers: {rate} round trips a second, p50 {median:?}");
     }
     // What it cost; unlike the rates, this hardly depends on what else the machine has to do.
-    let cpu: String = ask(&pool_of(redis.url(), "rate").await, &["INFO", "cpu"]).await;
+    let pool = pool_of(redis.url(), "rate").await;
+    let said = |info: &str, name: &str| -> f64 {
+        info.lines().find_map(|line| line.strip_prefix(name)).map_or(0.0, |value| value.trim().parse().unwrap())
+    };
+    let cpu: String = ask(&pool, &["INFO", "cpu"]).await;
+    let redis_us = (said(&cpu, "used_cpu_sys:") + said(&cpu, "used_cpu_user:")) * 1e6 / all as f64;
+    let stats: String = ask(&pool, &["INFO", "commandstats"]).await;
+    let calls_of = |line: &str| -> Option<(String, u64)> {
+        let (name, calls) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        Some((name.to_owned(), calls.split(',').next()?.parse().ok()?))
+    };
+    let mut calls: Vec<(String, u64)> = stats.lines().filter_map(calls_of).collect();
+    calls.sort_by_key(|(_, calls)| std::cmp::Reverse(*calls));
+    let commands = calls.iter().map(|(_, calls)| calls).sum::<u64>() as f64 / all as f64;
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let ticks: f64 = stat.split(' ').skip(13).take(2).map(|ticks| ticks.parse::<f64>().unwrap()).sum();
+    let ours_us = ticks * 1e4 / all as f64;
     eprintln!(
-        "{all} round trips; of this process (ticks of 10 ms, user and system): {:?}",
-        &stat.split(' ').collect::<Vec<_>>()[13..15]
+        "{all} round trips; each: {commands:.1} commands, {redis_us:.1} us of Redis' processor, {ours_us:.1} us of this process'"
     );
-    eprintln!("{cpu}");
+    for (name, calls) in calls.iter().take_while(|(_, calls)| *calls > all as u64 / 100) {
+        eprintln!("  {name}: {:.2}", *calls as f64 / all as f64);
+    }
 }

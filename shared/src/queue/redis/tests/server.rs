@@ -72,11 +72,34 @@ impl Redis {
         std::fs::remove_dir_all(self.folder.path().join("appendonlydir")).unwrap();
         self.start_again();
     }
+
+    /// Keeps what it has on its disk by now, for [`Self::start_again_with`].
+    pub(super) fn copied(&self) -> TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        copy_files(&self.folder.path().join("appendonlydir"), copy.path());
+        copy
+    }
+
+    /// Comes back in an older state.
+    pub(super) fn start_again_with(&mut self, copy: &TempDir) {
+        let folder = self.folder.path().join("appendonlydir");
+        std::fs::remove_dir_all(&folder).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        copy_files(copy.path(), &folder);
+        self.start_again();
+    }
 }
 
 impl Drop for Redis {
     fn drop(&mut self) {
         self.kill9();
+    }
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    for file in std::fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
     }
 }
 
