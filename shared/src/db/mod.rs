@@ -19,7 +19,7 @@ use std::time::Duration;
 pub use either::EitherConnection as Connection;
 pub(crate) use statement::{Column, FixedSql, Statement, Value, count_pieces, pieces, sql};
 pub use write::write_alone;
-pub(crate) use write::{is_disconnection, write_at_once, write_batch};
+pub(crate) use write::{is_disconnection, write_batch};
 
 use self::migrations::Versions;
 use self::pool::{Connections, Purpose};

@@ -1,4 +1,4 @@
-//! The ways to write on a connection.
+//! The two ways to write on a connection.
 
 use std::time::{Duration, Instant};
 
@@ -42,19 +42,6 @@ where
     run(connection, lock, work)
 }
 
-/// Runs `work`, which is one statement and so a transaction of its own.
-///
-/// # Errors
-/// What `work` gives (nothing was written), [`DbError::Busy`], or [`DbError::Disconnected`]: it may have been.
-pub(crate) fn write_at_once<T>(
-    connection: &mut Connection,
-    work: impl FnOnce(&mut Connection) -> Result<T, DbError>,
-) -> Result<T, DbError> {
-    let begun = Instant::now();
-    let done = work(connection);
-    explained(connection, begun, done)
-}
-
 fn run<T, E, F>(connection: &mut Connection, lock: &str, work: F) -> Result<T, E>
 where
     E: From<DbError> + From<Error>,
@@ -67,11 +54,6 @@ where
         transaction.commit()?;
         Ok(value)
     });
-    explained(connection, begun, done)
-}
-
-/// An error as what it means for the connection and the lock.
-fn explained<T, E: From<DbError>>(connection: &mut Connection, begun: Instant, done: Result<T, E>) -> Result<T, E> {
     match done {
         Err(_) if is_gone(connection) => Err(DbError::Disconnected(Error::BrokenTransactionManager).into()),
         // PostgreSQL's `lock_timeout`, of a statement that never runs long: its words depend on the server's language.

@@ -18,8 +18,6 @@ pub(super) struct AccountRow {
     pub(super) held: Amount,
     pub(super) seq: i64,
     pub(super) change: Change,
-    /// What was held before the batch, and the number of the newest line then.
-    pub(super) found: (Amount, i64),
 }
 
 /// What a batch changed of an account.
@@ -335,16 +333,6 @@ fn post<'a>(
 }
 
 impl AccountRow {
-    /// As it is before any operation of a batch.
-    pub(super) const fn found(posted: Amount, held: Amount, seq: i64) -> Self {
-        Self { posted, held, seq, change: Change::None, found: (held, seq) }
-    }
-
-    /// What this batch made of it, as the next one finds it.
-    pub(super) const fn as_found(self) -> Self {
-        Self::found(self.posted, self.held, self.seq)
-    }
-
     fn available(&self) -> Result<Amount, LedgerError> {
         subtract(self.posted, self.held)
     }

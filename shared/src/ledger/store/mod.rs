@@ -10,10 +10,9 @@ use diesel::sql_types::{BigInt, Binary};
 
 use super::LedgerError;
 use super::decide::{Effects, State, decide};
-use super::memory::{Memory, is_provable};
 use super::operation::{Operation, Outcome, Settlement, SettlementOutcome};
 use crate::clock::Timestamp;
-use crate::db::{Connection, DbError, Statement, Value, sql, write_at_once};
+use crate::db::{Connection, DbError, Statement, Value, sql};
 use crate::id::{TenantId, TransferId};
 use crate::money::Amount;
 
@@ -29,16 +28,12 @@ pub(super) fn lock(operations: &[Operation]) -> String {
 /// The database failed: roll back, none of them was carried out.
 pub(super) fn run_batch(
     connection: &mut Connection,
-    memory: &mut Memory,
     operations: &[Operation],
     now: Timestamp,
 ) -> Result<Vec<Result<Outcome, LedgerError>>, DbError> {
     let mut state = State::default();
     match connection {
-        Connection::Postgres(_) => {
-            postgres::read(connection, &mut state, operations)?;
-            memory.compare(&state);
-        }
+        Connection::Postgres(_) => postgres::read(connection, &mut state, operations)?,
         Connection::Sqlite(_) => sqlite::read(connection, &mut state, operations)?,
     }
     let mut effects = Effects::default();
@@ -49,33 +44,7 @@ pub(super) fn run_batch(
             Connection::Sqlite(_) => sqlite::write(connection, &state, &effects, now)?,
         }
     }
-    if matches!(connection, Connection::Postgres(_)) {
-        // Should the commit fail, this is a wrong guess like any other.
-        memory.keep(&state);
-    }
     Ok(outcomes)
-}
-
-/// Decides `operations` from memory and writes them in a transaction of one statement, which proves what they were decided from. `None`:
-/// they cannot be decided like that, and nothing was written. Only for an engine where a round trip costs more than the work.
-///
-/// # Errors
-/// The database failed, or what was remembered is wrong: none of them was carried out, unless the connection was lost.
-pub(super) fn run_remembered(
-    connection: &mut Connection,
-    memory: &mut Memory,
-    operations: &[Operation],
-    now: Timestamp,
-) -> Result<Option<Vec<Result<Outcome, LedgerError>>>, DbError> {
-    let Some(mut state) = memory.guess(operations) else { return Ok(None) };
-    let mut effects = Effects::default();
-    let outcomes: Vec<_> = operations.iter().map(|operation| decide(&mut state, &mut effects, operation)).collect();
-    if !outcomes.iter().all(is_provable) {
-        return Ok(None);
-    }
-    write_at_once(connection, |connection| postgres::write(connection, &state, &effects, now))?;
-    memory.keep(&state);
-    Ok(Some(outcomes))
 }
 
 /// Decides and writes one operation inside the caller's transaction, for whoever is not the writer (a command).
@@ -87,7 +56,7 @@ pub fn apply_one(connection: &mut Connection, operation: Operation, now: Timesta
     if let Connection::Postgres(connection) = connection {
         connection.batch_execute(&lock(&operations)).map_err(DbError::from)?;
     }
-    run_batch(connection, &mut Memory::default(), &operations, now)?.pop().unwrap_or(Err(LedgerError::Stopped))
+    run_batch(connection, &operations, now)?.pop().unwrap_or(Err(LedgerError::Stopped))
 }
 
 /// Opens a customer's account: an empty balance and line 0, which every later line leads back to.

@@ -98,8 +98,8 @@ fn read_accounts_and_holds(
             let settlement = settlement(row.outcome.as_deref(), row.settled)?;
             state.holds.insert(request_id, Some(HoldRow { account, amount: held, settlement }));
         } else {
-            let found = AccountRow::found(Amount::from_nanos(row.posted), held, row.seq);
-            state.accounts.insert(account, Some(found));
+            let posted = Amount::from_nanos(row.posted);
+            state.accounts.insert(account, Some(AccountRow { posted, held, seq: row.seq, change: Change::None }));
         }
     }
     Ok(())
@@ -168,19 +168,13 @@ macro_rules! part {
          ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::boolean[]))"
     };
     (accounts) => {
-        " UPDATE accounts SET posted = v.posted, seq = v.seq, \
-         held = CASE WHEN accounts.held = v.found_held AND accounts.seq = v.found_seq THEN v.held ELSE -1 END \
-         FROM unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[]) \
-         AS v (id, posted, held, seq, found_held, found_seq) WHERE accounts.id = v.id"
+        " UPDATE accounts SET posted = v.posted, held = v.held, seq = v.seq \
+         FROM unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[]) AS v (id, posted, held, seq) WHERE accounts.id = v.id"
     };
 }
 
-/// Writes what the decisions gave, in one statement. Foreign keys and triggers are checked at its end, so the order of its parts is free.
-/// A table that gets no rows would still cost its triggers, so what a batch of one kind does not need is left out.
-///
-/// An account that is not as the decisions found it gets a `held` that its CHECK refuses, and the whole statement fails. (What was posted
-/// need not be compared: the number of the newest line says it.) Under the lock this cannot happen; without it, it is what proves a batch
-/// that was decided from memory. The accounts come first and are waited for, before any row is added.
+/// Writes what the decisions gave. Foreign keys and triggers are checked at the statement's end, so the order of its parts is free.
+/// A table that gets no rows would still cost its triggers; an API process makes holds and a worker captures, so most batches are of one kind.
 pub(super) fn write(
     connection: &mut Connection,
     state: &State<'_>,
@@ -198,8 +192,6 @@ pub(super) fn write(
         Column::Ints(changed.iter().map(|(_, account)| account.posted.nanos()).collect()),
         Column::Ints(changed.iter().map(|(_, account)| account.held.nanos()).collect()),
         Column::Ints(changed.iter().map(|(_, account)| account.seq).collect()),
-        Column::Ints(changed.iter().map(|(_, account)| account.found.0.nanos()).collect()),
-        Column::Ints(changed.iter().map(|(_, account)| account.found.1).collect()),
     ];
     let holds = holds(effects);
     let (settlements, transfers) = (settlements(&effects.settlements), transfers(effects));
@@ -213,14 +205,14 @@ pub(super) fn write(
 
     let only_holds = effects.settlements.is_empty() && effects.transfers.is_empty();
     if only_holds {
-        Statement::new(sql!(concat!("WITH ", part!(holds), part!(accounts))), &joined::<12>(&[&holds, &accounts])?)
+        Statement::new(sql!(concat!("WITH ", part!(holds), part!(accounts))), &joined::<10>(&[&holds, &accounts])?)
             .touch(changed.len(), connection)?;
     } else if effects.holds.is_empty() {
-        Statement::new(sql!(concat!("WITH ", part!(settled), part!(accounts))), &joined::<54>(&[&settled, &accounts])?)
+        Statement::new(sql!(concat!("WITH ", part!(settled), part!(accounts))), &joined::<52>(&[&settled, &accounts])?)
             .touch(changed.len(), connection)?;
     } else {
         let sql = sql!(concat!("WITH ", part!(holds), ", ", part!(settled), part!(accounts)));
-        Statement::new(sql, &joined::<60>(&[&holds, &settled, &accounts])?).touch(changed.len(), connection)?;
+        Statement::new(sql, &joined::<58>(&[&holds, &settled, &accounts])?).touch(changed.len(), connection)?;
     }
     Ok(())
 }

@@ -55,8 +55,12 @@ fn load_account(connection: &mut Connection, state: &mut State<'_>, tenant: Tena
     )
     .get_result(connection)
     .optional()?;
-    let account =
-        row.map(|row| AccountRow::found(Amount::from_nanos(row.posted), Amount::from_nanos(row.held), row.seq));
+    let account = row.map(|row| AccountRow {
+        posted: Amount::from_nanos(row.posted),
+        held: Amount::from_nanos(row.held),
+        seq: row.seq,
+        change: Change::None,
+    });
     state.accounts.insert(tenant, account);
     Ok(())
 }

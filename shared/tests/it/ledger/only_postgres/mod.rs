@@ -3,7 +3,6 @@
 mod attacks;
 mod joining;
 mod lost_answers;
-mod memory;
 mod outages;
 mod processes;
 mod role;
