@@ -19,7 +19,7 @@ use std::time::Duration;
 pub use either::EitherConnection as Connection;
 pub(crate) use statement::{Column, FixedSql, Statement, Value, count_pieces, pieces, sql};
 pub use write::write_alone;
-pub(crate) use write::{is_disconnection, write_batch};
+pub(crate) use write::{is_disconnection, write_batch, write_statement};
 
 use self::migrations::Versions;
 use self::pool::{Connections, Purpose};
@@ -126,6 +126,18 @@ fn establish(url: &DatabaseUrl, purpose: Purpose) -> Result<Connection, DbError>
         DatabaseUrl::Postgres(url) => postgres::establish(url, purpose).map(Connection::Postgres),
     };
     opened.map_err(|error| DbError::Open { place: url.place(), message: error.to_string().trim().to_owned() })
+}
+
+/// Gives the session of `connection` a name and ends the one that had it before: what that one was sent is carried out by now, or never.
+/// Only a server has sessions that outlive their connection.
+///
+/// # Errors
+/// [`DbError`].
+pub(crate) fn take_over(connection: &mut Connection, name: &str) -> Result<(), DbError> {
+    match connection {
+        Connection::Postgres(connection) => Ok(postgres::take_over(connection, name)?),
+        Connection::Sqlite(_) => Ok(()),
+    }
 }
 
 impl Database {

@@ -1,7 +1,7 @@
 //! PostgreSQL: connecting with this program's settings.
 
 use diesel::connection::{Connection as _, SimpleConnection};
-use diesel::{ConnectionError, ConnectionResult, PgConnection};
+use diesel::{ConnectionError, ConnectionResult, PgConnection, QueryResult};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -37,6 +37,15 @@ pub(super) fn establish(url: &SecretString, purpose: Purpose) -> ConnectionResul
         connection.batch_execute(WRITER_SETTINGS).map_err(ConnectionError::CouldntSetupConfiguration)?;
     }
     Ok(connection)
+}
+
+/// Names the session of `connection` and ends those of the same name before it, so that what one of them was sent last is carried out by
+/// now or never. A session that was told to end begins nothing more, even if it does not end within the second that this waits.
+pub(super) fn take_over(connection: &mut PgConnection, name: &str) -> QueryResult<()> {
+    connection.batch_execute(&format!(
+        "SET application_name = '{name}'; SELECT pg_catalog.pg_terminate_backend(pid, 1000) FROM pg_catalog.pg_stat_activity \
+         WHERE application_name = '{name}' AND pid <> pg_catalog.pg_backend_pid()"
+    ))
 }
 
 fn with_settings(url: &str) -> String {

@@ -42,6 +42,19 @@ where
     run(connection, lock, work)
 }
 
+/// Runs `work`, which is one statement, without a transaction around it: on PostgreSQL it is one by itself, in one round trip.
+///
+/// # Errors
+/// What `work` gives, or [`DbError::Busy`]: nothing was written. [`DbError::Disconnected`]: it may have been.
+pub(crate) fn write_statement<T, F>(connection: &mut Connection, work: F) -> Result<T, DbError>
+where
+    F: FnOnce(&mut Connection) -> Result<T, DbError>,
+{
+    let begun = Instant::now();
+    let done = nothing_is_open(connection).and_then(|()| work(connection));
+    explained(connection, begun, done)
+}
+
 fn run<T, E, F>(connection: &mut Connection, lock: &str, work: F) -> Result<T, E>
 where
     E: From<DbError> + From<Error>,
@@ -54,6 +67,11 @@ where
         transaction.commit()?;
         Ok(value)
     });
+    explained(connection, begun, done)
+}
+
+/// What went wrong, where the error itself does not say it.
+fn explained<T, E: From<DbError>>(connection: &mut Connection, begun: Instant, done: Result<T, E>) -> Result<T, E> {
     match done {
         Err(_) if is_gone(connection) => Err(DbError::Disconnected(Error::BrokenTransactionManager).into()),
         // PostgreSQL's `lock_timeout`, of a statement that never runs long: its words depend on the server's language.
@@ -61,6 +79,18 @@ where
             Err(DbError::Busy(format!("another writer kept the lock for {} s", LOCK_WAIT.as_secs())).into())
         }
         done => done,
+    }
+}
+
+/// Inside a transaction that an earlier failure left open, a statement would be answered and never committed.
+fn nothing_is_open(connection: &mut Connection) -> Result<(), DbError> {
+    let status = match connection {
+        Connection::Postgres(connection) => AnsiTransactionManager::transaction_manager_status_mut(connection),
+        Connection::Sqlite(connection) => AnsiTransactionManager::transaction_manager_status_mut(connection),
+    };
+    match status.transaction_depth()? {
+        None => Ok(()),
+        Some(_) => Err(Error::AlreadyInTransaction.into()),
     }
 }
 
@@ -84,8 +114,11 @@ fn begin(connection: &mut Connection, lock: &str) -> Result<(), DbError> {
                 begun = AnsiTransactionManager::begin_transaction_sql(connection, &sql);
             }
             if begun.is_err() {
-                // The transaction began all the same, if the connection is there still. diesel does not know of it.
-                let _ = connection.batch_execute("ROLLBACK");
+                // The transaction began all the same, if the connection is there still. diesel does not know of it, so a connection that
+                // cannot end it must not be used again.
+                if connection.batch_execute("ROLLBACK").is_err() {
+                    return Err(DbError::Disconnected(Error::BrokenTransactionManager));
+                }
             }
             Ok(begun?)
         }

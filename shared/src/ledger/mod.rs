@@ -1,21 +1,26 @@
 //! The ledger: append-only double entry with holds.
 //!
 //! Every movement is an [`Operation`]. `decide` is the one piece of code that says what an operation does; `store` reads what the
-//! decisions need and writes what they gave; `writer` lets many callers share one commit; `audit` proves the result from outside;
+//! decisions need and writes what they gave; `caller` asks, `writer` lets many callers share one commit; `audit` proves the result from outside;
 //! `sweeper` ends the holds of the dead; `records` reads statements and usage.
 
 mod audit;
+mod caller;
 mod decide;
 mod inbox;
+mod link;
+mod memory;
 mod open_holds;
 mod operation;
 mod records;
 mod release;
+mod state;
 mod store;
 mod sweeper;
 mod writer;
 
 pub use audit::{Audit, AuditReport, Violation, audit};
+pub use caller::{Ledger, WriterSettings};
 pub use open_holds::OpenHolds;
 pub use operation::{
     Capture, Captured, Charge, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, SettlementOutcome,
@@ -28,7 +33,6 @@ pub use records::{ChargeDetail, Period};
 pub use release::{release, settle};
 pub use store::{apply_one, open_account};
 pub use sweeper::{Sweeper, heartbeat, register_process};
-pub use writer::{Ledger, WriterSettings};
 
 use crate::db::DbError;
 use crate::id::TenantId;

@@ -9,8 +9,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary};
 
 use super::LedgerError;
-use super::decide::{Effects, State, decide};
+use super::decide::{Decided, decide_all};
 use super::operation::{Operation, Outcome, Settlement, SettlementOutcome};
+use super::state::State;
 use crate::clock::Timestamp;
 use crate::db::{Connection, DbError, Statement, Value, sql};
 use crate::id::{TenantId, TransferId};
@@ -21,30 +22,38 @@ pub(super) fn lock(operations: &[Operation]) -> String {
     postgres::lock(operations)
 }
 
-/// Decides and writes `operations` in the order given, inside the caller's transaction that holds their [`lock`]; one answer each.
-/// An operation that is refused (its answer is an error) leaves the others alone.
+/// Decides and writes `operations` in the order given, inside the caller's transaction that holds their [`lock`].
 ///
 /// # Errors
 /// The database failed: roll back, none of them was carried out.
-pub(super) fn run_batch(
+pub(super) fn run_batch<'a>(
     connection: &mut Connection,
-    operations: &[Operation],
+    operations: &'a [Operation],
     now: Timestamp,
-) -> Result<Vec<Result<Outcome, LedgerError>>, DbError> {
+) -> Result<Decided<'a>, DbError> {
     let mut state = State::default();
     match connection {
         Connection::Postgres(_) => postgres::read(connection, &mut state, operations)?,
         Connection::Sqlite(_) => sqlite::read(connection, &mut state, operations)?,
     }
-    let mut effects = Effects::default();
-    let outcomes = operations.iter().map(|operation| decide(&mut state, &mut effects, operation)).collect();
-    if !effects.is_empty() {
-        match connection {
-            Connection::Postgres(_) => postgres::write(connection, &state, &effects, now)?,
-            Connection::Sqlite(_) => sqlite::write(connection, &state, &effects, now)?,
-        }
+    let decided = decide_all(state, operations);
+    write(connection, &decided, now)?;
+    Ok(decided)
+}
+
+/// Writes what was decided: on PostgreSQL in one statement, which fails where an account is not what the decisions started from.
+///
+/// # Errors
+/// The database failed: nothing of it was written, or all has to be rolled back.
+pub(super) fn write(connection: &mut Connection, decided: &Decided<'_>, now: Timestamp) -> Result<(), DbError> {
+    let Decided { state, effects, .. } = decided;
+    if effects.is_empty() {
+        return Ok(());
     }
-    Ok(outcomes)
+    match connection {
+        Connection::Postgres(_) => postgres::write(connection, state, effects, now),
+        Connection::Sqlite(_) => sqlite::write(connection, state, effects, now),
+    }
 }
 
 /// Decides and writes one operation inside the caller's transaction, for whoever is not the writer (a command).
@@ -56,7 +65,7 @@ pub fn apply_one(connection: &mut Connection, operation: Operation, now: Timesta
     if let Connection::Postgres(connection) = connection {
         connection.batch_execute(&lock(&operations)).map_err(DbError::from)?;
     }
-    run_batch(connection, &operations, now)?.pop().unwrap_or(Err(LedgerError::Stopped))
+    run_batch(connection, &operations, now)?.outcomes.pop().unwrap_or(Err(LedgerError::Stopped))
 }
 
 /// Opens a customer's account: an empty balance and line 0, which every later line leads back to.

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
-use super::super::decide::{AccountRow, CaptureRow, Change, ChargeRow, Effects, HoldRow, State};
 use super::super::operation::{Operation, Settlement};
+use super::super::state::{AccountRow, CaptureRow, Change, ChargeRow, Effects, HoldRow, Numbers, State};
 use super::{read_top_up, settlement, written_off};
 use crate::clock::Timestamp;
 use crate::db::{Column, Connection, DbError, Statement, Value, sql};
@@ -99,7 +99,8 @@ fn read_accounts_and_holds(
             state.holds.insert(request_id, Some(HoldRow { account, amount: held, settlement }));
         } else {
             let posted = Amount::from_nanos(row.posted);
-            state.accounts.insert(account, Some(AccountRow { posted, held, seq: row.seq, change: Change::None }));
+            let start = Numbers { posted, held, seq: row.seq };
+            state.accounts.insert(account, Some(AccountRow::starting_with(start)));
         }
     }
     Ok(())
@@ -167,13 +168,18 @@ macro_rules! part {
          ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], \
          ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::boolean[]))"
     };
+    // Where an account is not as the decisions found it, `held` below zero breaks a CHECK and with it the whole statement. The row that is
+    // compared is the newest: one that waits for a lock works its expressions out again by what it waited for.
     (accounts) => {
-        " UPDATE accounts SET posted = v.posted, held = v.held, seq = v.seq \
-         FROM unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[]) AS v (id, posted, held, seq) WHERE accounts.id = v.id"
+        " UPDATE accounts SET posted = v.posted, seq = v.seq, held = CASE WHEN accounts.posted = v.start_posted \
+         AND accounts.held = v.start_held AND accounts.seq = v.start_seq THEN v.held ELSE -1 END \
+         FROM unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[]) \
+         AS v (id, posted, held, seq, start_posted, start_held, start_seq) WHERE accounts.id = v.id"
     };
 }
 
-/// Writes what the decisions gave. Foreign keys and triggers are checked at the statement's end, so the order of its parts is free.
+/// Writes what the decisions gave, in one statement that fails as a whole where an account is no longer as they found it. The accounts come
+/// first, so that whoever works on the same ones waits before it has written anything; foreign keys and triggers come at the end.
 /// A table that gets no rows would still cost its triggers; an API process makes holds and a worker captures, so most batches are of one kind.
 pub(super) fn write(
     connection: &mut Connection,
@@ -192,6 +198,9 @@ pub(super) fn write(
         Column::Ints(changed.iter().map(|(_, account)| account.posted.nanos()).collect()),
         Column::Ints(changed.iter().map(|(_, account)| account.held.nanos()).collect()),
         Column::Ints(changed.iter().map(|(_, account)| account.seq).collect()),
+        Column::Ints(changed.iter().map(|(_, account)| account.start.posted.nanos()).collect()),
+        Column::Ints(changed.iter().map(|(_, account)| account.start.held.nanos()).collect()),
+        Column::Ints(changed.iter().map(|(_, account)| account.start.seq).collect()),
     ];
     let holds = holds(effects);
     let (settlements, transfers) = (settlements(&effects.settlements), transfers(effects));
@@ -205,14 +214,14 @@ pub(super) fn write(
 
     let only_holds = effects.settlements.is_empty() && effects.transfers.is_empty();
     if only_holds {
-        Statement::new(sql!(concat!("WITH ", part!(holds), part!(accounts))), &joined::<10>(&[&holds, &accounts])?)
+        Statement::new(sql!(concat!("WITH ", part!(holds), part!(accounts))), &joined::<13>(&[&holds, &accounts])?)
             .touch(changed.len(), connection)?;
     } else if effects.holds.is_empty() {
-        Statement::new(sql!(concat!("WITH ", part!(settled), part!(accounts))), &joined::<52>(&[&settled, &accounts])?)
+        Statement::new(sql!(concat!("WITH ", part!(settled), part!(accounts))), &joined::<55>(&[&settled, &accounts])?)
             .touch(changed.len(), connection)?;
     } else {
         let sql = sql!(concat!("WITH ", part!(holds), ", ", part!(settled), part!(accounts)));
-        Statement::new(sql, &joined::<58>(&[&holds, &settled, &accounts])?).touch(changed.len(), connection)?;
+        Statement::new(sql, &joined::<61>(&[&holds, &settled, &accounts])?).touch(changed.len(), connection)?;
     }
     Ok(())
 }

@@ -3,8 +3,8 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
-use super::super::decide::{AccountRow, CaptureRow, Change, ChargeRow, Effects, HoldRow, State, Transfer};
 use super::super::operation::Operation;
+use super::super::state::{AccountRow, CaptureRow, Change, ChargeRow, Effects, HoldRow, Numbers, State, Transfer};
 use super::{read_top_up, settlement, written_off};
 use crate::clock::Timestamp;
 use crate::db::{Connection, DbError, Statement, Value, sql};
@@ -55,11 +55,9 @@ fn load_account(connection: &mut Connection, state: &mut State<'_>, tenant: Tena
     )
     .get_result(connection)
     .optional()?;
-    let account = row.map(|row| AccountRow {
-        posted: Amount::from_nanos(row.posted),
-        held: Amount::from_nanos(row.held),
-        seq: row.seq,
-        change: Change::None,
+    let account = row.map(|row| {
+        let (posted, held) = (Amount::from_nanos(row.posted), Amount::from_nanos(row.held));
+        AccountRow::starting_with(Numbers { posted, held, seq: row.seq })
     });
     state.accounts.insert(tenant, account);
     Ok(())

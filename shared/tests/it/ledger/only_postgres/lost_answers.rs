@@ -15,6 +15,7 @@ use shared::ledger::{Ended, HoldDecision, Operation, Outcome, Reversal, TopUpDec
 use testkit::{Pair, Proxy};
 use url::Url;
 
+use super::remembered::make_known;
 use crate::ledger::books::{Books, capture, top_up};
 use crate::place::{self, numbers};
 
@@ -52,10 +53,12 @@ enum Asked {
 #[case::of_a_payment(Asked::TopUp, "transfers")]
 #[case::of_a_reversal(Asked::Reversal, "transfers")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_answer(#[case] asked: Asked, #[case] table: &str) {
+async fn a_lost_answer(#[case] asked: Asked, #[case] table: &str, #[values(false, true)] is_remembered: bool) {
     let books = Books::on(Pair::Servers, Clock::System).await;
     let tenant = books.tenant("t", 100).await;
-    let request = books.held(tenant, 10).await;
+    let way = Way::to(books.database.url());
+    let behind = books.another_process(&way.url);
+    let request = if is_remembered { behind.held(tenant, 10).await } else { books.held(tenant, 10).await };
     let (operation, balance) = match asked {
         Asked::Hold => (Operation::Hold(books.hold(tenant, 20)), (100, 30)),
         Asked::Capture => (Operation::Capture(Box::new(capture(request, tenant, 7))), (93, 0)),
@@ -66,6 +69,9 @@ async fn a_lost_answer(#[case] asked: Asked, #[case] table: &str) {
             (Operation::ReverseCapture { request_id: request, account: tenant }, (100, 0))
         }
     };
+    if is_remembered {
+        make_known(&behind, tenant).await;
+    }
     let mut gate = place::bare_connection(books.database.url());
     gate.batch_execute(&format!(
         "CREATE FUNCTION wait_for_the_gate() RETURNS trigger LANGUAGE plpgsql AS \
@@ -74,8 +80,6 @@ async fn a_lost_answer(#[case] asked: Asked, #[case] table: &str) {
          SELECT pg_advisory_lock(42)"
     ))
     .unwrap();
-    let way = Way::to(books.database.url());
-    let behind = books.another_process(&way.url);
     let running = tokio::spawn(async move { behind.ledger.run(operation).await });
     let in_commit =
         "SELECT count(*) AS number FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND NOT granted";

@@ -5,4 +5,6 @@ mod joining;
 mod lost_answers;
 mod outages;
 mod processes;
+mod remembered;
 mod role;
+mod shared_accounts;
