@@ -36,7 +36,7 @@ pub const TENANTS_LARGE_JOBS_BYTES: usize = LARGE_JOBS_BYTES / 4;
 /// The bounds of a queue. Every one of them is enforced when a job is submitted or taken.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueLimits {
-    /// Jobs that may wait, all tenants together.
+    /// Jobs that may wait, all tenants together. A queue may count one that has got a slot as no longer waiting, before a worker takes it.
     pub capacity: usize,
     /// Jobs of one tenant that may wait. Of both bounds a part is for large jobs: see [`LARGE_JOBS_BYTES`].
     pub tenant_share: usize,

@@ -9,6 +9,7 @@ mod accept;
 mod answer;
 mod answers;
 mod codec;
+mod crowd;
 mod dead_letters;
 mod forwarder;
 mod hands;
@@ -32,6 +33,7 @@ use tokio::task::JoinHandle;
 
 use self::answers::Listener;
 use self::codec::{Header, Kind};
+use self::crowd::{Crowd, room_beside};
 use self::hands::Hands;
 use self::routes::Routes;
 use self::shared::Shared;
@@ -83,6 +85,7 @@ impl RedisQueue {
             takes_jobs,
             runtime: Handle::current(),
             routes: Routes::default(),
+            crowd: Crowd::default(),
             hands: Hands::new(if takes_jobs { limits.slots } else { 0 }),
             is_closed: AtomicBool::new(false),
         });
@@ -151,6 +154,9 @@ impl Queue for RedisQueue {
         if shared.is_closed() || !shared.routes.is_listening() {
             return Err(SubmitError::Unavailable);
         }
+        if !shared.crowd.is_near(tenant, &shared.limits) {
+            return Ok(());
+        }
         let mut looking = redis::pipe();
         looking.cmd("LLEN").arg(shared.pool.key(format_args!("line:{tenant}")));
         looking.cmd("ZCARD").arg(shared.pool.key("waiting"));
@@ -158,11 +164,8 @@ impl Queue for RedisQueue {
             tracing::warn!(%error, "the queue could not be looked at");
             SubmitError::Unavailable
         })?;
-        // The share first: a tenant is told what it can change itself.
-        if own >= shared.limits.tenant_share {
-            return Err(SubmitError::TenantShareFull { share: shared.limits.tenant_share });
-        }
-        if all >= shared.limits.capacity { Err(SubmitError::Full) } else { Ok(()) }
+        shared.crowd.hear(tenant, own, all);
+        room_beside(own, all, &shared.limits)
     }
 
     async fn submit(&self, job: Job) -> Result<Frames, SubmitError> {
@@ -198,6 +201,9 @@ impl Queue for RedisQueue {
             .arg(LARGE_JOBS_BYTES)
             .arg(TENANTS_LARGE_JOBS_BYTES);
         let answered = submitting.run::<(String, usize, usize)>().await;
+        if let Ok((_, own, all)) = &answered {
+            shared.crowd.hear(job.tenant, *own, *all);
+        }
         let refused = match answered.as_ref().map(|(word, ..)| word.as_str()) {
             Ok("ok") => {
                 shared.routes.is_queued(request_id);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 use redis::streams::{StreamId, StreamReadReply};
@@ -11,13 +12,14 @@ use tokio::time::timeout;
 use super::accept::accept;
 use super::scripts;
 use super::shared::Shared;
-use super::timings::{HANDED_OUT_WEIGHT, millis};
+use super::timings::{HANDED_OUT_WEIGHT, OVERLAPPED_BYTES, millis};
 use crate::redis_store::RedisStoreError;
 
 const GROUP: &str = "workers";
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The connection that entries are read and accepted over.
+#[derive(Clone)]
 pub(super) struct Reader {
     pub(super) connection: MultiplexedConnection,
     /// The number of the newest job when the connection was made, so what has a larger one came later.
@@ -65,20 +67,31 @@ pub(super) async fn unregister(shared: &Shared) {
     }
 }
 
+/// Reads and accepts for as long as there is something to read. The next read is on its way already while what was read is accepted.
 async fn take_some(shared: &Arc<Shared>, reader: &mut Option<Reader>, wanted: usize) -> Result<(), RedisStoreError> {
     let reading = match reader {
         Some(reader) => reader,
         None => reader.insert(Reader::connect(shared).await?),
     };
-    match reading.read(shared, wanted).await? {
-        Some(entries) if entries.is_empty() => Ok(()),
-        Some(entries) => accept(shared, reading, entries).await,
-        None => {
-            // Redis was emptied, or has another state: what this connection knew of it counts no more.
-            *reader = None;
-            Ok(())
+    let mut read = reading.read(shared, wanted).await?;
+    while let Some(entries) = read {
+        if entries.is_empty() {
+            return Ok(());
         }
+        let more = shared.hands.wanted().saturating_sub(entries.len());
+        let bytes = entries.iter().fold(0, |bytes: usize, entry| bytes.saturating_add(entry.weight));
+        if more == 0 || bytes > OVERLAPPED_BYTES || shared.is_closed() {
+            return accept(shared, reading, entries).await;
+        }
+        // In this order: what stands behind a read that blocks has to wait.
+        let mut accepting = reading.clone();
+        let (accepted, next) = join(accept(shared, &mut accepting, entries), reading.read(shared, more)).await;
+        accepted?;
+        read = next?;
     }
+    // Redis was emptied, or has another state: what this connection knew of it counts no more.
+    *reader = None;
+    Ok(())
 }
 
 impl Reader {

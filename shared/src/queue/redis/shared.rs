@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::runtime::Handle;
 
 use super::super::QueueLimits;
+use super::crowd::Crowd;
 use super::hands::Hands;
 use super::routes::Routes;
 use super::scripts;
@@ -25,6 +26,7 @@ pub(super) struct Shared {
     /// Where what outlives its caller runs: not in the runtime of a thread that may go away.
     pub(super) runtime: Handle,
     pub(super) routes: Routes,
+    pub(super) crowd: Crowd,
     pub(super) hands: Hands,
     pub(super) is_closed: AtomicBool,
 }

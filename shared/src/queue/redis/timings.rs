@@ -47,6 +47,8 @@ pub(super) const PART_BYTES: usize = 1024 * 1024;
 pub(super) const MOST_END_BYTES: usize = 256 * 1024 * 1024;
 /// Jobs that are accepted at once hold about so many bytes.
 pub(super) const ACCEPT_BYTES: usize = 8 * 1024 * 1024;
+/// While no more than this is accepted, which is one step and a short one, the next read is sent behind it.
+pub(super) const OVERLAPPED_BYTES: usize = 1024 * 1024;
 /// What a job may hold beside its weight: prices, names, numbers.
 pub(super) const HANDED_OUT_WEIGHT: usize = 4 * 1024;
 /// Entries that one read of the answers gives.

@@ -45,6 +45,3 @@ call('HSET', job, 'tenant', tenant, 'weight', ARGV[4], 'answers', answers, 'numb
 if is_again then call('HSET', job, 'had', '1') end
 call('PEXPIRE', job, ARGV[6])
 if token then return { 'ok', 0, 0 } end
-wait_in_line(tenant, id, weight, 'RPUSH')
-dispatch()
-return { 'ok', own + 1, all + 1 }

@@ -1,0 +1,3 @@
+-- Follows finish.lua where others wait for the slot.
+dispatch()
+return answer
