@@ -13,9 +13,7 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 
 use self::state::{State, Waiting};
-use super::{
-    Cancellation, Delivery, Depth, End, Frame, Frames, Interruption, Job, Queue, QueueLimits, SubmitError,
-};
+use super::{Cancellation, Delivery, Depth, End, Frame, Frames, Interruption, Job, Queue, QueueLimits, SubmitError};
 use crate::clock::Clock;
 use crate::id::{RequestId, TenantId};
 

@@ -205,7 +205,10 @@ mod tests {
     #[test]
     fn a_body_that_was_cut_is_not_read() {
         let mut body = Vec::new();
-        write_end(&mut body, &End::Answered { held_back: vec![Bytes::from_static(b"{}")], produced: Produced::default() });
+        write_end(
+            &mut body,
+            &End::Answered { held_back: vec![Bytes::from_static(b"{}")], produced: Produced::default() },
+        );
         for length in 1..body.len() {
             assert!(read_frames(Bytes::copy_from_slice(&body[..length])).is_none(), "{length}");
         }

@@ -39,8 +39,8 @@ use self::routes::Routes;
 use self::shared::Shared;
 use self::timings::GRACE_MS;
 use super::{
-    Cancellation, Delivery, Depth, End, Frames, Interruption, Job, LARGE_JOBS_BYTES, Queue, QueueLimits,
-    Source, SubmitError, TENANTS_LARGE_JOBS_BYTES,
+    Cancellation, Delivery, Depth, End, Frames, Interruption, Job, LARGE_JOBS_BYTES, Queue, QueueLimits, Source,
+    SubmitError, TENANTS_LARGE_JOBS_BYTES,
 };
 use crate::clock::Clock;
 use crate::id::{ProcessId, RequestId, TenantId};

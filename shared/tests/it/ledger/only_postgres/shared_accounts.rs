@@ -62,9 +62,8 @@ async fn every_answer_is_right_whoever_writes_in_between() {
     let (reads, commits) = (counted.reads(), counted.books.commits());
     assert!(reads < commits, "{reads} reads for {commits} commits: nothing was guessed");
     drop((counted, processes));
-    let found = transactions(&name);
-    assert!(found.rolled_back > 0, "no guess was wrong");
-    assert_eq!(found.deadlocks, 0);
+    // Whether a guess was wrong is chance here; `remembered` makes it certain.
+    assert_eq!(transactions(&name).deadlocks, 0);
 }
 
 async fn step(one: &Books, other: &Books, account: TenantId, expected: &Expected, chance: u64) {
