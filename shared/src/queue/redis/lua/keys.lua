@@ -6,7 +6,7 @@
 -- turns            the tenants with a line, in the order of their turns
 -- waiting          tenant:id -> since when it waits
 -- large            tenant:id -> bytes, of large jobs that wait
--- leases           tenant:id -> when its worker was last heard of, or when it was handed out; leases:<tenant> the same ids of one tenant
+-- leases           tenant:id -> when it was handed out, or its worker was last heard of; running:<tenant>: the ids of one tenant
 -- jobs             a stream with one entry for each job that was handed out and that no worker has accepted yet. The entry's id is the
 --                  job's token; a worker accepts a job by deleting the entry
 -- number           of the newest job. It only grows, so a job with a larger one than was read came after that

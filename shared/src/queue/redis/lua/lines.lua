@@ -34,7 +34,7 @@ local function next_tenant(total)
   if #turns == 1 then return turns[1], true end
   local half = math.max(1, math.floor(total / 2))
   for _, tenant in ipairs(turns) do
-    if call('SCARD', 'leases:' .. tenant) < half then return tenant, false end
+    if call('SCARD', 'running:' .. tenant) < half then return tenant, false end
   end
   return nil
 end

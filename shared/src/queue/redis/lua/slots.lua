@@ -20,13 +20,13 @@ end
 -- Takes a slot for a job and gives it to the workers. Its token, which the job has to note as its owner.
 local function hand_out(tenant, id, answers, weight)
   call('ZADD', 'leases', now(), tenant .. ':' .. id)
-  call('SADD', 'leases:' .. tenant, id)
+  call('SADD', 'running:' .. tenant, id)
   return call('XADD', 'jobs', '*', 'id', id, 'answers', answers, 'weight', weight)
 end
 
 local function release(tenant, id)
   call('ZREM', 'leases', tenant .. ':' .. id)
-  call('SREM', 'leases:' .. tenant, id)
+  call('SREM', 'running:' .. tenant, id)
 end
 
 -- Takes back what was handed out. Whether that was possible: then no worker has it, and none will.

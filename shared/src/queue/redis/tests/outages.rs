@@ -243,7 +243,7 @@ async fn who_waits_for_a_job_that_redis_came_back_without_is_told() {
     let token: String = ask(&pool, &["HGET", &job, "owner"]).await;
     assert_eq!(ask::<i64>(&pool, &["XDEL", &pool.key("jobs"), &token]).await, 1);
     assert_eq!(ask::<i64>(&pool, &["ZREM", &pool.key("leases"), &format!("1001:{lost}")]).await, 1);
-    assert_eq!(ask::<i64>(&pool, &["SREM", &pool.key("leases:1001"), &lost.to_string()]).await, 1);
+    assert_eq!(ask::<i64>(&pool, &["SREM", &pool.key("running:1001"), &lost.to_string()]).await, 1);
     assert_eq!(ask::<i64>(&pool, &["DEL", &job, &body]).await, 2);
     ask::<i64>(&pool, &["CLIENT", "KILL", "TYPE", "normal"]).await;
     assert_eq!(within(lost_frames.next()).await.unwrap_err(), Silence::QueueLost);
