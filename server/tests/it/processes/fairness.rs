@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use crate::support::cluster::{Cluster, chat};
 
-/// How long a call runs.
-const SERVICE: Duration = Duration::from_millis(300);
+/// How long the model takes for a call.
+const SERVICE: Duration = Duration::from_millis(200);
 /// Jobs that run at once, and that one tenant may have waiting.
 const SLOTS: usize = 8;
 const SHARE: usize = 8;
 /// A hundred times the share.
 const FLOOD: usize = 100 * SHARE;
-/// Calls of the other tenant, in each part.
-const CALLS: usize = 50;
+/// Calls of the other tenant, in each part: enough for a p99 that is not simply the slowest.
+const CALLS: usize = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "`--nocapture` shows what was measured")]
@@ -28,9 +28,11 @@ async fn a_flood_of_one_tenant_makes_another_wait_no_longer_than_one_call() {
     let api = &cluster.apis[0];
     let (url, client) = (api.url("/v1/chat/completions"), reqwest::Client::builder().no_proxy().build().unwrap());
 
-    // One at a time, so that the tenant's own calls never wait for each other.
+    // One at a time, so that the tenant's own calls never wait for each other. Gives the p99 of what a call took beyond the model's time, and
+    // the mean of all that it took.
     let measure = async || {
         let mut waits = Vec::with_capacity(CALLS);
+        let all_begun = Instant::now();
         for _ in 0..CALLS {
             let begun = Instant::now();
             let request = client.post(&url).bearer_auth(&quiet.secret).json(&chat("hello", false));
@@ -39,10 +41,12 @@ async fn a_flood_of_one_tenant_makes_another_wait_no_longer_than_one_call() {
             reply.bytes().await.unwrap();
             waits.push(begun.elapsed().saturating_sub(SERVICE));
         }
+        let mean = all_begun.elapsed() / u32::try_from(CALLS).unwrap();
         waits.sort();
-        waits[waits.len() * 99 / 100]
+        (waits[(waits.len() * 99).div_ceil(100) - 1], mean)
     };
-    let before = measure().await;
+    // Where nobody waits for anybody, this is how long a call keeps its slot.
+    let (before, service) = measure().await;
 
     let (is_over, refused, answered) =
         (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
@@ -70,7 +74,7 @@ async fn a_flood_of_one_tenant_makes_another_wait_no_longer_than_one_call() {
     while refused.load(Ordering::Relaxed) < SHARE {
         tokio::task::yield_now().await;
     }
-    let beside = measure().await;
+    let (beside, _) = measure().await;
     api.within(Duration::from_secs(60), "the whole flood", async || {
         refused.load(Ordering::Relaxed) + answered.load(Ordering::Relaxed) >= FLOOD
     })
@@ -80,8 +84,10 @@ async fn a_flood_of_one_tenant_makes_another_wait_no_longer_than_one_call() {
         client.await.unwrap();
     }
     let (refused, answered) = (refused.load(Ordering::Relaxed), answered.load(Ordering::Relaxed));
-    println!("p99 wait {before:?} quiet, {beside:?} beside {refused} refused and {answered} answered calls");
-    let bound = (before * 2).max(before + SERVICE);
+    println!(
+        "p99 wait {before:?} quiet, {beside:?} beside {refused} refused and {answered} answered calls of {service:?}"
+    );
+    let bound = (before * 2).max(before + service);
     assert!(beside <= bound, "p99 wait {beside:?} beside the flood, {before:?} without: at most {bound:?}");
     assert!(refused > answered, "{refused} refused, {answered} answered: that was no flood");
 }
