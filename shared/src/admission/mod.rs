@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::call::HoldGuard;
+use self::outcome::Settler;
 use self::settling::Settling;
 pub use call::{Call, Failure, Step};
 pub use not_admitted::NotAdmitted;
@@ -22,7 +23,7 @@ use crate::clock::Clock;
 use crate::config::{ModelLimits, Settings};
 use crate::id::{ProcessId, RequestId};
 use crate::keyring::Caller;
-use crate::ledger::{Ended, Hold, HoldDecision, Ledger};
+use crate::ledger::{Hold, HoldDecision, Ledger};
 use crate::limits::Limits;
 use crate::queue::{Deadlines, Frames, Job, Queue, SubmitError};
 use crate::refusal::{Reason, Refusal};
@@ -187,18 +188,12 @@ impl Admission {
                 Ok((kept, frames))
             }
             Err(error) => {
-                // Committed before the caller reads that nothing was charged. If it fails, the guard tries once more.
-                match inner.ledger.end(request_id, kept.tenant, Ended::Voided).await {
-                    Ok(_) => {
-                        guard.release();
-                        Err(refused_by_queue(&error))
-                    }
-                    // A queue that did not answer may have taken the job all the same.
-                    Err(failure) => {
-                        tracing::error!(%request_id, error = %failure, "the hold of a call that the queue refused could not be voided");
-                        Err(outcome::outcome_unknown(request_id).refusal)
-                    }
-                }
+                // Committed before the caller reads that nothing was charged; a queue that did not answer may have taken the job all the
+                // same, and a worker may have charged it by now.
+                let settler = Settler { ledger: &inner.ledger, settling: &inner.settling, job: &kept };
+                let failure = settler.void(refused_by_queue(&error)).await;
+                guard.release();
+                Err(failure.refusal)
             }
         }
     }

@@ -115,7 +115,7 @@ impl Settler<'_> {
     }
 
     /// Makes it true that nothing is charged, then says so.
-    async fn void(&self, refusal: Refusal) -> Failure {
+    pub(super) async fn void(&self, refusal: Refusal) -> Failure {
         let (request_id, account) = (self.job.request_id, self.job.tenant);
         match self.ledger.end(request_id, account, Ended::Voided).await {
             Ok(Ok(())) => Failure { refusal, charged: None },
@@ -173,7 +173,7 @@ fn unknown_after(error: &LedgerError, request_id: RequestId) -> Failure {
 }
 
 /// The one failure that makes no claim about money.
-pub(super) fn outcome_unknown(request_id: RequestId) -> Failure {
+fn outcome_unknown(request_id: RequestId) -> Failure {
     let message = format!(
         "it could not be found out whether this call was charged; do not repeat it blindly: GET /v1/ledger shows request {request_id} if it was"
     );

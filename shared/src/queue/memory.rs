@@ -13,7 +13,9 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 
 use self::state::{State, Waiting};
-use super::{Cancellation, Delivery, Depth, End, Frame, Frames, Interruption, Job, Queue, QueueLimits, SubmitError};
+use super::{
+    Cancellation, Delivery, Depth, End, Frame, Frames, Interruption, Job, MaybeSettled, Queue, QueueLimits, SubmitError,
+};
 use crate::clock::Clock;
 use crate::id::{RequestId, TenantId};
 
@@ -172,8 +174,8 @@ impl Shared {
         let lease = Box::new(Slot { shared: Arc::clone(self), request_id: job.request_id, take });
         let slow_client = self.slow_client;
         // Whoever has it here is the only one who ever had it, or handed it back.
-        let needs_open_hold_check = false;
-        Attempt::Taken(Box::new(Delivery { job, attempt, slow_client, needs_open_hold_check, frames, lease }))
+        let settled = MaybeSettled::Never;
+        Attempt::Taken(Box::new(Delivery { job, attempt, slow_client, settled, frames, lease }))
     }
 }
 

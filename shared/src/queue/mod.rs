@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 pub use self::redis::{DeadLetter, RedisQueue, Timings};
 pub use job::{Deadlines, Endpoint, ImageOrder, Job};
@@ -76,7 +77,7 @@ pub enum SubmitError {
 pub enum Cancellation {
     /// The job was still waiting and is gone now; no worker will see it, so its hold is the canceller's to void.
     Removed,
-    /// A worker has it and was told; the worker settles.
+    /// A worker has it and was told; it settles, unless it had sent its end before.
     Told,
     /// Neither: it has ended, or it was never here.
     NotFound,
@@ -149,6 +150,15 @@ impl Frames {
     }
 }
 
+/// Whether somebody may have settled a call before a worker has begun with it.
+#[derive(Debug, Clone, Copy)]
+enum MaybeSettled {
+    Never,
+    /// Nobody before this moment.
+    From(Instant),
+    Always,
+}
+
 /// A job in a worker's hands.
 #[derive(Debug)]
 pub struct Delivery {
@@ -157,7 +167,7 @@ pub struct Delivery {
     /// Which try this is, from 1.
     pub attempt: u32,
     slow_client: Duration,
-    needs_open_hold_check: bool,
+    settled: MaybeSettled,
     frames: mpsc::Sender<Frame>,
     /// Gives the slot back when it is dropped, so also when a worker panics. Below `frames`, so that those end first.
     lease: Box<dyn Any + Send + Sync>,
@@ -175,10 +185,15 @@ impl Delivery {
         }
     }
 
-    /// Whether the call may have been settled before this delivery: another worker may have had it, or it may come from an older state
-    /// of the queue. If so, a worker makes sure that the hold is still open before it calls a provider.
-    pub const fn needs_open_hold_check(&self) -> bool {
-        self.needs_open_hold_check
+    /// Whether the call may have been settled by now: another worker may have had it, it may come from an older state of the queue, or
+    /// have waited so long that whoever made it gave it up or died. If so, a worker makes sure that the hold is still open before it calls
+    /// a provider.
+    pub fn needs_open_hold_check(&self) -> bool {
+        match self.settled {
+            MaybeSettled::Never => false,
+            MaybeSettled::From(moment) => Instant::now() >= moment,
+            MaybeSettled::Always => true,
+        }
     }
 }
 

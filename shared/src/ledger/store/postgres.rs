@@ -180,7 +180,7 @@ macro_rules! part {
 
 /// Writes what the decisions gave, in one statement that fails as a whole where an account is no longer as they found it. The accounts come
 /// first, so that whoever works on the same ones waits before it has written anything; foreign keys and triggers come at the end.
-/// A table that gets no rows would still cost its triggers; an API process makes holds and a worker captures, so most batches are of one kind.
+/// A table that gets no rows would still cost its triggers, so what a batch of one kind does not need is left out.
 pub(super) fn write(
     connection: &mut Connection,
     state: &State<'_>,

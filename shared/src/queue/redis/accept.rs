@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use redis::{FromRedisValue, Value};
 use tokio::time::{Instant, timeout};
 
-use super::super::Job;
+use super::super::{Job, MaybeSettled};
 use super::codec::{Header, Kind};
 use super::hands::{Gone, Signal};
 use super::lease::{self, Started};
@@ -22,8 +22,17 @@ use crate::id::RequestId;
 use crate::redis_store::RedisStoreError;
 
 /// What a worker wants to know of a job. `claim.lua` asks for the same.
-const FIELDS: [&str; 7] = ["owner", "attempt", "told", "left", "sent", "number", "had"];
-type Fields = (Option<String>, Option<u32>, Option<String>, Option<String>, Option<u64>, Option<u64>, Option<String>);
+const FIELDS: [&str; 8] = ["owner", "attempt", "told", "left", "sent", "number", "had", "at"];
+type Fields = (
+    Option<String>,
+    Option<u32>,
+    Option<String>,
+    Option<String>,
+    Option<u64>,
+    Option<u64>,
+    Option<String>,
+    Option<i64>,
+);
 
 /// An entry for which a slot is kept. Its signal is known, so that no hint is missed from here on.
 struct Held {
@@ -103,7 +112,7 @@ async fn accept_over(shared: &Arc<Shared>, reader: &mut Reader, held: &[Held]) -
         let is_awaited = matches!(exists, Some(Value::Int(1)));
         let newest = Some(reader.newest);
         let body = if let Some(Value::BulkString(body)) = body { body } else { Vec::new() };
-        begin(shared, held, (fields, body), Circumstances { handed_out, is_awaited, newest }).await;
+        begin(shared, held, (fields, body), Circumstances { handed_out, is_awaited, newest, now: (at, now_ms) }).await;
     }
     Ok(())
 }
@@ -116,7 +125,8 @@ async fn claim(shared: &Arc<Shared>, held: &Held) {
     match claiming.run::<Option<(Fields, Vec<u8>)>>().await {
         // Where nobody waits, its fields say that the client has left.
         Ok(Some(known)) => {
-            let circumstances = Circumstances { handed_out: Some(at), is_awaited: true, newest: None };
+            let circumstances =
+                Circumstances { handed_out: Some(at), is_awaited: true, newest: None, now: (at, i64::MAX) };
             begin(shared, held, known, circumstances).await;
         }
         Ok(None) => shared.hands.let_go(held.request_id, &held.signal),
@@ -134,11 +144,13 @@ struct Circumstances {
     is_awaited: bool,
     /// The reader's [`Reader::newest`], if the job was read and accepted over its connection.
     newest: Option<u64>,
+    /// A moment no later than that in which the job was accepted, and the time then, in milliseconds by the clock of Redis.
+    now: (Instant, i64),
 }
 
 /// The job is ours.
 async fn begin(shared: &Arc<Shared>, held: &Held, (fields, body): (Fields, Vec<u8>), circumstances: Circumstances) {
-    let (token, attempt, told, left, sent, number, had) = fields;
+    let (token, attempt, told, left, sent, number, had, submitted_at) = fields;
     let (token, attempt) = (token.unwrap_or_default(), attempt.unwrap_or(1));
     let is_new = number.zip(circumstances.newest).is_some_and(|(number, newest)| number > newest);
     let job = match serde_json::from_slice::<Job>(&body) {
@@ -166,8 +178,15 @@ async fn begin(shared: &Arc<Shared>, held: &Held, (fields, body): (Fields, Vec<u
         attempt,
         signal: Arc::clone(&held.signal),
         sent: sent.unwrap_or(0),
-        // Only where it is certain that no worker had it before.
-        needs_open_hold_check: !is_new || attempt > 1 || had.is_some(),
+        settled: match submitted_at {
+            // It is certain that no worker had it before, and so young that who submitted it has not given it up either.
+            Some(submitted_at) if is_new && attempt == 1 && had.is_none() => {
+                let (at, now_ms) = circumstances.now;
+                let age = Duration::from_millis(now_ms.saturating_sub(submitted_at).max(0).unsigned_abs());
+                MaybeSettled::From(at + shared.timings.young.saturating_sub(age))
+            }
+            _ => MaybeSettled::Always,
+        },
     };
     shared.hands.offer(lease::begin(shared, started));
 }

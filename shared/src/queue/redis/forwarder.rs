@@ -203,6 +203,7 @@ impl Forwarder {
             return match words.first().map(String::as_str) {
                 Some("sent") => Ok(()),
                 Some("left") => Err(Gone::Left),
+                Some("unsure") => Err(Gone::Unsure),
                 _ => Err(Gone::Lost),
             };
         }
@@ -244,7 +245,9 @@ impl Forwarder {
     fn said(&self, said: Result<Vec<String>, RedisStoreError>) -> Result<Vec<String>, Gone> {
         said.map_err(|error| {
             tracing::warn!(request_id = %self.request_id, %error, "a part of an answer could not be sent");
-            Gone::Unsure
+            // By now it may be another worker's.
+            let is_over = self.signal.kept_at().elapsed() >= self.shared.timings.lease;
+            if is_over { Gone::Lost } else { Gone::Unsure }
         })
     }
 

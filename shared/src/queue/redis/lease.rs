@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::super::{Delivery, End, Interruption, Job};
+use super::super::{Delivery, End, Interruption, Job, MaybeSettled};
 use super::forwarder::{Ending, Forwarder};
 use super::hands::{Gone, Signal};
 use super::scripts;
@@ -25,7 +25,7 @@ pub(super) struct Started {
     pub(super) signal: Arc<Signal>,
     /// Chunks that an earlier run sent before it was handed back.
     pub(super) sent: u64,
-    pub(super) needs_open_hold_check: bool,
+    pub(super) settled: MaybeSettled,
 }
 
 /// Lives in a [`Delivery`]. When it is dropped without an ending, the job is given up.
@@ -39,21 +39,14 @@ pub(super) struct Lease {
 
 /// Makes a delivery of a job that is ours.
 pub(super) fn begin(shared: &Arc<Shared>, started: Started) -> Delivery {
-    let Started { token, job, attempt, signal, sent, needs_open_hold_check } = started;
+    let Started { token, job, attempt, signal, sent, settled } = started;
     let request_id = job.request_id;
     let (frames, chunks) = mpsc::channel(shared.buffer().min(CHUNKS_UNDERWAY));
     let (ending, ended) = oneshot::channel();
     let forwarder = Forwarder::new(Arc::clone(shared), request_id, token.clone(), Arc::clone(&signal), chunks, sent);
     shared.runtime.spawn(forwarder.run(ended));
     let lease = Lease { shared: Arc::clone(shared), request_id, token, signal, ending: Some(ending) };
-    Delivery {
-        job,
-        attempt,
-        slow_client: shared.limits.slow_client(),
-        needs_open_hold_check,
-        frames,
-        lease: Box::new(lease),
-    }
+    Delivery { job, attempt, slow_client: shared.limits.slow_client(), settled, frames, lease: Box::new(lease) }
 }
 
 /// Keeps the job while this is polled; resolves when the worker should stop.

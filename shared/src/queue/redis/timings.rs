@@ -13,6 +13,9 @@ pub struct Timings {
     pub tick: Duration,
     /// What was handed out and accepted by no worker for so long is handed out anew.
     pub accept: Duration,
+    /// A job is so young that nobody can have given it up: who submits one waits for Redis longer than that (`patience`, and the limit of a
+    /// command), and a process counts as dead much later.
+    pub young: Duration,
     /// Without a word of Redis for so long, all that waits for answers is told that the queue is lost.
     pub patience: Duration,
     /// How long one read waits inside Redis.
@@ -28,6 +31,7 @@ impl Default for Timings {
             renew: Duration::from_secs(10),
             tick: Duration::from_secs(1),
             accept: Duration::from_secs(2),
+            young: Duration::from_secs(1),
             patience: Duration::from_millis(1500),
             block: Duration::from_millis(500),
             answers: Duration::from_secs(60),

@@ -9,6 +9,6 @@ if not owner or known[2] or (owner ~= token and owner ~= new) then return false 
 take_back(owner)
 call('HSET', job, 'owner', new, 'had', 1)
 call('ZADD', 'leases', 'XX', now(), known[3] .. ':' .. id)
-local fields = call('HMGET', job, 'owner', 'attempt', 'told', 'left', 'sent', 'number', 'had')
+local fields = call('HMGET', job, 'owner', 'attempt', 'told', 'left', 'sent', 'number', 'had', 'at')
 if call('EXISTS', 'replies:' .. known[4]) == 0 then fields[4] = '1' end
 return { fields, call('GET', 'body:' .. id) }

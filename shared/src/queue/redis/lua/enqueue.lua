@@ -37,9 +37,10 @@ if weight > LARGE_JOB_BYTES then
   end
 end
 
-local number, late = call('INCR', 'number'), now() + ARGV[7]
+local number = call('INCR', 'number')
 local token = all == 0 and call('ZCARD', 'leases') < slots() and hand_out(tenant, id, answers, ARGV[4])
-call('HSET', job, 'tenant', tenant, 'weight', ARGV[4], 'answers', answers, 'number', number, 'late', late, 'attempt', '1',
+call('HSET', job, 'tenant', tenant, 'weight', ARGV[4], 'answers', answers, 'number', number, 'at', now(), 'late', now() + ARGV[7],
+  'attempt', '1',
   unpack(token and { 'owner', token } or {}))
 -- The first try may have been carried out, and the job may have ended: whether a worker had it is not known.
 if is_again then call('HSET', job, 'had', '1') end

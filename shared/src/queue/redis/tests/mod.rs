@@ -45,7 +45,7 @@ async fn pool_of(url: String, prefix: &str) -> RedisPool {
 
 /// Patient, since many tests share two processors.
 fn timings() -> Timings {
-    Timings { patience: Duration::from_secs(10), ..Timings::default() }
+    Timings { patience: Duration::from_secs(10), young: Duration::from_secs(60), ..Timings::default() }
 }
 
 async fn queue_of(pool: &RedisPool, limits: QueueLimits, takes_jobs: bool, timings: Timings) -> Arc<RedisQueue> {

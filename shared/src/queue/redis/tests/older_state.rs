@@ -1,9 +1,11 @@
 //! Which jobs may have been settled before: those that another worker may have had, and those of an older state of Redis.
 
-use super::super::super::{Delivery, End, Queue, QueueLimits};
+use std::time::Duration;
+
+use super::super::super::{Delivery, End, Queue, QueueLimits, Timings};
 use super::leases::short;
 use super::server::Redis;
-use super::{A, LIMITS, all_of, call, new_pool, pool_of, queue_of, submitted, taken, timings};
+use super::{A, LIMITS, all_of, call, new_pool, pool_of, queue_of, submitted, taken, timings, until};
 
 #[tokio::test]
 async fn a_job_that_nobody_has_had_is_not_asked_about_whether_it_waited_or_not() {
@@ -17,6 +19,21 @@ async fn a_job_that_nobody_has_had_is_not_asked_about_whether_it_waited_or_not()
         assert!(!delivery.needs_open_hold_check());
         queue.finish(delivery, End::Lost).await.unwrap();
     }
+}
+
+/// As when the process that waits for it has died, and its holds are swept.
+#[tokio::test]
+async fn a_job_that_waited_for_long_is_asked_about_and_so_is_one_whose_worker_stood_still() {
+    let young = Duration::from_millis(300);
+    let pool = new_pool().await;
+    let queue = queue_of(&pool, QueueLimits { slots: 1, ..LIMITS }, true, Timings { young, ..timings() }).await;
+    call(&queue, &queue).await;
+    let (_, _at_once) = submitted(&queue, A).await;
+    let (_, _waits) = submitted(&queue, A).await;
+    let delivery = taken(&queue).await;
+    until(async || delivery.needs_open_hold_check()).await;
+    queue.finish(delivery, End::Lost).await.unwrap();
+    assert!(taken(&queue).await.needs_open_hold_check(), "it is as old");
 }
 
 #[tokio::test]
