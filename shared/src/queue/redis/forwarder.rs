@@ -11,13 +11,16 @@ use super::codec::{self, Header, Kind};
 use super::hands::{Gone, Signal};
 use super::scripts;
 use super::shared::Shared;
-use super::timings::{COALESCE, COALESCE_BYTES, PART_BYTES};
+use super::timings::{COALESCE, COALESCE_BYTES, PART_BYTES, millis};
 use crate::id::RequestId;
 use crate::redis_store::{Invocation, RedisStoreError, Script};
 
 /// How often it is looked whether a slow client has read, should the hint be lost.
 const FIRST_LOOK: Duration = Duration::from_millis(10);
 const LONGEST_LOOK: Duration = Duration::from_millis(200);
+
+/// A process that was silent for so many ticks may be dead.
+const SILENT_TICKS: u32 = 3;
 
 /// How a worker lets go of a job.
 pub(super) enum Ending {
@@ -199,7 +202,8 @@ impl Forwarder {
                 continue;
             }
             let header = self.header(Kind::Frames).to_text();
-            let words = self.said(self.owned(&scripts::FINISH).arg(header).arg(part).run().await)?;
+            let words =
+                self.said(self.owned(&scripts::FINISH).arg(header).arg(part).arg(self.heard_of()).run().await)?;
             return match words.first().map(String::as_str) {
                 Some("sent") => Ok(()),
                 Some("left") => Err(Gone::Left),
@@ -208,6 +212,12 @@ impl Forwarder {
             };
         }
         Ok(())
+    }
+
+    /// What is left of the life of the answers' stream, in milliseconds, while the process that reads it is heard of.
+    fn heard_of(&self) -> i64 {
+        let timings = &self.shared.timings;
+        millis(timings.answers.saturating_sub(timings.tick * SILENT_TICKS))
     }
 
     async fn hand_back(&mut self, forwarded: Result<(), Gone>, is_attempt: bool) {

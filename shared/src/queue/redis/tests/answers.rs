@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::super::super::{End, Frame, Interruption, Queue, QueueLimits};
+use super::leases::short;
 use super::{A, B, LIMITS, all_of, ask, chunk, lasting, new_pool, queue_of, submitted, taken, timings, until, within};
 use crate::billing::Produced;
 
@@ -135,4 +136,21 @@ async fn a_job_is_forgotten_some_time_after_its_deadline() {
     let (request_id, _frames) = submitted(&api, A).await;
     let left: i64 = ask(&pool, &["PTTL", &pool.key(format_args!("job:{request_id}"))]).await;
     assert!((600_000..=720_000).contains(&left), "{left} ms");
+}
+
+#[tokio::test]
+async fn the_end_for_a_process_that_is_silent_is_settled_by_the_worker_too() {
+    let pool = new_pool().await;
+    let api = queue_of(&pool, LIMITS, false, short()).await;
+    let worker = queue_of(&pool, LIMITS, true, short()).await;
+    let (_, frames) = submitted(&api, A).await;
+    let delivery = taken(&worker).await;
+    let answers = pool.key(format_args!("replies:{}", api.shared.routes.stream().unwrap()));
+    // As if it were killed: nobody says that it leaves.
+    std::mem::forget(frames);
+    drop(api);
+    let heard_of = short().answers - 3 * short().tick;
+    until(async || ask::<i64>(&pool, &["PTTL", &answers]).await < i64::try_from(heard_of.as_millis()).unwrap()).await;
+    assert_eq!(worker.finish(delivery, End::Lost).await, Err(Interruption::ClientLeft));
+    assert_eq!(ask::<usize>(&pool, &["XLEN", &answers]).await, 1, "it gets it, should it only have stood still");
 }
