@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::Charge;
+use crate::ledger::{Capture, Charge};
 use crate::money::Amount;
 use crate::price::{Basis, Price};
 use crate::queue::{Endpoint, ImageOrder, Job};
@@ -72,6 +72,17 @@ pub fn charge(job: &Job, produced: Produced) -> Option<Charge> {
         image_cost,
         finished_early: produced.finished_early,
     })
+}
+
+/// The capture for what a call produced: whoever makes it, worker or waiting side, it is the same. `None`, and a word in the log, when its
+/// charge leaves the range of 64 bits.
+pub fn capture(job: &Job, produced: Produced) -> Option<Capture> {
+    let (request_id, account) = (job.request_id, job.tenant);
+    let charge = charge(job, produced);
+    if charge.is_none() {
+        tracing::error!(%request_id, "the cost of a call is out of range; it is not charged");
+    }
+    charge.map(|charge| Capture { request_id, account, charge })
 }
 
 /// The tokens that a charge bills: prompt and completion, by its basis.

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use shared::billing::{self, Produced};
-use shared::ledger::{Capture, Charge, Ended, Operation};
+use shared::ledger::{Charge, Ended, Operation};
 use shared::queue::{End, Job};
 use shared::refusal::Refusal;
 
@@ -42,19 +42,20 @@ impl Ending {
     }
 
     fn answered(job: &Job, produced: Produced, held_back: impl FnOnce(&Charge) -> Vec<Bytes>) -> Self {
-        let Some(charge) = billing::charge(job, produced) else {
-            tracing::error!(request_id = %job.request_id, "the cost of a call is out of range; it is not charged");
+        let Some(capture) = billing::capture(job, produced) else {
             return Self::without_charge(job, Refusal::internal());
         };
-        let end = End::Answered { held_back: held_back(&charge), produced };
-        Self { end, settlement: Some(capture(job, charge)) }
+        let end = End::Answered { held_back: held_back(&capture.charge), produced };
+        Self { end, settlement: Some(Operation::Capture(Box::new(capture))) }
     }
 
     /// Before its time: what had reached the client is charged.
     pub(crate) fn early(job: &Job, progress: &Progress, refusal: Refusal) -> Self {
         let produced = progress.produced();
-        match produced.and_then(|produced| billing::charge(job, produced)) {
-            Some(charge) => Self { end: End::Failed { refusal, produced }, settlement: Some(capture(job, charge)) },
+        match produced.and_then(|produced| billing::capture(job, produced)) {
+            Some(capture) => {
+                Self { end: End::Failed { refusal, produced }, settlement: Some(Operation::Capture(Box::new(capture))) }
+            }
             None => Self::without_charge(job, refusal),
         }
     }
@@ -75,10 +76,6 @@ impl Ending {
     pub(crate) fn into_parts(self) -> (End, Option<Operation>) {
         (self.end, self.settlement)
     }
-}
-
-fn capture(job: &Job, charge: Charge) -> Operation {
-    Operation::Capture(Box::new(Capture { request_id: job.request_id, account: job.tenant, charge }))
 }
 
 fn with_usage(job: &Job, reader: &ChunkReader<'_>, mut held_back: Vec<Bytes>, charge: &Charge) -> Vec<Bytes> {

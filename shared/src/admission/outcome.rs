@@ -5,7 +5,7 @@ use super::call::{Failure, Step};
 use super::settling::Settling;
 use crate::billing::{self, Produced};
 use crate::id::RequestId;
-use crate::ledger::{Capture, Ended, Ledger, LedgerError, Operation, Reversal, Settlement, SettlementOutcome};
+use crate::ledger::{Ended, Ledger, LedgerError, Operation, Reversal, Settlement, SettlementOutcome};
 use crate::money::Amount;
 use crate::queue::{End, Job, Silence};
 use crate::refusal::{Reason, Refusal};
@@ -30,7 +30,7 @@ impl Ending {
             Self::Silent(_) => interrupted(forwarded),
         };
         let (request_id, account) = (job.request_id, job.tenant);
-        match produced.and_then(|produced| charge(job, produced)) {
+        match produced.and_then(|produced| billing::capture(job, produced)) {
             Some(capture) => Operation::Capture(Box::new(capture)),
             None => Operation::End { request_id, account, ended: Ended::Voided },
         }
@@ -41,15 +41,6 @@ impl Ending {
 fn interrupted(forwarded: Tally) -> Option<Produced> {
     let produced = Produced { completion: forwarded, finished_early: true, ..Produced::default() };
     (forwarded.tokens > 0).then_some(produced)
-}
-
-fn charge(job: &Job, produced: Produced) -> Option<Capture> {
-    let (request_id, account) = (job.request_id, job.tenant);
-    let charge = billing::charge(job, produced);
-    if charge.is_none() {
-        tracing::error!(%request_id, "the cost of a call is out of range; it is not charged");
-    }
-    charge.map(|charge| Capture { request_id, account, charge })
 }
 
 /// Settles a call and says what comes of it.
@@ -90,7 +81,9 @@ impl Settler<'_> {
     /// Makes a charge and gives what was paid, by it or by one that came first. `None`: somebody settled the call without a charge.
     async fn charge(&self, produced: Produced) -> Result<Option<Amount>, Failure> {
         let (request_id, account) = (self.job.request_id, self.job.tenant);
-        let Some(capture) = charge(self.job, produced) else { return Err(self.void(Refusal::internal()).await) };
+        let Some(capture) = billing::capture(self.job, produced) else {
+            return Err(self.void(Refusal::internal()).await);
+        };
         match self.ledger.capture(capture).await {
             Ok(Ok(captured)) => {
                 captured.warn_of_write_off(request_id);
