@@ -8,7 +8,7 @@ use super::outcome::{Ending, Settler};
 use super::settling::Settling;
 use crate::clock::Clock;
 use crate::id::{RequestId, TenantId};
-use crate::ledger::{Ledger, settle};
+use crate::ledger::settle;
 use crate::limits::{Allowances, Permit};
 use crate::money::Amount;
 use crate::queue::{Cancellation, End, Frame, Frames, Job, Queue, Silence};
@@ -56,7 +56,6 @@ pub struct Call {
 }
 
 struct Parts {
-    ledger: Ledger,
     queue: Arc<dyn Queue>,
     clock: Clock,
     settling: Settling,
@@ -74,7 +73,6 @@ impl std::fmt::Debug for Parts {
 impl Call {
     /// `job` without its body: the queue has that.
     pub(super) fn new(
-        ledger: Ledger,
         queue: Arc<dyn Queue>,
         clock: Clock,
         settling: Settling,
@@ -84,7 +82,7 @@ impl Call {
     ) -> Self {
         Self {
             allowances: permit.allowances(),
-            parts: Some(Parts { ledger, queue, clock, settling, frames, permit: Some(permit) }),
+            parts: Some(Parts { queue, clock, settling, frames, permit: Some(permit) }),
             job,
             forwarded: Tally::default(),
             is_first: true,
@@ -121,7 +119,7 @@ impl Call {
                 self.ending.insert(ending).clone()
             }
         };
-        let settler = Settler { ledger: &parts.ledger, settling: &parts.settling, job: &self.job };
+        let settler = Settler { settling: &parts.settling, job: &self.job };
         let step = settler.last_step(ending, self.forwarded).await;
         // Before the end is seen: who makes one call after the other never meets the last one.
         if let Some(permit) = parts.permit.take() {
@@ -158,7 +156,7 @@ impl Parts {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let Some(Parts { ledger, queue, settling, frames, permit, .. }) = self.parts.take() else { return };
+        let Some(Parts { queue, settling, frames, permit, .. }) = self.parts.take() else { return };
         let (job, forwarded, ending) = (self.job.clone(), self.forwarded, self.ending.take());
         // The place is free at once: a worker that still has the call is about to stop it.
         drop(permit);
@@ -174,7 +172,7 @@ impl Drop for Call {
                 (None, None) => (cancellation != Cancellation::Told).then_some(Ending::Silent(Silence::NoWorker)),
             };
             match left_to_us {
-                Some(ending) => settle(&ledger, job.request_id, ending.settlement(&job, forwarded)).await,
+                Some(ending) => settle(later.ledger(), job.request_id, ending.settlement(&job, forwarded)).await,
                 None => later.release_after_workers_turn(job.request_id, job.tenant),
             }
         });

@@ -137,7 +137,7 @@ impl Admission {
         match self.hold_and_submit(job).await {
             Ok((job, frames)) => {
                 let (queue, settling) = (Arc::clone(&inner.queue), inner.settling.clone());
-                Ok(Call::new(inner.ledger.clone(), queue, inner.clock.clone(), settling, job, frames, permit))
+                Ok(Call::new(queue, inner.clock.clone(), settling, job, frames, permit))
             }
             Err(refusal) => {
                 permit.release().await;
@@ -190,7 +190,7 @@ impl Admission {
             Err(error) => {
                 // Committed before the caller reads that nothing was charged; a queue that did not answer may have taken the job all the
                 // same, and a worker may have charged it by now.
-                let settler = Settler { ledger: &inner.ledger, settling: &inner.settling, job: &kept };
+                let settler = Settler { settling: &inner.settling, job: &kept };
                 let failure = settler.void(refused_by_queue(&error)).await;
                 guard.release();
                 Err(failure.refusal)

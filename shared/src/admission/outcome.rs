@@ -5,7 +5,7 @@ use super::call::{Failure, Step};
 use super::settling::Settling;
 use crate::billing::{self, Produced};
 use crate::id::RequestId;
-use crate::ledger::{Ended, Ledger, LedgerError, Operation, Reversal, Settlement, SettlementOutcome};
+use crate::ledger::{Ended, LedgerError, Operation, Reversal, Settlement, SettlementOutcome};
 use crate::money::Amount;
 use crate::queue::{End, Job, Silence};
 use crate::refusal::{Reason, Refusal};
@@ -45,7 +45,6 @@ fn interrupted(forwarded: Tally) -> Option<Produced> {
 
 /// Settles a call and says what comes of it.
 pub(super) struct Settler<'a> {
-    pub(super) ledger: &'a Ledger,
     pub(super) settling: &'a Settling,
     pub(super) job: &'a Job,
 }
@@ -84,7 +83,7 @@ impl Settler<'_> {
         let Some(capture) = billing::capture(self.job, produced) else {
             return Err(self.void(Refusal::internal()).await);
         };
-        match self.ledger.capture(capture).await {
+        match self.settling.ledger().capture(capture).await {
             Ok(Ok(captured)) => {
                 captured.warn_of_write_off(request_id);
                 Ok(Some(captured.paid))
@@ -110,7 +109,7 @@ impl Settler<'_> {
     /// Makes it true that nothing is charged, then says so.
     pub(super) async fn void(&self, refusal: Refusal) -> Failure {
         let (request_id, account) = (self.job.request_id, self.job.tenant);
-        match self.ledger.end(request_id, account, Ended::Voided).await {
+        match self.settling.ledger().end(request_id, account, Ended::Voided).await {
             Ok(Ok(())) => Failure { refusal, charged: None },
             // A charge came first, and its answer did not reach the caller.
             Ok(Err(Some(Settlement { outcome: SettlementOutcome::Captured, amount }))) if amount > Amount::ZERO => {
@@ -126,7 +125,7 @@ impl Settler<'_> {
 
     async fn reverse(&self, refusal: Refusal) -> Failure {
         let (request_id, account) = (self.job.request_id, self.job.tenant);
-        match self.ledger.reverse_capture(request_id, account).await {
+        match self.settling.ledger().reverse_capture(request_id, account).await {
             Ok(Reversal::Reversed(_) | Reversal::Already | Reversal::NothingCaptured) => {
                 Failure { refusal, charged: None }
             }

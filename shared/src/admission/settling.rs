@@ -26,6 +26,11 @@ impl Settling {
         Self { runtime: Handle::current(), ledger, tasks: TaskTracker::new() }
     }
 
+    /// The ledger that it settles in.
+    pub(super) const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// Runs `task`, which the process waits for before it ends.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn_on(task, &self.runtime);

@@ -100,8 +100,7 @@ impl Writer {
                     let _ = answer.send(outcome);
                 }
             }
-            // Each alone would get the same answer.
-            Err(error @ (DbError::Busy(_) | DbError::Disconnected(_) | DbError::Open { .. })) => {
+            Err(error) if is_for_all(&error) => {
                 tracing::error!(%error, operations = size, "the ledger could not write");
                 for answer in answers {
                     let _ = answer.send(Err(LedgerError::Database(error.alike())));
@@ -156,7 +155,7 @@ impl Writer {
                 memory.learn(&guess);
                 Some(Ok(guess.outcomes))
             }
-            Err(error @ (DbError::Busy(_) | DbError::Disconnected(_) | DbError::Open { .. })) => Some(Err(error)),
+            Err(error) if is_for_all(&error) => Some(Err(error)),
             Err(error) => {
                 tracing::debug!(%error, operations = operations.len(), "the ledger is not as remembered; reading it");
                 memory.doubt(operations);
@@ -193,4 +192,9 @@ impl Writer {
             let _ = self.transaction(&mut Batch::default(), false);
         }
     }
+}
+
+/// Whether an error says nothing about what was written: each operation alone, and in any way, would get the same.
+const fn is_for_all(error: &DbError) -> bool {
+    matches!(error, DbError::Busy(_) | DbError::Disconnected(_) | DbError::Open { .. })
 }

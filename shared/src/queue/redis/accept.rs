@@ -21,8 +21,8 @@ use super::timings::{ACCEPT_BYTES, ACCEPT_WITHIN};
 use crate::id::RequestId;
 use crate::redis_store::RedisStoreError;
 
-/// What a worker wants to know of a job. `claim.lua` asks for the same.
-const FIELDS: [&str; 8] = ["owner", "attempt", "told", "left", "sent", "number", "had", "at"];
+/// What a worker wants to know of a job.
+pub(super) const FIELDS: [&str; 8] = ["owner", "attempt", "told", "left", "sent", "number", "had", "at"];
 type Fields = (
     Option<String>,
     Option<u32>,
@@ -120,18 +120,17 @@ async fn accept_over(shared: &Arc<Shared>, reader: &mut Reader, held: &[Held]) -
 /// Takes a job of which it is not known whether it was accepted.
 async fn claim(shared: &Arc<Shared>, held: &Held) {
     let token = format!("{}/{}", shared.process, shared.hands.next_token());
-    let claiming = shared.pool.script(&scripts::CLAIM).arg(&held.entry.id).arg(&held.entry.token).arg(token);
+    let claiming =
+        shared.pool.script(&scripts::CLAIM).arg(&held.entry.id).arg(&held.entry.token).arg(token).arg(&FIELDS[..]);
     let at = Instant::now();
-    match claiming.run::<Option<(Fields, Vec<u8>)>>().await {
-        // Where nobody waits, its fields say that the client has left.
-        Ok(Some(known)) => {
-            let circumstances =
-                Circumstances { handed_out: Some(at), is_awaited: true, newest: None, now: (at, i64::MAX) };
-            begin(shared, held, known, circumstances).await;
+    match claiming.run::<Option<(Fields, Vec<u8>, bool)>>().await {
+        Ok(Some((fields, body, is_awaited))) => {
+            let circumstances = Circumstances { handed_out: Some(at), is_awaited, newest: None, now: (at, i64::MAX) };
+            begin(shared, held, (fields, body), circumstances).await;
         }
         Ok(None) => shared.hands.let_go(held.request_id, &held.signal),
         Err(error) => {
-            tracing::warn!(request_id = %held.request_id, %error, "a job could not be accepted; it will be handed out anew");
+            tracing::warn!(request_id = %held.request_id, %error, "it is not known whether a job was accepted; it is handed out anew, or its lease runs out");
             shared.hands.let_go(held.request_id, &held.signal);
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Each job that is submitted brings the numbers along. While they are well below the bounds a look costs nothing, and it may be wrong:
 //! only `submit` decides. From three quarters of a bound on, Redis is asked each time, and what it says is remembered too. So beside a
-//! flood nobody is let past who would be refused, and a process that has heard nothing for a second risks no more than one hold for it.
+//! flood of jobs nobody is let past who would be refused, and a process that has heard nothing for a second risks no more than one hold for it.
+//! (The bounds on the bytes of large jobs are known to `submit` alone.)
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

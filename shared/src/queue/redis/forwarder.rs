@@ -76,7 +76,11 @@ impl Forwarder {
                     self.give_up(gone, "").await;
                 }
                 self.shared.hands.let_go(self.request_id, &self.signal);
-                let _ = done.send(finished.map_err(Gone::interruption));
+                let _ = done.send(match finished {
+                    Ok(true) => Ok(()),
+                    Ok(false) => Err(Interruption::ClientLeft),
+                    Err(gone) => Err(gone.interruption()),
+                });
             }
             Ok(Ending::HandBack { is_attempt, done }) => {
                 self.hand_back(forwarded, is_attempt).await;
@@ -187,8 +191,8 @@ impl Forwarder {
         }
     }
 
-    /// Sends the end, with what is still pending.
-    async fn finish(&mut self, end: &End) -> Result<(), Gone> {
+    /// Sends the end, with what is still pending, and gives whether anybody receives it; the slot is free then.
+    async fn finish(&mut self, end: &End) -> Result<bool, Gone> {
         if self.pending.len() > self.room() {
             self.send_pending().await?;
         }
@@ -205,13 +209,13 @@ impl Forwarder {
             let words =
                 self.said(self.owned(&scripts::FINISH).arg(header).arg(part).arg(self.heard_of()).run().await)?;
             return match words.first().map(String::as_str) {
-                Some("sent") => Ok(()),
-                Some("left") => Err(Gone::Left),
+                Some("sent") => Ok(true),
+                Some("left") => Ok(false),
                 Some("unsure") => Err(Gone::Unsure),
                 _ => Err(Gone::Lost),
             };
         }
-        Ok(())
+        Ok(true)
     }
 
     /// What is left of the life of the answers' stream, in milliseconds, while the process that reads it is heard of.

@@ -1,6 +1,6 @@
 -- A worker accepted a job and did not hear whether that was carried out, so it takes it under a token of its own: id, the entry's token,
--- the new token. Should another worker have accepted it, that one has lost it. What accept.rs wants to know of the job; nothing if
--- somebody else has gone on with it.
+-- the new token, the fields that are wanted of the job. Should another worker have accepted it, that one has lost it. The fields, the body,
+-- whether the answers' stream is there; nothing if somebody else has gone on with it.
 local id, token, new = ARGV[2], ARGV[3], ARGV[4]
 local job = 'job:' .. id
 local known = call('HMGET', job, 'owner', 'mark', 'tenant', 'answers')
@@ -9,6 +9,4 @@ if not owner or known[2] or (owner ~= token and owner ~= new) then return false 
 take_back(owner)
 call('HSET', job, 'owner', new, 'had', 1)
 call('ZADD', 'leases', 'XX', now(), known[3] .. ':' .. id)
-local fields = call('HMGET', job, 'owner', 'attempt', 'told', 'left', 'sent', 'number', 'had', 'at')
-if call('EXISTS', 'replies:' .. known[4]) == 0 then fields[4] = '1' end
-return { fields, call('GET', 'body:' .. id) }
+return { call('HMGET', job, unpack(ARGV, 5)), call('GET', 'body:' .. id), call('EXISTS', 'replies:' .. known[4]) }

@@ -3,6 +3,7 @@
 use redis::Value;
 
 use super::super::super::{Cancellation, End, Interruption, Queue, QueueLimits};
+use super::super::accept::FIELDS;
 use super::super::codec::{Header, Kind};
 use super::super::scripts;
 use super::leases::short;
@@ -99,10 +100,10 @@ async fn a_place_that_is_given_up_before_it_was_accepted_goes_to_who_waits() {
 
 /// What the script says to a worker that did not hear whether it has accepted a job.
 async fn claimed(pool: &RedisPool, request_id: RequestId, token: &str, new: &str) -> Option<String> {
-    let claiming = pool.script(&scripts::CLAIM).arg(request_id.to_string()).arg(token).arg(new);
-    let known: Option<(Vec<Option<String>>, String)> = claiming.run().await.unwrap();
-    let (fields, body) = known?;
-    assert!(body.contains(&request_id.to_string()));
+    let claiming = pool.script(&scripts::CLAIM).arg(request_id.to_string()).arg(token).arg(new).arg(&FIELDS[..]);
+    let known: Option<(Vec<Option<String>>, String, bool)> = claiming.run().await.unwrap();
+    let (fields, body, is_awaited) = known?;
+    assert!(is_awaited && body.contains(&request_id.to_string()));
     assert_eq!(fields[6].as_deref(), Some("1"), "another worker may have had it");
     fields[0].clone()
 }
