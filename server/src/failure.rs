@@ -7,7 +7,7 @@ use shared::config::SettingsError;
 use shared::db::DbError;
 use shared::deployment::DeploymentError;
 use shared::installation::InstallationError;
-use shared::key::KeyError;
+use shared::key::{KeyError, NewSecretError};
 use shared::ledger::LedgerError;
 use shared::secret_key::without_keys;
 use shared::tenant::TenantError;
@@ -147,9 +147,19 @@ impl From<KeyError> for Failure {
             KeyError::Unknown(_) => "unknown_key",
             KeyError::Ended(_) => "key_ended",
             KeyError::BadName => "bad_key_name",
+            KeyError::ExpiresInThePast | KeyError::TooManyNetworks => return Self::usage(error.to_string()),
             KeyError::Database(error) => return error.into(),
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<NewSecretError> for Failure {
+    fn from(error: NewSecretError) -> Self {
+        match error {
+            NewSecretError::Installation(error) => error.into(),
+            NewSecretError::Hash(error) => Self::internal(error),
+        }
     }
 }
 

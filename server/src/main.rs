@@ -11,7 +11,6 @@ mod output;
 mod serve;
 mod signals;
 mod table;
-mod values;
 
 use std::process::ExitCode;
 

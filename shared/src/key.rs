@@ -1,10 +1,13 @@
 //! Secret Keys as they are kept: policy, state, and the hash of the secret.
 
+mod new_secret;
+
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use diesel::prelude::*;
+pub use new_secret::{NewSecret, NewSecretError, new_secret};
 use serde::Serialize;
 
 use crate::clock::Timestamp;
@@ -15,6 +18,11 @@ use crate::epoch;
 use crate::id::TenantId;
 use crate::limits::KeyLimits;
 use crate::secret_key::{HashedSecretKey, KeyId};
+
+/// The most networks of one key: each of its requests is compared with them.
+pub const MOST_NETWORKS: usize = 100;
+/// The most characters of a key's name.
+pub const LONGEST_NAME: usize = 200;
 
 /// What a key's holder may see in the records and in the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -30,7 +38,8 @@ pub enum Console {
 }
 
 impl Console {
-    const ALL: [Self; 3] = [Self::Key, Self::Tenant, Self::None];
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Key, Self::Tenant, Self::None];
 
     /// The word that the database keeps.
     pub const fn as_str(self) -> &'static str {
@@ -80,6 +89,26 @@ impl KeyPolicy {
     /// The networks in CIDR notation, as they are kept and shown.
     pub fn ips(&self) -> Option<Vec<String>> {
         self.networks.as_ref().map(|networks| networks.iter().map(Cidr::to_string).collect())
+    }
+
+    /// Whether a new key may have it.
+    ///
+    /// # Errors
+    /// [`KeyError::BadName`], [`KeyError::ExpiresInThePast`], [`KeyError::TooManyNetworks`].
+    pub fn check(&self, now: Timestamp) -> Result<(), KeyError> {
+        self.check_name()?;
+        if self.expires_at.is_some_and(|moment| moment <= now) {
+            return Err(KeyError::ExpiresInThePast);
+        }
+        if self.networks.as_ref().is_some_and(|networks| networks.len() > MOST_NETWORKS) {
+            return Err(KeyError::TooManyNetworks);
+        }
+        Ok(())
+    }
+
+    fn check_name(&self) -> Result<(), KeyError> {
+        let is_bad = self.name.chars().count() > LONGEST_NAME || self.name.chars().any(char::is_control);
+        if is_bad { Err(KeyError::BadName) } else { Ok(()) }
     }
 }
 
@@ -132,8 +161,14 @@ pub enum KeyError {
     #[error("key {0} is revoked or expired: issue a new one instead")]
     Ended(KeyId),
     /// The name is too long or holds control characters.
-    #[error("a key's name has at most 200 characters and no control characters")]
+    #[error("a key's name has at most {LONGEST_NAME} characters and no control characters")]
     BadName,
+    /// It would never work.
+    #[error("the expiry lies in the past: the key would never work")]
+    ExpiresInThePast,
+    /// There are more networks than each request can be compared with.
+    #[error("a key has at most {MOST_NETWORKS} addresses and networks")]
+    TooManyNetworks,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbError),
@@ -143,17 +178,6 @@ impl From<diesel::result::Error> for KeyError {
     fn from(error: diesel::result::Error) -> Self {
         Self::Database(error.into())
     }
-}
-
-/// The parts of a new secret that are kept.
-#[derive(Debug, Clone)]
-pub struct NewSecret {
-    /// The id inside it.
-    pub id: KeyId,
-    /// Its hash.
-    pub hash: HashedSecretKey,
-    /// Its last four characters.
-    pub last_four: String,
 }
 
 /// Keeps a new key. Call it in a write transaction.
@@ -167,9 +191,7 @@ pub fn issue(
     secret: &NewSecret,
     now: Timestamp,
 ) -> Result<Key, KeyError> {
-    if policy.name.chars().count() > 200 || policy.name.chars().any(char::is_control) {
-        return Err(KeyError::BadName);
-    }
+    policy.check_name()?;
     let models = policy.models.as_ref().map(|models| serde_json::Value::from(models.clone()).to_string());
     let networks = policy.ips().map(|ips| serde_json::Value::from(ips).to_string());
     let number = |limit: Option<NonZeroU32>| limit.map(|limit| i64::from(limit.get()));

@@ -26,3 +26,4 @@ pub mod seal;
 pub mod secret_key;
 pub mod tenant;
 pub mod tokens;
+pub mod values;

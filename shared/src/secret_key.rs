@@ -40,18 +40,25 @@ impl PlainSecretKey {
     /// # Errors
     /// When the operating system gives no random bytes.
     pub fn generate(tag_key: &TagKey) -> Result<(KeyId, Self), getrandom::Error> {
+        let id = KeyId::generate()?;
+        Ok((id, Self::generate_as(id, tag_key)?))
+    }
+
+    /// Makes the secret of a key whose name is known already.
+    ///
+    /// # Errors
+    /// When the operating system gives no random bytes.
+    pub fn generate_as(id: KeyId, tag_key: &TagKey) -> Result<Self, getrandom::Error> {
         let mut key = Zeroizing::new([0; KEY_LENGTH]);
         key[..ID_START].copy_from_slice(PREFIX.as_bytes());
-        fill_with_base62(&mut key[ID_START..TAG_START])?;
+        key[ID_START..ID_START + ID_LENGTH].copy_from_slice(&id.0);
+        fill_with_base62(&mut key[ID_START + ID_LENGTH..TAG_START])?;
         let tag = tag_key.tag(&key[..TAG_START]);
         key[TAG_START..].copy_from_slice(&tag);
-
-        let mut id = [0; ID_LENGTH];
-        id.copy_from_slice(&key[ID_START..ID_START + ID_LENGTH]);
         // With the exact capacity, so that the text is never moved and leaves no copy behind.
         let mut text = String::with_capacity(KEY_LENGTH);
         text.extend(key.iter().copied().map(char::from));
-        Ok((KeyId(id), Self(text.into())))
+        Ok(Self(text.into()))
     }
 
     /// The key itself, for the one place that shows it.

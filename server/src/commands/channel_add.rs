@@ -9,11 +9,11 @@ use secrecy::zeroize::Zeroizing;
 use shared::catalogue::channel::{self, ChannelKind, NewChannel};
 use shared::config::Settings;
 use shared::deployment::Workbench;
+use shared::values::{self, ModelMap};
 
 use super::write;
 use crate::failure::Failure;
 use crate::output::{Report, note};
-use crate::values::{self, ModelMap};
 
 /// The longest key of a provider, in bytes.
 const LONGEST_KEY: usize = 8_192;

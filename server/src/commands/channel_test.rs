@@ -8,11 +8,11 @@ use serde_json::json;
 use shared::catalogue::channel;
 use shared::config::Settings;
 use shared::deployment::Workbench;
+use shared::values;
 
 use super::read;
 use crate::failure::Failure;
 use crate::output::Report;
-use crate::values;
 
 /// What `channel test` takes.
 #[derive(Debug, Args)]

@@ -9,13 +9,13 @@ use shared::key::{self, Key, KeyPolicy};
 use shared::limits::KeyLimits;
 use shared::secret_key::KeyId;
 use shared::tenant::Tenant;
+use shared::values::{self, Span};
 
 use super::key_issue::{self, IssueArguments, new_secret};
 use super::{OfTenant, open, read, write};
 use crate::failure::Failure;
 use crate::output::Report;
 use crate::table::{Side, table};
-use crate::values::{self, Span};
 
 /// What to do with Secret Keys.
 #[derive(Debug, Subcommand)]

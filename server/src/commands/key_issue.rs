@@ -9,15 +9,14 @@ use serde_json::Value;
 use shared::catalogue::channel;
 use shared::config::Cidr;
 use shared::deployment::Workbench;
-use shared::installation;
 use shared::key::{self, Console, KeyPolicy, NewSecret};
 use shared::limits::KeyLimits;
-use shared::secret_key::{PlainSecretKey, hash};
+use shared::secret_key::{KeyId, PlainSecretKey};
+use shared::values::{self, When};
 
 use super::{OfTenant, key::object, read, write};
 use crate::failure::Failure;
 use crate::output::{Report, note};
-use crate::values::{self, When};
 
 /// What `key issue` takes.
 #[derive(Debug, Args)]
@@ -52,9 +51,6 @@ pub(crate) struct IssueArguments {
     later: NotBuilt,
 }
 
-/// The most networks of one key: each of its requests is compared with them.
-const MOST_NETWORKS: usize = 100;
-
 /// Options that are planned.
 #[derive(Debug, Args)]
 struct NotBuilt {
@@ -85,23 +81,17 @@ impl IssueArguments {
 /// Issues a key.
 pub(crate) async fn run(workbench: &Workbench, arguments: IssueArguments) -> Result<Report, Failure> {
     let now = workbench.clock.now();
-    let expires_at = arguments.expires.map(|expires| expires.from(now));
-    if expires_at.is_some_and(|moment| moment <= now) {
-        return Err(Failure::usage("--expires lies in the past: the key would never work"));
-    }
-    if arguments.ip.len() > MOST_NETWORKS {
-        return Err(Failure::usage(format!("--ip: a key has at most {MOST_NETWORKS} addresses and networks")));
-    }
-    let tenant = arguments.tenant.find(workbench).await?;
-    warn_of_unserved(workbench, arguments.models.as_deref().unwrap_or_default()).await?;
     let policy = KeyPolicy {
         name: arguments.name,
         models: arguments.models,
         console: arguments.console,
-        expires_at,
+        expires_at: arguments.expires.map(|expires| expires.from(now)),
         limits: KeyLimits { rpm: arguments.rpm, tpm: arguments.tpm, concurrency: arguments.concurrency },
         networks: (!arguments.ip.is_empty()).then_some(arguments.ip),
     };
+    policy.check(now)?;
+    let tenant = arguments.tenant.find(workbench).await?;
+    warn_of_unserved(workbench, policy.models.as_deref().unwrap_or_default()).await?;
     let (plain, secret) = new_secret(workbench).await?;
     let id = tenant.id;
     let key = write(workbench, move |connection| Ok(key::issue(connection, id, policy, &secret, now)?)).await?;
@@ -125,12 +115,11 @@ pub(super) fn shown_once(plain: &PlainSecretKey) -> String {
 /// A new secret, and what of it is kept.
 pub(crate) async fn new_secret(workbench: &Workbench) -> Result<(PlainSecretKey, NewSecret), Failure> {
     let sealer = Arc::clone(&workbench.sealer);
-    let tag_key = read(workbench, move |connection| Ok(installation::tag_key(connection, &sealer)?)).await?;
-    let (id, plain) =
-        PlainSecretKey::generate(&tag_key).map_err(|error| Failure::new("no_randomness", error.to_string()))?;
-    let hash = hash(&plain).map_err(Failure::internal)?;
-    let last_four = plain.expose().chars().skip(plain.expose().len().saturating_sub(4)).collect();
-    Ok((plain, NewSecret { id, hash, last_four }))
+    read(workbench, move |connection| {
+        let id = KeyId::generate().map_err(|error| Failure::new("no_randomness", error.to_string()))?;
+        Ok(key::new_secret(connection, &sealer, id)?)
+    })
+    .await
 }
 
 /// A key may name a model that comes later; a slip of the pen looks just like that.

@@ -11,12 +11,12 @@ use shared::config::Settings;
 use shared::deployment::Workbench;
 use shared::money::Amount;
 use shared::price::{Basis, Price};
+use shared::values::{self, ImagePrice};
 
 use super::{open, read, write};
 use crate::failure::Failure;
 use crate::output::Report;
 use crate::table::{Side, table};
-use crate::values::{self, ImagePrice};
 
 /// What to do with prices.
 #[derive(Debug, Subcommand)]

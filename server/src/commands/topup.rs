@@ -6,11 +6,11 @@ use shared::config::Settings;
 use shared::id::TransferId;
 use shared::ledger::{self, Operation, Outcome, TopUp, TopUpDecision};
 use shared::money::Amount;
+use shared::values;
 
 use super::{OfTenant, open, write};
 use crate::failure::Failure;
 use crate::output::Report;
-use crate::values;
 
 const LONGEST_REFERENCE: usize = 200;
 const LONGEST_NOTE: usize = 1000;

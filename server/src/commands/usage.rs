@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use shared::clock::Timestamp;
 use shared::config::Settings;
 use shared::ledger::{self, Grouping, Period, UsageRow};
+use shared::values::{self, Boundary};
 
 use super::{OfTenant, open, read};
 use crate::failure::Failure;
 use crate::output::Report;
 use crate::table::{Side, table};
-use crate::values::{self, Boundary};
 
 /// How far back it looks without `--from`, in milliseconds: 30 days.
 const BACK_MS: i64 = 30 * 24 * 3_600_000;

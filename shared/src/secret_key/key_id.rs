@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::fill_with_base62;
+
 pub(super) const ID_LENGTH: usize = 12;
 
 /// The name of a key: 12 characters of base62. It is no secret, and may be logged and shown.
@@ -12,6 +14,16 @@ pub(super) const ID_LENGTH: usize = 12;
 pub struct KeyId(pub(super) [u8; ID_LENGTH]);
 
 impl KeyId {
+    /// A new name, which no other key has.
+    ///
+    /// # Errors
+    /// When the operating system gives no random bytes.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        let mut id = [0; ID_LENGTH];
+        fill_with_base62(&mut id)?;
+        Ok(Self(id))
+    }
+
     /// The 12 characters.
     pub fn as_str(&self) -> &str {
         // Nothing but ASCII ever gets in, so there is no other case.

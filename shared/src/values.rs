@@ -1,12 +1,14 @@
-//! Values on the command line: moments, durations, amounts, names of models.
+//! Values as people type them, on the command line and in forms: moments, durations, amounts, limits, names of models. What cannot be read
+//! is refused with words that say what is allowed.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use chrono::{NaiveDate, NaiveTime, TimeZone};
-use shared::clock::Timestamp;
-use shared::config::{Cidr, NotACidr};
-use shared::money::Amount;
+
+use crate::clock::Timestamp;
+use crate::config::{Cidr, NotACidr};
+use crate::money::Amount;
 
 /// The longest duration that is accepted, in milliseconds: a hundred years.
 const LONGEST_MS: i64 = 36_500 * DAY_MS;
@@ -16,16 +18,19 @@ const HOUR_MS: i64 = 60 * MINUTE_MS;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// The largest limit of requests or tokens a minute.
-const MOST_A_MINUTE: u32 = 1_000_000_000;
+pub const MOST_A_MINUTE: u32 = 1_000_000_000;
 /// The largest limit of calls at the same time.
-const MOST_AT_ONCE: u32 = 100_000;
+pub const MOST_AT_ONCE: u32 = 100_000;
 
 /// A length of time, such as `30d`, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span(pub(crate) i64);
+pub struct Span(pub i64);
 
 /// Reads `30d`, `12h`, `90m` or `45s`.
-pub(crate) fn span(text: &str) -> Result<Span, String> {
+///
+/// # Errors
+/// What is allowed.
+pub fn span(text: &str) -> Result<Span, String> {
     let refused = || "must be a number with d, h, m or s behind it, such as 30d, 12h or 90m".to_owned();
     let unit = match text.chars().last() {
         Some('d') => DAY_MS,
@@ -45,7 +50,7 @@ pub(crate) fn span(text: &str) -> Result<Span, String> {
 
 /// A moment, given as itself or from now on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum When {
+pub enum When {
     /// At this moment.
     At(Timestamp),
     /// After this time.
@@ -54,7 +59,7 @@ pub(crate) enum When {
 
 impl When {
     /// The moment.
-    pub(crate) fn from(self, now: Timestamp) -> Timestamp {
+    pub fn from(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(moment) => moment,
             Self::In(Span(milliseconds)) => now.plus_ms(milliseconds),
@@ -63,7 +68,10 @@ impl When {
 }
 
 /// Reads RFC 3339, or a length of time from now on.
-pub(crate) fn when(text: &str) -> Result<When, String> {
+///
+/// # Errors
+/// What is allowed.
+pub fn when(text: &str) -> Result<When, String> {
     match Timestamp::from_rfc3339(text) {
         Some(moment) => Ok(When::At(moment)),
         None => span(text).map(When::In).map_err(|_| {
@@ -74,7 +82,7 @@ pub(crate) fn when(text: &str) -> Result<When, String> {
 
 /// Where a period begins or ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Boundary {
+pub enum Boundary {
     /// At this moment.
     Moment(Timestamp),
     /// When this day begins in the service's time zone.
@@ -83,7 +91,7 @@ pub(crate) enum Boundary {
 
 impl Boundary {
     /// The moment; `None` when the zone has no such day or it is out of range.
-    pub(crate) fn moment(self, zone: &impl TimeZone) -> Option<Timestamp> {
+    pub fn moment(self, zone: &impl TimeZone) -> Option<Timestamp> {
         match self {
             Self::Moment(moment) => Some(moment),
             Self::Day(day) => {
@@ -98,7 +106,10 @@ impl Boundary {
 }
 
 /// Reads `2026-01-31` or RFC 3339.
-pub(crate) fn boundary(text: &str) -> Result<Boundary, String> {
+///
+/// # Errors
+/// What is allowed.
+pub fn boundary(text: &str) -> Result<Boundary, String> {
     if let Some(moment) = Timestamp::from_rfc3339(text) {
         return Ok(Boundary::Moment(moment));
     }
@@ -108,12 +119,18 @@ pub(crate) fn boundary(text: &str) -> Result<Boundary, String> {
 }
 
 /// Reads an amount; it may be negative, for whoever refuses that in words of its own.
-pub(crate) fn amount(text: &str) -> Result<Amount, String> {
-    text.parse().map_err(|error: shared::money::AmountError| error.to_string())
+///
+/// # Errors
+/// What is allowed.
+pub fn amount(text: &str) -> Result<Amount, String> {
+    text.parse().map_err(|error: crate::money::AmountError| error.to_string())
 }
 
 /// Reads a price, which is never negative.
-pub(crate) fn price(text: &str) -> Result<Amount, String> {
+///
+/// # Errors
+/// What is allowed.
+pub fn price(text: &str) -> Result<Amount, String> {
     let price = amount(text)?;
     if price < Amount::ZERO {
         return Err("a price is not negative".to_owned());
@@ -123,15 +140,18 @@ pub(crate) fn price(text: &str) -> Result<Amount, String> {
 
 /// The price of an image: of one size, or (`None`) of every size that has none of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ImagePrice {
+pub struct ImagePrice {
     /// Width x height in pixels.
-    pub(crate) size: Option<String>,
+    pub size: Option<String>,
     /// Of one image.
-    pub(crate) price: Amount,
+    pub price: Amount,
 }
 
 /// Reads `1024x1024=0.20`, or `0.20` alone.
-pub(crate) fn image_price(text: &str) -> Result<ImagePrice, String> {
+///
+/// # Errors
+/// What is allowed.
+pub fn image_price(text: &str) -> Result<ImagePrice, String> {
     let Some((size, amount)) = text.split_once('=') else {
         return Ok(ImagePrice { size: None, price: price(text)? });
     };
@@ -143,12 +163,18 @@ pub(crate) fn image_price(text: &str) -> Result<ImagePrice, String> {
 }
 
 /// Reads requests or tokens a minute.
-pub(crate) fn rate(text: &str) -> Result<NonZeroU32, String> {
+///
+/// # Errors
+/// What is allowed.
+pub fn rate(text: &str) -> Result<NonZeroU32, String> {
     limit(text, MOST_A_MINUTE)
 }
 
 /// Reads calls at the same time.
-pub(crate) fn concurrency(text: &str) -> Result<NonZeroU32, String> {
+///
+/// # Errors
+/// What is allowed.
+pub fn concurrency(text: &str) -> Result<NonZeroU32, String> {
     limit(text, MOST_AT_ONCE)
 }
 
@@ -159,12 +185,18 @@ fn limit(text: &str, most: u32) -> Result<NonZeroU32, String> {
 }
 
 /// Reads an address or a network.
-pub(crate) fn network(text: &str) -> Result<Cidr, String> {
+///
+/// # Errors
+/// What is allowed.
+pub fn network(text: &str) -> Result<Cidr, String> {
     text.trim().parse().map_err(|error: NotACidr| error.to_string())
 }
 
 /// Reads the name of a model.
-pub(crate) fn model(text: &str) -> Result<String, String> {
+///
+/// # Errors
+/// What is allowed.
+pub fn model(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > 100 || text.chars().any(|c| c.is_control() || c == ',' || c == '=') {
         return Err("the name of a model has 1 to 100 characters, without commas and equals signs".to_owned());
@@ -174,10 +206,13 @@ pub(crate) fn model(text: &str) -> Result<String, String> {
 
 /// The models of a channel: the name that developers use to the name that the provider knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ModelMap(pub(crate) BTreeMap<String, String>);
+pub struct ModelMap(pub BTreeMap<String, String>);
 
 /// Reads `gpt-4=gpt-4o,gpt-3.5`; a name alone is the same on both sides.
-pub(crate) fn model_map(text: &str) -> Result<ModelMap, String> {
+///
+/// # Errors
+/// What is allowed.
+pub fn model_map(text: &str) -> Result<ModelMap, String> {
     let mut models = BTreeMap::new();
     for item in text.split(',').map(str::trim) {
         let (public, upstream) = item.split_once('=').unwrap_or((item, item));
