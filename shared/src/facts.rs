@@ -13,6 +13,10 @@ pub(crate) const TAG_KEY: &str = "tag_key";
 pub(crate) const SECRET_CHECK: &str = "secret_check";
 /// Below this request id every hold is settled.
 pub(crate) const SETTLED_BELOW: &str = "settled_below";
+/// The newest audit.
+pub(crate) const LAST_AUDIT: &str = "last_audit";
+/// The newest audit that found something, until one of the whole ledger finds nothing.
+pub(crate) const STANDING_VIOLATION: &str = "standing_violation";
 
 /// A fact's value, if it is known.
 pub(crate) fn read(connection: &mut Connection, name: &str) -> Result<Option<Vec<u8>>, DbError> {

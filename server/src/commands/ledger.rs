@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use clap::Subcommand;
 use shared::config::Settings;
-use shared::ledger::{self, AuditReport};
+use shared::ledger::{self, AuditReport, AuditScope};
 
 use super::open;
 use crate::failure::Failure;
@@ -28,6 +28,13 @@ pub(crate) async fn run(settings: Settings, command: LedgerCommand) -> Result<Re
         note(&format!("Auditing {} ...", workbench.database.url().place()));
     }
     let report = ledger::audit(&workbench.database, &workbench.clock).await?;
+    let (found, now) = (report.clone(), workbench.clock.now());
+    let kept =
+        workbench.database.write(move |connection| ledger::keep_audit(connection, &found, AuditScope::Whole, now));
+    if let Err(error) = kept.await {
+        // The result stands whoever is told of it.
+        note(&format!("The panel will not show this audit: {error}"));
+    }
     Ok(Report::of(&report, text(&report))?.good_if(report.ok))
 }
 

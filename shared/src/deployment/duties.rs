@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::{Deployment, DeploymentError};
 use crate::epoch;
-use crate::ledger::{self, Audit, Sweeper};
+use crate::ledger::{self, Audit, AuditScope, Sweeper};
 
 /// How often a process shows that it lives, in milliseconds.
 const HEARTBEAT_MS: u64 = 5_000;
@@ -143,6 +143,13 @@ async fn audit(deployment: Deployment, mut leads: watch::Receiver<bool>) {
                 let count = report.violations.len() as u64;
                 metrics::counter!("xiaoyi_ledger_violations_total").increment(count);
                 deployment.health.found_violations(count);
+                let now = deployment.clock.now();
+                let kept = deployment
+                    .database
+                    .write(move |connection| ledger::keep_audit(connection, &report, AuditScope::News, now));
+                if let Err(error) = kept.await {
+                    tracing::error!(%error, "what the running audit found could not be kept");
+                }
             }
             Err(error) => tracing::error!(%error, "the running audit failed"),
         }

@@ -18,7 +18,10 @@ use crate::facts::{self, SETTLED_BELOW};
 use crate::id::{RequestId, TenantId};
 
 mod charges;
+mod last;
 mod rows;
+
+pub use last::{AuditMade, AuditScope, Finding, LastAudits, keep_audit, last_audits};
 
 /// Rows that one read transaction looks at; keeps each well under a second.
 const PAGE: i64 = 2_000;

@@ -7,6 +7,7 @@
 mod audit;
 mod caller;
 mod decide;
+mod house;
 mod inbox;
 mod link;
 mod memory;
@@ -19,8 +20,11 @@ mod store;
 mod sweeper;
 mod writer;
 
-pub use audit::{Audit, AuditReport, Violation, audit};
+pub use audit::{
+    Audit, AuditMade, AuditReport, AuditScope, Finding, LastAudits, Violation, audit, keep_audit, last_audits,
+};
 pub use caller::{Ledger, WriterSettings};
+pub use house::{HouseBalances, house_balances};
 pub use open_holds::OpenHolds;
 pub use operation::{
     Capture, Captured, Charge, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, SettlementOutcome,

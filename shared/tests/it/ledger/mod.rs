@@ -3,6 +3,8 @@
 pub(crate) mod books;
 mod failing;
 mod findings;
+mod house;
+mod last_audits;
 mod model;
 mod no_false_alarm;
 mod office;

@@ -1,0 +1,80 @@
+//! What the house's own accounts hold. They have no balance row to contend for, so it is worked out of their transfers: those of the few
+//! (payments, write-offs, reversals) are summed, and revenue, which every call adds to, is what is left, since all accounts together are zero.
+
+use diesel::QueryableByName;
+use diesel::sql_types::BigInt;
+
+use super::{CASH, REVENUE, WRITE_OFF};
+use crate::db::{Connection, DbError, Statement, sql};
+use crate::money::Amount;
+
+/// The house account that money comes from when a code is redeemed.
+const PROMOTION: i64 = 4;
+
+/// What the house's accounts hold, and all customers together. A balance that does not fit in 64 bits is `None`.
+///
+/// An account that money comes from is below zero: what customers paid is cash' balance with the sign turned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HouseBalances {
+    /// Where payments come from.
+    pub cash: Option<Amount>,
+    /// Where money comes from that the house gives, as for codes.
+    pub promotion: Option<Amount>,
+    /// What calls paid.
+    pub revenue: Option<Amount>,
+    /// What calls cost beyond what their customers had.
+    pub write_off: Option<Amount>,
+    /// What all customers have.
+    pub customers: Option<Amount>,
+}
+
+/// The balances of this moment.
+///
+/// # Errors
+/// [`DbError`].
+pub fn house_balances(connection: &mut Connection) -> Result<HouseBalances, DbError> {
+    // Each branch is an index of its own, which has none of the captures in it. In halves, since sums of BIGINT may leave 64 bits.
+    let rows: Vec<Row> = Statement::new(
+        sql!(
+            "SELECT moved.account, CAST(SUM(moved.side * (moved.amount >> 32)) AS BIGINT) AS high, \
+             CAST(SUM(moved.side * (moved.amount & 4294967295)) AS BIGINT) AS low \
+             FROM (SELECT debit AS account, -1 AS side, amount FROM transfers WHERE reference IS NOT NULL \
+                   UNION ALL SELECT debit, -1, amount FROM transfers WHERE kind = 'write_off' \
+                   UNION ALL SELECT credit, 1, amount FROM transfers WHERE reverses IS NOT NULL AND credit < 1000) moved \
+             GROUP BY moved.account \
+             UNION ALL SELECT CAST(0 AS BIGINT), CAST(COALESCE(SUM(posted >> 32), 0) AS BIGINT), \
+             CAST(COALESCE(SUM(posted & 4294967295), 0) AS BIGINT) FROM accounts"
+        ),
+        &[],
+    )
+    .load(connection)?;
+    let held_by = |account| rows.iter().filter(|row| row.account == account).map(Row::sum).sum::<i128>();
+    let others: i128 = rows.iter().filter(|row| row.account != REVENUE).map(Row::sum).sum();
+    let amount = |nanos| i64::try_from(nanos).ok().map(Amount::from_nanos);
+    Ok(HouseBalances {
+        cash: amount(held_by(CASH)),
+        promotion: amount(held_by(PROMOTION)),
+        revenue: amount(-others),
+        write_off: amount(held_by(WRITE_OFF)),
+        customers: amount(held_by(CUSTOMERS)),
+    })
+}
+
+/// What stands for all customers in the rows.
+const CUSTOMERS: i64 = 0;
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = BigInt)]
+    account: i64,
+    #[diesel(sql_type = BigInt)]
+    high: i64,
+    #[diesel(sql_type = BigInt)]
+    low: i64,
+}
+
+impl Row {
+    fn sum(&self) -> i128 {
+        (i128::from(self.high) << 32) + i128::from(self.low)
+    }
+}
