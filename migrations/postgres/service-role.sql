@@ -30,6 +30,9 @@ GRANT EXECUTE ON FUNCTION lock_accounts(BIGINT[]) TO :"role";
 GRANT INSERT ON accounts, holds, settlements, transfers, lines, charges TO :"role";
 GRANT UPDATE (posted, held, seq) ON accounts TO :"role";
 
+-- The audit log: entries are added.
+GRANT INSERT ON audit_log TO :"role";
+
 -- The rest: a new price is a new row; names, hashes and addresses never change.
 GRANT INSERT ON prices, tenants, keys, channels, channel_models, facts, processes TO :"role";
 GRANT UPDATE (suspended_at) ON tenants TO :"role";

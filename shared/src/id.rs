@@ -95,3 +95,14 @@ impl fmt::Display for TenantId {
         self.0.fmt(formatter)
     }
 }
+
+/// The account of a person who operates the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StaffId(pub i64);
+
+impl fmt::Display for StaffId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}

@@ -1,6 +1,7 @@
 //! The domain and storage of xiaoyi: money, keys, the ledger, the queue, and admission. It knows nothing of HTTP.
 
 pub mod admission;
+pub mod audit_log;
 pub mod billing;
 pub mod catalogue;
 pub mod clock;

@@ -73,6 +73,22 @@ diesel::table! {
     processes (id) { id -> Binary, role -> Text, started_at -> BigInt, seen_at -> BigInt, }
 }
 
+diesel::table! {
+    audit_log (id) {
+        id -> BigInt,
+        at -> BigInt,
+        actor_kind -> Text,
+        actor -> Text,
+        staff -> Nullable<BigInt>,
+        address -> Nullable<Text>,
+        action -> Text,
+        tenant -> Nullable<BigInt>,
+        subject -> Text,
+        before -> Nullable<Text>,
+        after -> Nullable<Text>,
+    }
+}
+
 diesel::joinable!(keys -> tenants (tenant));
 diesel::joinable!(channel_models -> channels (channel));
 diesel::allow_tables_to_appear_in_same_query!(tenants, keys, accounts);

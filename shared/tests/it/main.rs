@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, also in what helps it"
 )]
 
+mod audit_log;
 mod calls;
 mod database;
 mod ledger;

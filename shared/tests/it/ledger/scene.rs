@@ -1,8 +1,9 @@
 //! Books in which everything has happened once, with names for its requests, for tests that speak SQL to them.
 
 use diesel::connection::SimpleConnection;
+use shared::audit_log::{self, Entry, Origin};
 use shared::clock::{Clock, Timestamp};
-use shared::db::Connection;
+use shared::db::{Connection, DbError};
 use shared::id::{RequestId, TenantId};
 use shared::ledger::{Ended, Hold, HoldDecision, Reversal};
 use testkit::Pair;
@@ -50,6 +51,10 @@ impl Scene {
         books.ledger.end(scene.id("voided"), TenantId(1001), Ended::Voided).await.unwrap().unwrap();
         let reversed = books.ledger.reverse_capture(scene.id("reversed"), TenantId(1001)).await.unwrap();
         assert!(matches!(reversed, Reversal::Reversed(_)));
+        let entry = Entry { action: "tenant.create", tenant: None, subject: "rich", before: None, after: None };
+        let write =
+            move |connection: &mut Connection| audit_log::record(connection, &Origin::COMMAND_LINE, &entry, set_at);
+        books.database.write::<_, DbError, _>(write).await.unwrap();
         books.prove().await;
         scene
     }

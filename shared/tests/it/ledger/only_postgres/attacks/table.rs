@@ -16,13 +16,14 @@ const SETTLEMENT: &str = "a settlement has a hold";
 const TRANSFER: &str = "a transfer has accounts, a settlement if it is for a request, and what it reverses";
 
 /// Tables whose rows are never changed or removed, their key, and their rule.
-pub(super) const APPEND_ONLY: [(&str, &str, &str); 6] = [
+pub(super) const APPEND_ONLY: [(&str, &str, &str); 7] = [
     ("holds", "request_id", "holds is append-only"),
     ("settlements", "request_id", "settlements is append-only"),
     ("transfers", "id", "transfers is append-only"),
     ("lines", "transfer", "lines is append-only"),
     ("charges", "request_id", "charges is append-only"),
     ("prices", "version", "a price is never"),
+    ("audit_log", "id", "audit_log is append-only"),
 ];
 
 /// Rows that are in the way of another by one of its keys: table, the key, a column to overwrite the other by, the row.
@@ -63,6 +64,7 @@ pub(super) const COLLIDING: &[(&str, &str, &str, &str)] = &[
     ("lines", "(transfer)", "balance", "(1002, 3, :captured, 3000, 2, 0, 3000)"),
     ("charges", "(account, request_id)", "prompt_cost", "(1001, :captured, :charge_tail)"),
     ("prices", "(version)", "prompt", "(1, 'gpt-4', 1, 1, 1, '{}', 'estimate', 0)"),
+    ("audit_log", "(id)", "actor", "(1, 0, 'key', 'x', NULL, NULL, 'x', NULL, 'x', NULL, NULL)"),
 ];
 
 /// Single statements, and some that need one before.
@@ -158,6 +160,10 @@ pub(super) const SINGLE: &[(&str, &str)] = &[
     // prices.
     ("INSERT INTO prices VALUES (2, 'gpt-4', -1, 0, 0, '{}', 'estimate', 0)", CHECK),
     ("INSERT INTO prices VALUES (NULL, 'gpt-4', 1, 0, 0, '{}', 'estimate', 0)", NOT_NULL),
+    // What nobody did, or somebody who has no account.
+    ("INSERT INTO audit_log VALUES (2, 0, 'nobody', 'x', NULL, NULL, 'x', NULL, 'x', NULL, NULL)", CHECK),
+    ("INSERT INTO audit_log VALUES (2, 0, 'staff', 'x', NULL, NULL, 'x', NULL, 'x', NULL, NULL)", CHECK),
+    ("INSERT INTO audit_log VALUES (2, 0, 'service', 'x', 7, NULL, 'x', NULL, 'x', NULL, NULL)", CHECK),
     // Numbers and words out of their ranges.
     (
         "INSERT INTO charges VALUES (1001, :voided, '0123456789AB', 'chat', 'gpt-4', NULL, 1, 'guess', 0, 0, 0, 0, 0, 0, NULL, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0, FALSE, 0)",

@@ -14,13 +14,14 @@ const TRANSFER: &str = "this transfer exists";
 const TYPE: &str = "cannot store";
 
 /// Tables whose rows are never changed or removed, and their rule.
-pub(super) const APPEND_ONLY: [(&str, &str); 6] = [
+pub(super) const APPEND_ONLY: [(&str, &str); 7] = [
     ("holds", "holds is append-only"),
     ("settlements", "settlements is append-only"),
     ("transfers", "transfers is append-only"),
     ("lines", "lines is append-only"),
     ("charges", "charges is append-only"),
     ("prices", "a price is never"),
+    ("audit_log", "audit_log is append-only"),
 ];
 
 /// Rows that are in the way of another by one of its keys: table, a column to overwrite it by, the row, the rule.
@@ -48,6 +49,12 @@ pub(super) const COLLIDING: &[(&str, &str, &str, &str)] = &[
     ("lines", "balance", "(1002, 3, :captured, 3000, 2, 0, 3000)", FOLLOWS),
     ("charges", "prompt_cost", "(1001, :captured, :charge_tail)", HOLDER),
     ("prices", "prompt", "(1, 'gpt-4', 1, 1, 1, '{}', 'estimate', 0)", "this price version exists"),
+    (
+        "audit_log",
+        "actor",
+        "(1, 0, 'key', 'x', NULL, NULL, 'x', NULL, 'x', NULL, NULL)",
+        "this entry of the audit log exists",
+    ),
 ];
 
 /// Single statements.
@@ -181,6 +188,10 @@ pub(super) const SINGLE: &[(&str, &str)] = &[
     ("INSERT INTO accounts VALUES (6, 'cash', 5, 0, 0)", EMPTY),
     ("INSERT INTO prices VALUES (2, 'gpt-4', -1, 0, 0, '{}', 'estimate', 0)", CHECK),
     ("INSERT INTO prices VALUES (NULL, 'gpt-4', 1, 0, 0, '{}', 'estimate', 0)", NOT_NULL),
+    // What nobody did, or somebody who has no account.
+    ("INSERT INTO audit_log VALUES (2, 0, 'nobody', 'x', NULL, NULL, 'x', NULL, 'x', NULL, NULL)", CHECK),
+    ("INSERT INTO audit_log VALUES (2, 0, 'staff', 'x', NULL, NULL, 'x', NULL, 'x', NULL, NULL)", CHECK),
+    ("INSERT INTO audit_log VALUES (2, 0, 'service', 'x', 7, NULL, 'x', NULL, 'x', NULL, NULL)", CHECK),
 ];
 
 /// What a plain foreign key alone refuses: where a connection has switched these off, the audit names it.
