@@ -26,5 +26,7 @@ pub mod refusal;
 pub mod seal;
 pub mod secret_key;
 pub mod tenant;
+pub mod throttle;
+pub mod token;
 pub mod tokens;
 pub mod values;

@@ -11,21 +11,21 @@ pub(super) const PARTS: u64 = 60_000;
 
 /// A bucket as it is at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     /// What it holds when it is full, and gets back in a minute.
-    pub(super) limit: NonZeroU32,
+    pub(crate) limit: NonZeroU32,
     /// What is missing, in parts.
-    pub(super) spent: u64,
+    pub(crate) spent: u64,
 }
 
 impl Bucket {
     /// The same bucket `elapsed_ms` later.
-    pub(super) fn after(self, elapsed_ms: u64) -> Self {
+    pub(crate) fn after(self, elapsed_ms: u64) -> Self {
         Self { spent: self.spent.saturating_sub(elapsed_ms.saturating_mul(self.rate())), ..self }
     }
 
     /// The bucket after `cost` was taken out of it; `None` when it does not hold so much.
-    pub(super) fn take(self, cost: u64) -> Option<Self> {
+    pub(crate) fn take(self, cost: u64) -> Option<Self> {
         let spent = self.spent.saturating_add(cost.saturating_mul(PARTS));
         (spent <= self.capacity()).then_some(Self { spent, ..self })
     }
@@ -42,7 +42,7 @@ impl Bucket {
     }
 
     /// Milliseconds until it holds `cost`; 0 when it does already. A cost above the limit counts as the limit.
-    pub(super) fn holds_in_ms(self, cost: u64) -> u64 {
+    pub(crate) fn holds_in_ms(self, cost: u64) -> u64 {
         let parts = cost.saturating_mul(PARTS).min(self.capacity());
         self.spent.saturating_add(parts).saturating_sub(self.capacity()).div_ceil(self.rate())
     }

@@ -21,6 +21,7 @@ use std::num::NonZeroU32;
 use async_trait::async_trait;
 
 pub use allowance::{Allowance, Allowances, Places};
+pub(crate) use bucket::Bucket;
 pub use exceeded::{Exceeded, LimitError, Obstacle};
 pub use memory::MemoryLimits;
 pub use redis::RedisLimits;
