@@ -33,6 +33,12 @@ GRANT UPDATE (posted, held, seq) ON accounts TO :"role";
 -- The audit log: entries are added.
 GRANT INSERT ON audit_log TO :"role";
 
+-- People: an account keeps its address for ever, since the audit log names it; sessions, invitations and recovery codes come and go.
+GRANT INSERT ON staff, staff_sessions, staff_invitations, staff_recovery_codes TO :"role";
+GRANT UPDATE (role, password, language, theme, totp_secret, totp_on_at, totp_step, disabled_at) ON staff TO :"role";
+GRANT UPDATE (wrong_codes, seen_at) ON staff_sessions TO :"role";
+GRANT DELETE ON staff_sessions, staff_invitations, staff_recovery_codes TO :"role";
+
 -- The rest: a new price is a new row; names, hashes and addresses never change.
 GRANT INSERT ON prices, tenants, keys, channels, channel_models, facts, processes TO :"role";
 GRANT UPDATE (suspended_at) ON tenants TO :"role";

@@ -25,6 +25,7 @@ pub mod redis_store;
 pub mod refusal;
 pub mod seal;
 pub mod secret_key;
+pub mod staff;
 pub mod tenant;
 pub mod throttle;
 pub mod token;

@@ -89,6 +89,48 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    staff (id) {
+        id -> BigInt,
+        email -> Text,
+        role -> Text,
+        password -> Nullable<Text>,
+        language -> Text,
+        theme -> Text,
+        totp_secret -> Nullable<Binary>,
+        totp_on_at -> Nullable<BigInt>,
+        totp_step -> Nullable<BigInt>,
+        disabled_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    staff_recovery_codes (staff, hash) { staff -> BigInt, hash -> Binary, }
+}
+
+diesel::table! {
+    staff_sessions (hash) {
+        hash -> Binary,
+        staff -> BigInt,
+        needs_code -> Bool,
+        wrong_codes -> BigInt,
+        address -> Nullable<Text>,
+        created_at -> BigInt,
+        seen_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    staff_invitations (place) {
+        place -> BigInt,
+        staff -> Nullable<BigInt>,
+        hash -> Binary,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
 diesel::joinable!(keys -> tenants (tenant));
 diesel::joinable!(channel_models -> channels (channel));
 diesel::allow_tables_to_appear_in_same_query!(tenants, keys, accounts);

@@ -13,3 +13,4 @@ mod database;
 mod ledger;
 mod place;
 mod queue_lost;
+mod staff;

@@ -8,7 +8,7 @@ mod last_audits;
 mod model;
 mod no_false_alarm;
 mod office;
-mod only_postgres;
+pub(crate) mod only_postgres;
 mod only_sqlite;
 mod open_holds;
 mod records;

@@ -61,6 +61,10 @@ const BEYOND: &[&str] = &[
     "DELETE FROM keys",
     "DELETE FROM facts",
     "ALTER TABLE audit_log DISABLE TRIGGER ALL",
+    "DELETE FROM staff",
+    "UPDATE staff SET email = 'x@y'",
+    "UPDATE staff_sessions SET staff = 1",
+    "UPDATE staff_invitations SET expires_at = 0",
     "INSERT INTO epoch VALUES (1, 0)",
     "INSERT INTO __diesel_schema_migrations (version) VALUES ('1')",
 ];

@@ -6,5 +6,5 @@ mod lost_answers;
 mod outages;
 mod processes;
 mod remembered;
-mod role;
+pub(crate) mod role;
 mod shared_accounts;

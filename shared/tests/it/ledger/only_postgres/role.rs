@@ -25,13 +25,13 @@ use crate::place::{self, Place};
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/postgres/service-role.sql");
 
 /// A role of its own for one database.
-pub(super) struct ServiceRole {
-    pub(super) url: DatabaseUrl,
+pub(crate) struct ServiceRole {
+    pub(crate) url: DatabaseUrl,
 }
 
 impl ServiceRole {
     /// Makes the role and lets the owner of the database give it its rights.
-    pub(super) fn make(owner: &DatabaseUrl) -> Self {
+    pub(crate) fn make(owner: &DatabaseUrl) -> Self {
         let DatabaseUrl::Postgres(owner_url) = owner else { panic!("not PostgreSQL") };
         let mut url = Url::parse(owner_url.expose_secret()).unwrap();
         let name = format!("service of {}", url.path().trim_start_matches('/'));
