@@ -29,22 +29,15 @@ pub(crate) async fn answer(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Refused> {
-    let Received { bytes, caller } = body::receive(&surface, &visit, &request, payload).await?;
-    let is_idempotent = request.headers().contains_key(IDEMPOTENCY_KEY);
-    let order = Order { endpoint, surface: surface.clone(), is_idempotent };
-    let (caller, wanted) = match caller {
-        Some(caller) if bytes.len() > LARGE_BODY => order.read_elsewhere(bytes, caller).await?,
-        Some(caller) => {
-            let wanted = order.read(&Body::parse(&bytes)?, &caller, Rules::OpenAi)?;
-            (caller, wanted)
+    let read = read(endpoint, &surface, &visit, &request, payload).await;
+    let (caller, wanted) = read.map_err(|NotRead { refused, model }| {
+        // Only of a key that is known: anybody can send nonsense.
+        if let Some((key, tenant)) = visit.caller() {
+            let admission = &surface.deployment.admission;
+            admission.count_refusal(tenant, key, model.as_deref(), refused.refusal().reason);
         }
-        None => {
-            let body = Body::parse(&bytes)?;
-            let caller = key_in_body(&surface, &visit, &request, &body).await?;
-            let wanted = order.read(&body, &caller, Rules::Original)?;
-            (caller, wanted)
-        }
-    };
+        refused
+    })?;
     let is_stream = wanted.stream;
     let request_id = visit.new_request_id();
     let admitted = surface.deployment.admission.admit(&caller, request_id, wanted).await;
@@ -55,6 +48,69 @@ pub(crate) async fn answer(
         return Ok(stream::reply(call, visit, currency, surface.silence).await?);
     }
     whole(call, &currency).await
+}
+
+/// Who calls, and what they want.
+async fn read(
+    endpoint: Endpoint,
+    surface: &web::Data<Surface>,
+    visit: &Visit,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<(Caller, CallRequest), NotRead> {
+    let Received { bytes, caller } = body::receive(surface, visit, request, payload).await?;
+    let is_idempotent = request.headers().contains_key(IDEMPOTENCY_KEY);
+    let order = Order { endpoint, surface: surface.clone(), is_idempotent };
+    match caller {
+        Some(caller) if bytes.len() > LARGE_BODY => Ok(order.read_elsewhere(bytes, caller).await?),
+        Some(caller) => {
+            let wanted = order.read(&Body::parse(&bytes)?, &caller, Rules::OpenAi)?;
+            Ok((caller, wanted))
+        }
+        None => {
+            let body = Body::parse(&bytes)?;
+            let caller = key_in_body(surface, visit, request, &body).await?;
+            let wanted = order.read(&body, &caller, Rules::Original)?;
+            Ok((caller, wanted))
+        }
+    }
+}
+
+/// A call that was refused while it was read.
+struct NotRead {
+    refused: Refused,
+    /// The model that it named, as far as that was read.
+    model: Option<String>,
+}
+
+impl From<Refused> for NotRead {
+    fn from(refused: Refused) -> Self {
+        Self { refused, model: None }
+    }
+}
+
+impl From<Refusal> for NotRead {
+    fn from(refusal: Refusal) -> Self {
+        Self { refused: refusal.into(), model: None }
+    }
+}
+
+impl From<Unfit> for NotRead {
+    fn from(Unfit { refusal, model }: Unfit) -> Self {
+        Self { refused: refusal.into(), model }
+    }
+}
+
+/// The same where it may have been found on another thread.
+struct Unfit {
+    refusal: Refusal,
+    model: Option<String>,
+}
+
+impl From<Refusal> for Unfit {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, model: None }
+    }
 }
 
 /// Who presents the key inside this body.
@@ -76,27 +132,31 @@ struct Order {
 }
 
 impl Order {
-    fn read(&self, body: &Body<'_>, caller: &Caller, rules: Rules) -> Result<CallRequest, Refusal> {
-        let deployment = &self.surface.deployment;
-        let model = body.model(self.endpoint, &deployment.settings.models)?;
-        let limits = deployment.admission.model(caller, &model)?;
+    fn read(&self, body: &Body<'_>, caller: &Caller, rules: Rules) -> Result<CallRequest, Unfit> {
+        let model = body.model(self.endpoint, &self.surface.deployment.settings.models)?;
+        let wanted = self.read_for(body, caller, rules, &model);
+        wanted.map_err(|refusal| Unfit { refusal, model: Some(model) })
+    }
+
+    fn read_for(&self, body: &Body<'_>, caller: &Caller, rules: Rules, model: &str) -> Result<CallRequest, Refusal> {
+        let limits = self.surface.deployment.admission.model(caller, model)?;
         if self.is_idempotent {
             // Ignoring it would let a client try again that believes it cannot be charged twice.
             let message = "the header Idempotency-Key is not supported yet; send the request without it";
             return Err(Refusal::of_field(Reason::InvalidParameter, "Idempotency-Key", message));
         }
-        body.call(self.endpoint, rules, model, &limits)
+        body.call(self.endpoint, rules, model.to_owned(), &limits)
     }
 
     /// The same on another thread, for a large body; only a key in a header allows one.
-    async fn read_elsewhere(self, bytes: Bytes, caller: Caller) -> Result<(Caller, CallRequest), Refusal> {
+    async fn read_elsewhere(self, bytes: Bytes, caller: Caller) -> Result<(Caller, CallRequest), Unfit> {
         let reading = web::block(move || {
             let wanted = self.read(&Body::parse(&bytes)?, &caller, Rules::OpenAi)?;
             Ok((caller, wanted))
         });
         reading.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a large body could not be read on another thread");
-            Err(Refusal::internal())
+            Err(Refusal::internal().into())
         })
     }
 }

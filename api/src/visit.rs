@@ -83,6 +83,11 @@ impl Visit {
         self.0.caller.set(Some((caller.key, caller.tenant)));
     }
 
+    /// Who calls, once that is known.
+    pub(crate) fn caller(&self) -> Option<(KeyId, TenantId)> {
+        self.0.caller.get()
+    }
+
     /// Remembers what the caller's key may still do: every reply to this request says so.
     pub(crate) fn set_allowances(&self, allowances: Allowances) {
         self.0.allowances.set(allowances);

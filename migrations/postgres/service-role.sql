@@ -47,4 +47,9 @@ GRANT UPDATE (enabled, sealed_key) ON channels TO :"role";
 GRANT UPDATE (value) ON facts, epoch TO :"role";
 GRANT UPDATE (seen_at) ON processes TO :"role";
 GRANT DELETE ON processes TO :"role";
+
+-- Details of calls and what is counted of them: rows are added, counted up, and removed when they are old.
+GRANT INSERT, DELETE ON calls TO :"role";
+GRANT INSERT, UPDATE, DELETE ON refusals, channel_minutes TO :"role";
+GRANT INSERT, UPDATE ON call_slots, call_days TO :"role";
 COMMIT;

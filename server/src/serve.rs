@@ -143,6 +143,9 @@ impl Service {
         // Calls whose client left with the listeners.
         let left = within.saturating_sub(started.elapsed()).max(LAST_WORK);
         let is_finished = deployment.admission.settled(left).await && is_finished;
+        if !deployment.calls.finish(LAST_WORK).await {
+            tracing::warn!("the details of the last calls could not be written; what they cost is in the ledger");
+        }
         if is_finished {
             tracing::info!("stopped");
         } else {

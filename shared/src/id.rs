@@ -31,6 +31,12 @@ impl RequestId {
         Self(Uuid::from_u128(milliseconds << 80))
     }
 
+    /// When it was made, to the millisecond.
+    pub fn made_at(&self) -> Timestamp {
+        // 48 bits: this always fits.
+        Timestamp(i64::try_from(self.0.as_u128() >> 80).unwrap_or(i64::MAX))
+    }
+
     /// The largest identifier below this one.
     #[must_use]
     pub fn before(self) -> Self {

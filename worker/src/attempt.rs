@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use shared::catalogue::ServedModel;
 use shared::clock::Clock;
-use shared::queue::Delivery;
+use shared::queue::{Delivery, TryOutcome};
 use shared::refusal::{Reason, Refusal};
 use shared::tokens::Tally;
 
@@ -36,6 +36,14 @@ pub(crate) enum Attempted<'job> {
 }
 
 /// Why one channel gave no answer.
+struct Missed {
+    miss: Miss,
+    outcome: TryOutcome,
+    /// For the log.
+    why: String,
+}
+
+/// What follows from that.
 enum Miss {
     /// Another one may.
     Next,
@@ -63,19 +71,22 @@ pub(crate) async fn attempt<'job>(
             Ok(adapter) => adapter,
             Err(why) => {
                 tracing::error!(request_id = %job.request_id, channel = %channel.name, %why, "a channel cannot be used");
+                progress.try_begins(&channel.name);
+                progress.try_ends(TryOutcome::Unusable);
                 continue;
             }
         };
-        let started = clock.now();
+        progress.try_begins(&channel.name);
         let missed = match try_channel(clock, adapter.as_ref(), delivery, &route.upstream_model, progress).await {
             Ok(attempted) => {
+                progress.try_ends(TryOutcome::Ok);
                 metrics::counter!("xiaoyi_channel_calls_total", "channel" => channel.name.clone(), "outcome" => "answered").increment(1);
                 return attempted;
             }
-            Err((miss, why)) => {
+            Err(Missed { miss, outcome, why }) => {
+                let duration_ms = progress.try_ends(outcome);
                 tracing::warn!(
-                    request_id = %job.request_id, channel = %channel.name, %why,
-                    duration_ms = clock.now().since(started), "a channel gave no answer"
+                    request_id = %job.request_id, channel = %channel.name, %why, duration_ms, "a channel gave no answer"
                 );
                 metrics::counter!("xiaoyi_channel_calls_total", "channel" => channel.name.clone(), "outcome" => "failed").increment(1);
                 miss
@@ -121,21 +132,22 @@ async fn try_channel<'job>(
     delivery: &'job Delivery,
     upstream_model: &str,
     progress: &Progress,
-) -> Result<Attempted<'job>, (Miss, String)> {
+) -> Result<Attempted<'job>, Missed> {
     let job = &delivery.job;
     let deadline = if job.stream { job.deadlines.first_text.min(job.deadlines.end) } else { job.deadlines.end };
     let called = tokio::time::timeout(clock.until(deadline), adapter.call(job, upstream_model)).await;
     let answer = match called {
-        Err(_) => return Err((Miss::Final(timeout()), "the deadline passed before an answer".to_owned())),
-        Ok(Err(error)) => return Err(miss(error)),
+        Err(_) => return Err(too_late("the deadline passed before an answer")),
+        Ok(Err(error)) => return Err(missed(error)),
         Ok(Ok(answer)) => answer,
     };
+    let next = |why| Missed { miss: Miss::Next, outcome: TryOutcome::Failed, why };
     let redacted = |why: String| adapter.redact(job, upstream_model, &why);
     match answer {
         Answer::Whole(data) => match WholeAnswer::read(job, &data) {
-            Err(nonsense) => Err((Miss::Next, redacted(nonsense.to_string()))),
+            Err(nonsense) => Err(next(redacted(nonsense.to_string()))),
             Ok(whole) if job.images.is_some() && whole.images == 0 => {
-                Err((Miss::Next, "the provider delivered no image".to_owned()))
+                Err(next("the provider delivered no image".to_owned()))
             }
             Ok(whole) => Ok(Attempted::Whole(whole)),
         },
@@ -143,32 +155,41 @@ async fn try_channel<'job>(
             Ok(Relayed { reader, held_back, usage, completion }) => {
                 Ok(Attempted::Streamed { reader: Box::new(reader), held_back, usage, completion })
             }
-            Err(Broken::BeforeText(UpstreamError::Failed { why })) => Err((Miss::Next, redacted(why))),
-            Err(Broken::BeforeText(error)) => Err(miss(error)),
-            Err(Broken::TooLate) => Err((Miss::Final(timeout()), "the deadline passed before any text".to_owned())),
+            Err(Broken::BeforeText(UpstreamError::Failed { why })) => Err(next(redacted(why))),
+            Err(Broken::BeforeText(error)) => Err(missed(error)),
+            Err(Broken::TooLate) => Err(too_late("the deadline passed before any text")),
             Err(Broken::AfterText(why)) => {
                 let refusal = Refusal::new(Reason::UpstreamError, "the model's provider broke off the answer");
-                Err((Miss::Final(refusal), redacted(why)))
+                Err(Missed { miss: Miss::Final(refusal), outcome: TryOutcome::BrokenOff, why: redacted(why) })
             }
             Err(Broken::Silent) => {
                 let refusal = Refusal::new(Reason::Timeout, "the model stopped in the middle of its answer");
-                Err((Miss::Final(refusal), "the deadline passed in the middle of the stream".to_owned()))
+                let why = "the deadline passed in the middle of the stream".to_owned();
+                Err(Missed { miss: Miss::Final(refusal), outcome: TryOutcome::BrokenOff, why })
             }
             // The watch on the client ends the call; until it does there is nothing to send and nobody to tell.
-            Err(Broken::ClientGone) => Err((Miss::Final(upstream_error()), "the client has left".to_owned())),
+            Err(Broken::ClientGone) => {
+                let (miss, why) = (Miss::Final(upstream_error()), "the client has left".to_owned());
+                Err(Missed { miss, outcome: TryOutcome::ClientLeft, why })
+            }
         },
     }
 }
 
-fn miss(error: UpstreamError) -> (Miss, String) {
+fn too_late(why: &str) -> Missed {
+    Missed { miss: Miss::Final(timeout()), outcome: TryOutcome::Timeout, why: why.to_owned() }
+}
+
+fn missed(error: UpstreamError) -> Missed {
     let why = error.to_string();
-    let miss = match error {
+    let (miss, outcome) = match error {
         UpstreamError::Rejected { message, param, .. } => {
             let message = format!("the model's provider rejected this request: {message}");
-            Miss::Final(Refusal { param, ..Refusal::new(Reason::UpstreamRejected, message) })
+            let refusal = Refusal { param, ..Refusal::new(Reason::UpstreamRejected, message) };
+            (Miss::Final(refusal), TryOutcome::Rejected)
         }
-        UpstreamError::RateLimited { retry_after_s } => Miss::RateLimited(retry_after_s),
-        UpstreamError::Failed { .. } => Miss::Next,
+        UpstreamError::RateLimited { retry_after_s } => (Miss::RateLimited(retry_after_s), TryOutcome::RateLimited),
+        UpstreamError::Failed { .. } => (Miss::Next, TryOutcome::Failed),
     };
-    (miss, why)
+    Missed { miss, outcome, why }
 }

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use shared::billing::{self, Produced};
 use shared::ledger::{Charge, Ended, Operation};
-use shared::queue::{End, Job};
+use shared::queue::{End, Job, TryOutcome};
 use shared::refusal::Refusal;
 
 use crate::answer::{ChunkReader, ProviderUsage};
@@ -28,43 +28,49 @@ impl Ending {
                     images: whole.images,
                     finished_early: false,
                 };
-                Self::answered(job, produced, |charge| {
+                Self::answered(job, produced, progress, |charge| {
                     let (prompt, completion) = billing::billed_tokens(charge);
                     vec![whole.into_reply(prompt, completion)]
                 })
             }
             Attempted::Streamed { reader, held_back, usage, completion } => {
                 let produced = Produced { completion, upstream: counts(usage), images: 0, finished_early: false };
-                Self::answered(job, produced, |charge| with_usage(job, &reader, held_back, charge))
+                Self::answered(job, produced, progress, |charge| with_usage(job, &reader, held_back, charge))
             }
-            Attempted::Failed(refusal) => Self::early(job, progress, refusal),
+            Attempted::Failed(refusal) => Self::early(job, progress, TryOutcome::Failed, refusal),
         }
     }
 
-    fn answered(job: &Job, produced: Produced, held_back: impl FnOnce(&Charge) -> Vec<Bytes>) -> Self {
+    fn answered(
+        job: &Job,
+        produced: Produced,
+        progress: &Progress,
+        held_back: impl FnOnce(&Charge) -> Vec<Bytes>,
+    ) -> Self {
         let Some(capture) = billing::capture(job, produced) else {
-            return Self::without_charge(job, Refusal::internal());
+            return Self::without_charge(job, progress, TryOutcome::Ok, Refusal::internal());
         };
-        let end = End::Answered { held_back: held_back(&capture.charge), produced };
+        let way = progress.take_way(TryOutcome::Ok);
+        let end = End::Answered { held_back: held_back(&capture.charge), produced, way };
         Self { end, settlement: Some(Operation::Capture(Box::new(capture))) }
     }
 
-    /// Before its time: what had reached the client is charged.
-    pub(crate) fn early(job: &Job, progress: &Progress, refusal: Refusal) -> Self {
+    /// Before its time: what had reached the client is charged. A try that is still going on ends with `outcome`.
+    pub(crate) fn early(job: &Job, progress: &Progress, outcome: TryOutcome, refusal: Refusal) -> Self {
         let produced = progress.produced();
-        match produced.and_then(|produced| billing::capture(job, produced)) {
-            Some(capture) => {
-                Self { end: End::Failed { refusal, produced }, settlement: Some(Operation::Capture(Box::new(capture))) }
-            }
-            None => Self::without_charge(job, refusal),
-        }
+        let Some(capture) = produced.and_then(|produced| billing::capture(job, produced)) else {
+            return Self::without_charge(job, progress, outcome, refusal);
+        };
+        let end = End::Failed { refusal, produced, way: progress.take_way(outcome) };
+        Self { end, settlement: Some(Operation::Capture(Box::new(capture))) }
     }
 
     /// Without any text.
-    pub(crate) fn without_charge(job: &Job, refusal: Refusal) -> Self {
+    pub(crate) fn without_charge(job: &Job, progress: &Progress, outcome: TryOutcome, refusal: Refusal) -> Self {
         let (request_id, account) = (job.request_id, job.tenant);
         let settlement = Operation::End { request_id, account, ended: Ended::Voided };
-        Self { end: End::Failed { refusal, produced: None }, settlement: Some(settlement) }
+        let end = End::Failed { refusal, produced: None, way: progress.take_way(outcome) };
+        Self { end, settlement: Some(settlement) }
     }
 
     /// Of a call that somebody has settled.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use shared::calls::{CallRecord, Status};
 use shared::clock::Clock;
 use shared::deployment::Deployment;
 use shared::ledger::{OpenHolds, settle};
-use shared::queue::{Delivery, Interruption, Job, Queue};
+use shared::queue::{Delivery, End, Interruption, Job, Queue, TryOutcome, Way};
 use shared::refusal::{Reason, Refusal};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -89,20 +90,19 @@ async fn take_jobs(context: Arc<Context>) -> JoinSet<()> {
 async fn work(context: Arc<Context>, delivery: Delivery) {
     let Deployment { queue, clock, catalogue, .. } = &context.deployment;
     let job = &delivery.job;
-    let waited_ms = clock.now().since(job.accepted_at);
+    let progress = Progress::begin(clock, job);
     metrics::histogram!("xiaoyi_queue_wait_seconds")
-        .record(Duration::from_millis(u64::try_from(waited_ms).unwrap_or(0)));
-    let progress = Progress::default();
+        .record(Duration::from_millis(u64::try_from(progress.queued_ms()).unwrap_or(0)));
     if is_too_late(clock, &delivery) {
         let late = Refusal::new(
             Reason::Timeout,
             "the call waited too long for its turn; nothing was charged, please try again",
         );
-        let ending = Ending::without_charge(job, late);
+        let ending = Ending::without_charge(job, &progress, TryOutcome::Timeout, late);
         return finish(&context, delivery, ending).await;
     }
     if delivery.needs_open_hold_check()
-        && let Err(ending) = make_sure_of_hold(&context.open_holds, job).await
+        && let Err(ending) = make_sure_of_hold(&context.open_holds, job, &progress).await
     {
         return finish(&context, delivery, ending).await;
     }
@@ -117,7 +117,7 @@ async fn work(context: Arc<Context>, delivery: Delivery) {
             }
             Interruption::ClientLeft => {
                 let left = Refusal::new(Reason::UpstreamError, "the client has left");
-                let ending = Ending::early(job, &progress, left);
+                let ending = Ending::early(job, &progress, TryOutcome::ClientLeft, left);
                 return finish(&context, delivery, ending).await;
             }
         },
@@ -127,7 +127,7 @@ async fn work(context: Arc<Context>, delivery: Delivery) {
                 return queue.hand_back(delivery).await;
             }
             let stopped = Refusal::new(Reason::Unavailable, "the answer was interrupted: the service was restarted");
-            let ending = Ending::early(job, &progress, stopped);
+            let ending = Ending::early(job, &progress, TryOutcome::Interrupted, stopped);
             return finish(&context, delivery, ending).await;
         }
     };
@@ -143,7 +143,7 @@ async fn told_to_hurry(context: &Context) {
 }
 
 /// A job may come again after its call was settled: nothing is asked of a provider without a hold that covers it.
-async fn make_sure_of_hold(open_holds: &OpenHolds, job: &Job) -> Result<(), Ending> {
+async fn make_sure_of_hold(open_holds: &OpenHolds, job: &Job, progress: &Progress) -> Result<(), Ending> {
     let request_id = job.request_id;
     match open_holds.contains(request_id).await {
         Ok(true) => Ok(()),
@@ -153,24 +153,32 @@ async fn make_sure_of_hold(open_holds: &OpenHolds, job: &Job) -> Result<(), Endi
         }
         Err(error) => {
             tracing::error!(%request_id, %error, "it could not be found out whether a job's hold is open; it is not called");
-            Err(Ending::without_charge(job, Refusal::unavailable()))
+            Err(Ending::without_charge(job, progress, TryOutcome::Interrupted, Refusal::unavailable()))
         }
     }
 }
 
 /// Sends the end. If nobody receives it, the call is settled here.
 async fn finish(context: &Context, delivery: Delivery, ending: Ending) {
-    let Deployment { queue, ledger, .. } = &context.deployment;
+    let Deployment { queue, ledger, calls, clock, .. } = &context.deployment;
     let request_id = delivery.job.request_id;
     let (end, settlement) = ending.into_parts();
+    let way = match &end {
+        End::Answered { way, .. } | End::Failed { way, .. } => way.clone(),
+        End::Lost => Way::default(),
+    };
+    let record = CallRecord::beside(&delivery.job, Status::CLIENT_LEFT, None, clock.now(), way);
     match queue.finish(delivery, end).await {
         Ok(()) => {}
         Err(Interruption::LeaseLost) => {
             tracing::warn!(%request_id, "an end came after its job was given to another worker");
         }
         Err(Interruption::ClientLeft) => {
-            if let Some(settlement) = settlement {
-                settle(ledger, request_id, settlement).await;
+            // Who settled it before has also kept its details.
+            if let Some(settlement) = settlement
+                && settle(ledger, request_id, settlement).await
+            {
+                calls.record(record);
             }
         }
     }

@@ -7,7 +7,7 @@ use shared::billing::{self, Produced};
 use shared::clock::Timestamp;
 use shared::deployment::Deployment;
 use shared::ledger::Capture;
-use shared::queue::{Chunk, Delivery, End, Interruption, Job};
+use shared::queue::{Chunk, Delivery, End, Interruption, Job, Way};
 use shared::refusal::Refusal;
 use shared::tokens::Tally;
 use tokio::sync::Notify;
@@ -57,12 +57,15 @@ async fn follow(deployment: Deployment, acts: Vec<Act>, delivery: Delivery) {
                 generated.add_text(&"word ".repeat(words));
                 let produced = produced(&delivery.job, generated);
                 let held_back = bodies.iter().map(|body| Bytes::from_static(body.as_bytes())).collect();
-                return finish(&deployment, delivery, End::Answered { held_back, produced }).await;
+                return finish(&deployment, delivery, End::Answered { held_back, produced, way: Way::default() }).await;
             }
-            Act::Fail(refusal) => return finish(&deployment, delivery, End::Failed { refusal, produced: None }).await,
+            Act::Fail(refusal) => {
+                return finish(&deployment, delivery, End::Failed { refusal, produced: None, way: Way::default() })
+                    .await;
+            }
             Act::FailCharged(refusal) => {
                 let produced = Some(produced(&delivery.job, generated));
-                return finish(&deployment, delivery, End::Failed { refusal, produced }).await;
+                return finish(&deployment, delivery, End::Failed { refusal, produced, way: Way::default() }).await;
             }
             Act::Lost => return finish(&deployment, delivery, End::Lost).await,
             Act::Die => return drop(delivery),

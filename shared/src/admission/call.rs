@@ -6,12 +6,13 @@ use bytes::Bytes;
 
 use super::outcome::{Ending, Settler};
 use super::settling::Settling;
-use crate::clock::Clock;
+use crate::calls::Status;
+use crate::clock::{Clock, Timestamp};
 use crate::id::{RequestId, TenantId};
 use crate::ledger::settle;
 use crate::limits::{Allowances, Permit};
 use crate::money::Amount;
-use crate::queue::{Cancellation, End, Frame, Frames, Job, Queue, Silence};
+use crate::queue::{Cancellation, End, Frame, Frames, Job, Queue, Silence, Way};
 use crate::refusal::{Reason, Refusal};
 use crate::tokens::Tally;
 
@@ -46,16 +47,21 @@ pub struct Failure {
 /// An admitted call. Dropping it before its end calls it off: what was generated until then is charged.
 #[derive(Debug)]
 pub struct Call {
+    request_id: RequestId,
     parts: Option<Parts>,
     allowances: Allowances,
-    job: Job,
     forwarded: Tally,
-    is_first: bool,
+    /// When the first part of a stream came.
+    first_at: Option<Timestamp>,
     /// The end, from when it has come until what it means is committed.
     ending: Option<Ending>,
+    /// How it came there.
+    way: Way,
 }
 
 struct Parts {
+    /// Without its body: the queue has that.
+    job: Job,
     queue: Arc<dyn Queue>,
     clock: Clock,
     settling: Settling,
@@ -81,18 +87,19 @@ impl Call {
         permit: Permit,
     ) -> Self {
         Self {
+            request_id: job.request_id,
             allowances: permit.allowances(),
-            parts: Some(Parts { queue, clock, settling, frames, permit: Some(permit) }),
-            job,
+            parts: Some(Parts { job, queue, clock, settling, frames, permit: Some(permit) }),
             forwarded: Tally::default(),
-            is_first: true,
+            first_at: None,
             ending: None,
+            way: Way::default(),
         }
     }
 
     /// The call's id.
-    pub fn request_id(&self) -> RequestId {
-        self.job.request_id
+    pub const fn request_id(&self) -> RequestId {
+        self.request_id
     }
 
     /// What the call's key may still do after it was let in.
@@ -107,73 +114,97 @@ impl Call {
             Some(ending) => ending.clone(),
             None => {
                 // From the first frame on it is a worker that ends the call in time.
-                let ending = match parts.next_frame(&self.job, self.is_first).await {
+                let ending = match parts.next_frame(self.first_at.is_none()).await {
                     Ok(Frame::Chunk(chunk)) => {
-                        self.is_first = false;
+                        self.first_at.get_or_insert_with(|| parts.clock.now());
                         self.forwarded = chunk.generated;
                         return Some(Step::Chunk(chunk.json));
                     }
-                    Ok(Frame::End(end)) => Ending::Told(end),
+                    Ok(Frame::End(mut end)) => {
+                        self.way = end.take_way();
+                        Ending::Told(end)
+                    }
                     Err(silence) => Ending::Silent(silence),
                 };
                 self.ending.insert(ending).clone()
             }
         };
-        let settler = Settler { settling: &parts.settling, job: &self.job };
+        let settler = Settler { settling: &parts.settling, job: &parts.job };
         let step = settler.last_step(ending, self.forwarded).await;
         // Before the end is seen: who makes one call after the other never meets the last one.
         if let Some(permit) = parts.permit.take() {
             permit.release().await;
         }
-        self.parts = None;
+        let Parts { job, settling, .. } = self.parts.take()?;
+        let way = std::mem::take(&mut self.way);
+        settling.record(settling.record_of(job, step.status(), self.first_at, way));
         Some(step)
     }
 }
 
+impl Step {
+    /// As it is kept of a call that ended with this.
+    fn status(&self) -> Status {
+        match self {
+            Self::Failed(failure) => Status::from(failure.refusal.reason),
+            Self::Chunk(_) | Self::Answered { .. } => Status::ANSWERED,
+        }
+    }
+}
+
 impl Parts {
-    async fn next_frame(&mut self, job: &Job, is_first: bool) -> Result<Frame, Silence> {
+    async fn next_frame(&mut self, is_first: bool) -> Result<Frame, Silence> {
+        let Job { request_id, deadlines, .. } = self.job;
         let late = || Refusal::new(Reason::Timeout, "no answer came in time; nothing was charged, please try again");
         if is_first {
             // A worker ends its calls in time by itself; this bounds the wait for a job that no worker takes.
-            if let Ok(frame) =
-                tokio::time::timeout(self.clock.until(job.deadlines.first_text), self.frames.next()).await
-            {
+            if let Ok(frame) = tokio::time::timeout(self.clock.until(deadlines.first_text), self.frames.next()).await {
                 return frame;
             }
-            if self.queue.withdraw(job.request_id).await {
-                return Ok(Frame::End(End::Failed { refusal: late(), produced: None }));
+            if self.queue.withdraw(request_id).await {
+                return Ok(Frame::End(End::Failed { refusal: late(), produced: None, way: Way::default() }));
             }
         }
-        let patience = self.clock.until(job.deadlines.end.plus_ms(GRACE_MS));
+        let patience = self.clock.until(deadlines.end.plus_ms(GRACE_MS));
         if let Ok(frame) = tokio::time::timeout(patience, self.frames.next()).await {
             return frame;
         }
-        tracing::error!(request_id = %job.request_id, "a worker did not end a call in time; it counts as dead");
-        self.queue.cancel(job.request_id).await;
+        tracing::error!(%request_id, "a worker did not end a call in time; it counts as dead");
+        self.queue.cancel(request_id).await;
         Err(Silence::NoWorker)
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let Some(Parts { queue, settling, frames, permit, .. }) = self.parts.take() else { return };
-        let (job, forwarded, ending) = (self.job.clone(), self.forwarded, self.ending.take());
+        let Some(Parts { job, queue, settling, frames, permit, .. }) = self.parts.take() else { return };
+        let (forwarded, first_at) = (self.forwarded, self.first_at);
+        let (ending, mut way) = (self.ending.take(), std::mem::take(&mut self.way));
         // The place is free at once: a worker that still has the call is about to stop it.
         drop(permit);
         let later = settling.clone();
         settling.spawn(async move {
+            let (request_id, tenant) = (job.request_id, job.tenant);
             // A worker that has the call learns that nobody receives its frames, stops the provider and settles. An end that it had sent
             // before is read here, so that what it left to the receiver is not forgotten.
-            let cancellation = queue.cancel(job.request_id).await;
+            let cancellation = queue.cancel(request_id).await;
             let left_to_us = match (frames.leave().await, ending) {
-                (Some(end), _) => Some(Ending::Told(end)),
+                (Some(mut end), _) => {
+                    way = end.take_way();
+                    Some(Ending::Told(end))
+                }
                 (None, Some(ending)) => Some(ending),
                 // No worker has it, and none sent an end: it waited until now, or its worker died.
                 (None, None) => (cancellation != Cancellation::Told).then_some(Ending::Silent(Silence::NoWorker)),
             };
-            match left_to_us {
-                Some(ending) => settle(later.ledger(), job.request_id, ending.settlement(&job, forwarded)).await,
-                None => later.release_after_workers_turn(job.request_id, job.tenant),
+            let settlement = left_to_us.map(|ending| ending.settlement(&job, forwarded));
+            let record = later.record_of(job, Status::CLIENT_LEFT, first_at, way);
+            match settlement {
+                Some(settlement) => {
+                    settle(later.ledger(), request_id, settlement).await;
+                    later.record(record);
+                }
+                None => later.release_after_workers_turn(request_id, tenant, Some(record)),
             }
         });
     }

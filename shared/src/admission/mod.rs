@@ -18,15 +18,17 @@ pub use not_admitted::NotAdmitted;
 pub use request::CallRequest;
 
 use crate::billing;
+use crate::calls::{CallLog, Status};
 use crate::catalogue::Catalogue;
 use crate::clock::Clock;
 use crate::config::{ModelLimits, Settings};
-use crate::id::{ProcessId, RequestId};
+use crate::id::{ProcessId, RequestId, TenantId};
 use crate::keyring::Caller;
 use crate::ledger::{Hold, HoldDecision, Ledger};
 use crate::limits::Limits;
-use crate::queue::{Deadlines, Frames, Job, Queue, SubmitError};
+use crate::queue::{Deadlines, Frames, Job, Queue, SubmitError, Way};
 use crate::refusal::{Reason, Refusal};
+use crate::secret_key::KeyId;
 
 /// A hold outlives its call's deadline by this, in milliseconds, so that the call's own end comes first.
 const HOLD_GRACE_MS: i64 = 30_000;
@@ -39,15 +41,38 @@ pub struct Admission {
     inner: Arc<Inner>,
 }
 
+/// What admission needs.
+#[derive(Debug)]
+pub struct AdmissionParts {
+    /// Where money is set aside and charged.
+    pub ledger: Ledger,
+    /// Where calls wait for a worker.
+    pub queue: Arc<dyn Queue>,
+    /// What keys may do in a time.
+    pub limits: Arc<dyn Limits>,
+    /// Models, channels and prices.
+    pub catalogue: Catalogue,
+    /// All settings.
+    pub settings: Arc<Settings>,
+    /// The time.
+    pub clock: Clock,
+    /// Whose holds it makes.
+    pub process: ProcessId,
+    /// Where the details of calls are kept.
+    pub calls: CallLog,
+}
+
 struct Inner {
-    ledger: Ledger,
-    queue: Arc<dyn Queue>,
-    limits: Arc<dyn Limits>,
-    catalogue: Catalogue,
-    settings: Arc<Settings>,
-    clock: Clock,
-    process: ProcessId,
+    parts: AdmissionParts,
     settling: Settling,
+}
+
+impl std::ops::Deref for Inner {
+    type Target = AdmissionParts;
+
+    fn deref(&self) -> &AdmissionParts {
+        &self.parts
+    }
 }
 
 impl std::fmt::Debug for Admission {
@@ -57,18 +82,17 @@ impl std::fmt::Debug for Admission {
 }
 
 impl Admission {
-    /// What admission needs. Call it inside the runtime that lives as long as the process.
-    pub fn new(
-        ledger: Ledger,
-        queue: Arc<dyn Queue>,
-        limits: Arc<dyn Limits>,
-        catalogue: Catalogue,
-        settings: Arc<Settings>,
-        clock: Clock,
-        process: ProcessId,
-    ) -> Self {
-        let settling = Settling::new(ledger.clone());
-        Self { inner: Arc::new(Inner { ledger, queue, limits, catalogue, settings, clock, process, settling }) }
+    /// Of these parts. Call it inside the runtime that lives as long as the process.
+    pub fn new(parts: AdmissionParts) -> Self {
+        let settling = Settling::new(parts.ledger.clone(), parts.calls.clone(), parts.clock.clone());
+        Self { inner: Arc::new(Inner { parts, settling }) }
+    }
+
+    /// Counts a call of this key that its caller was refused before [`Admission::admit`], which counts what it refuses itself.
+    pub fn count_refusal(&self, tenant: TenantId, key: KeyId, model: Option<&str>, reason: Reason) {
+        // Anybody can name models that do not exist, without end.
+        let model = model.filter(|model| self.is_known(model)).unwrap_or_default();
+        self.inner.calls.refused(tenant, key, model, reason, self.inner.clock.now());
     }
 
     /// Waits until every call that was left is settled, at most so long; for the end of a process, when no more calls come. Gives whether
@@ -129,9 +153,14 @@ impl Admission {
         let inner = &self.inner;
         let tokens = if caller.limits.tpm.is_some() { self.most_tokens(&request) } else { 0 };
         let job = self.job(caller, request_id, request)?;
+        let counted = |refused: NotAdmitted| {
+            self.count_refusal(job.tenant, job.key, Some(&job.model), refused.refusal.reason);
+            refused
+        };
         // Only a look, so that a flood takes nothing and writes nothing.
-        inner.queue.room(job.tenant).await.map_err(|error| refused_by_queue(&error))?;
-        let permit = inner.limits.check(caller.key, &caller.limits, tokens).await?;
+        inner.queue.room(job.tenant).await.map_err(|error| counted(refused_by_queue(&error).into()))?;
+        let permit =
+            inner.limits.check(caller.key, &caller.limits, tokens).await.map_err(|error| counted(error.into()))?;
         let allowances = permit.allowances();
         let after_limits = |refusal| NotAdmitted { allowances, ..NotAdmitted::from(refusal) };
         match self.hold_and_submit(job).await {
@@ -160,6 +189,10 @@ impl Admission {
         };
         // From here on, whatever happens to this future, the hold is voided unless someone else has taken it over.
         let guard = HoldGuard::new(request_id, job.tenant, inner.settling.clone());
+        let counted = |refusal: Refusal| {
+            self.count_refusal(job.tenant, job.key, Some(&job.model), refusal.reason);
+            refusal
+        };
         match inner.ledger.hold(hold).await {
             Ok(HoldDecision::Held) => {}
             Ok(HoldDecision::Insufficient { needed, available }) => {
@@ -169,16 +202,16 @@ impl Admission {
                     "the balance is too low for this call: it needs {needed} {currency}, {available} {currency} are available; \
                      top up, or lower max_tokens, n or the length of the prompt"
                 );
-                return Err(Refusal::new(Reason::InsufficientQuota, message));
+                return Err(counted(Refusal::new(Reason::InsufficientQuota, message)));
             }
             Ok(HoldDecision::Replayed) => {
                 guard.release();
                 tracing::error!(%request_id, "a new request id had a hold already");
-                return Err(Refusal::internal());
+                return Err(counted(Refusal::internal()));
             }
             Err(error) => {
                 tracing::error!(%request_id, %error, "a hold could not be made");
-                return Err(Refusal::unavailable());
+                return Err(counted(Refusal::unavailable()));
             }
         }
         let (kept, job) = (job.without_body(), job);
@@ -193,6 +226,8 @@ impl Admission {
                 let settler = Settler { settling: &inner.settling, job: &kept };
                 let failure = settler.void(refused_by_queue(&error)).await;
                 guard.release();
+                let status = Status::from(failure.refusal.reason);
+                inner.settling.record(inner.settling.record_of(kept, status, None, Way::default()));
                 Err(failure.refusal)
             }
         }
@@ -212,10 +247,14 @@ impl Admission {
     fn job(&self, caller: &Caller, request_id: RequestId, request: CallRequest) -> Result<Job, Refusal> {
         let settings = &self.inner.settings;
         let snapshot = self.inner.catalogue.now();
+        let counted = |refusal: Refusal| {
+            self.count_refusal(caller.tenant, caller.key, Some(&request.model), refusal.reason);
+            refusal
+        };
         let Some(served) = snapshot.model(&request.model) else {
             let message =
                 format!("no channel serves the model \"{}\" at the moment; nothing was charged", request.model);
-            return Err(Refusal::new(Reason::NoChannel, message).retry_after(NO_CHANNEL_RETRY_S));
+            return Err(counted(Refusal::new(Reason::NoChannel, message).retry_after(NO_CHANNEL_RETRY_S)));
         };
         let limits = settings.model_limits(&request.model);
         let price = snapshot.price(&request.model);
@@ -223,7 +262,8 @@ impl Admission {
         let factor = if served.is_echo() { 1 } else { limits.hold_factor };
         let each = request.max_output.unwrap_or(limits.max_output).min(limits.max_output);
         let too_much = || {
-            Refusal::new(Reason::InvalidParameter, "this call could cost more than any balance can hold; ask for less")
+            let message = "this call could cost more than any balance can hold; ask for less";
+            counted(Refusal::new(Reason::InvalidParameter, message))
         };
         let completion =
             each.checked_mul(factor).and_then(|tokens| tokens.checked_mul(request.candidates)).ok_or_else(too_much)?;

@@ -53,12 +53,12 @@ impl Settler<'_> {
     /// The last step of a call. `forwarded` is what the caller has seen of it.
     pub(super) async fn last_step(&self, ending: Ending, forwarded: Tally) -> Step {
         let failure = match ending {
-            Ending::Told(End::Answered { held_back, produced }) => match self.charge(produced).await {
+            Ending::Told(End::Answered { held_back, produced, .. }) => match self.charge(produced).await {
                 Ok(Some(charged)) => return Step::Answered { held_back, charged },
                 Ok(None) => self.void(took_too_long()).await,
                 Err(failure) => failure,
             },
-            Ending::Told(End::Failed { refusal, produced }) => self.fail(produced, refusal).await,
+            Ending::Told(End::Failed { refusal, produced, .. }) => self.fail(produced, refusal).await,
             Ending::Told(End::Lost) => self.void(took_too_long()).await,
             Ending::Silent(silence) => {
                 let produced = interrupted(forwarded);
@@ -96,7 +96,7 @@ impl Settler<'_> {
             }
             Err(error @ (LedgerError::TimedOut | LedgerError::Stopped)) => {
                 // If the charge was not committed, the hold is nobody's.
-                self.settling.release_after_workers_turn(request_id, account);
+                self.settling.release_after_workers_turn(request_id, account, None);
                 Err(unknown_after(&error, request_id))
             }
             Err(error) => {

@@ -5,8 +5,11 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
+use crate::calls::{CallLog, CallRecord, Status};
+use crate::clock::{Clock, Timestamp};
 use crate::id::{RequestId, TenantId};
 use crate::ledger::{Ledger, release};
+use crate::queue::{Job, Way};
 
 /// How long a worker that was told that its client has left may take to settle. It hears of it at once, or at its next renewal of the
 /// lease (10 s); whoever has not settled by then is dead. No worker needs longer, so the hold is nobody's, and must not wait for its expiry.
@@ -17,18 +20,30 @@ const WORKERS_TURN: Duration = Duration::from_secs(30);
 pub(super) struct Settling {
     runtime: Handle,
     ledger: Ledger,
+    calls: CallLog,
+    clock: Clock,
     tasks: TaskTracker,
 }
 
 impl Settling {
     /// In the present runtime, which lives as long as the process.
-    pub(super) fn new(ledger: Ledger) -> Self {
-        Self { runtime: Handle::current(), ledger, tasks: TaskTracker::new() }
+    pub(super) fn new(ledger: Ledger, calls: CallLog, clock: Clock) -> Self {
+        Self { runtime: Handle::current(), ledger, calls, clock, tasks: TaskTracker::new() }
     }
 
     /// The ledger that it settles in.
     pub(super) const fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// What is known of a call that ends now, for whoever looks at it later.
+    pub(super) fn record_of(&self, job: Job, status: Status, first_text_at: Option<Timestamp>, way: Way) -> CallRecord {
+        CallRecord::of(job, status, first_text_at, self.clock.now(), way)
+    }
+
+    /// Keeps it.
+    pub(super) fn record(&self, record: CallRecord) {
+        self.calls.record(record);
     }
 
     /// Runs `task`, which the process waits for before it ends.
@@ -39,15 +54,27 @@ impl Settling {
     /// Voids a hold now.
     pub(super) fn release(&self, request_id: RequestId, account: TenantId) {
         let ledger = self.ledger.clone();
-        self.spawn(async move { release(&ledger, request_id, account).await });
+        self.spawn(async move {
+            release(&ledger, request_id, account).await;
+        });
     }
 
-    /// Voids a hold that a worker should settle, if it has not. A process that ends before does not wait: its open holds are swept.
-    pub(super) fn release_after_workers_turn(&self, request_id: RequestId, account: TenantId) {
-        let ledger = self.ledger.clone();
+    /// Voids a hold that a worker should settle, if it has not, and then keeps `record`: a worker that settles keeps its own. A process
+    /// that ends before does not wait: its open holds are swept.
+    pub(super) fn release_after_workers_turn(
+        &self,
+        request_id: RequestId,
+        account: TenantId,
+        record: Option<CallRecord>,
+    ) {
+        let (ledger, calls) = (self.ledger.clone(), self.calls.clone());
         self.runtime.spawn(async move {
             tokio::time::sleep(WORKERS_TURN).await;
-            release(&ledger, request_id, account).await;
+            if release(&ledger, request_id, account).await
+                && let Some(record) = record
+            {
+                calls.record(record);
+            }
         });
     }
 

@@ -132,6 +132,15 @@ pub struct LedgerSettings {
     pub owner_silence_s: u64,
 }
 
+/// What is kept for people to look at.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordsSettings {
+    /// Days for which the details of calls are kept: 1 to 3650.
+    #[serde(deserialize_with = "between::<_, _, 1, 3650>")]
+    pub call_days: u32,
+}
+
 /// What is logged, and how.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -27,7 +27,7 @@ use serde::{Deserialize, Deserializer};
 pub use base_url::{BaseUrl, NotABaseUrl};
 pub use bounds::{
     DeadlineSettings, HttpSettings, KeysSettings, LedgerSettings, LimitsSettings, LogFormat, LogSettings,
-    QueueSettings, UpstreamSettings, WorkerSettings,
+    QueueSettings, RecordsSettings, UpstreamSettings, WorkerSettings,
 };
 pub use cidr::{Cidr, NotACidr};
 pub use database_url::{DatabaseUrl, NotADatabaseUrl};
@@ -96,6 +96,8 @@ pub struct Settings {
     pub upstream: UpstreamSettings,
     /// The ledger's writer, audit and sweeper.
     pub ledger: LedgerSettings,
+    /// What is kept for people to look at.
+    pub records: RecordsSettings,
     /// What is logged, and how.
     pub log: LogSettings,
 }

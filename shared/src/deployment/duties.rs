@@ -1,10 +1,12 @@
-//! What a process does besides serving: it watches the epoch, shows that it lives, ends forgotten holds, and audits what is new.
+//! What a process does besides serving: it watches the epoch, shows that it lives, ends forgotten holds, audits what is new, and keeps the
+//! records small.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::{Deployment, DeploymentError};
+use crate::calls;
 use crate::epoch;
 use crate::ledger::{self, Audit, AuditScope, Sweeper};
 
@@ -17,6 +19,11 @@ const SWEEP_AFTER_MS: i64 = 15_000;
 /// How often the sweeper's mark is kept, in sweeps.
 const SAVE_MARK_EVERY: u32 = 12;
 
+/// How often records that are too old are looked for, in milliseconds.
+const PURGE_MS: u64 = 60_000;
+/// The pause between two steps of work on the records that could wait, so that calls go first.
+const RECORDS_PAUSE: Duration = Duration::from_millis(20);
+
 /// Begins all of them; they end with the runtime.
 pub(super) fn start(deployment: &Deployment, sweeper: Sweeper) {
     tokio::spawn(watch_epoch(deployment.clone()));
@@ -24,6 +31,7 @@ pub(super) fn start(deployment: &Deployment, sweeper: Sweeper) {
     let leads = watch::Sender::new(false);
     tokio::spawn(sweep(deployment.clone(), sweeper, leads.subscribe()));
     tokio::spawn(audit(deployment.clone(), leads.subscribe()));
+    tokio::spawn(purge(deployment.clone(), leads.subscribe()));
     tokio::spawn(keep_place(deployment.clone(), leads));
 }
 
@@ -152,6 +160,25 @@ async fn audit(deployment: Deployment, mut leads: watch::Receiver<bool>) {
                 }
             }
             Err(error) => tracing::error!(%error, "the running audit failed"),
+        }
+    }
+}
+
+/// Removes details of calls that are too old.
+async fn purge(deployment: Deployment, leads: watch::Receiver<bool>) {
+    let mut tick = ticks(PURGE_MS);
+    loop {
+        tick.tick().await;
+        while *leads.borrow() {
+            let (call_days, now) = (deployment.settings.records.call_days, deployment.clock.now());
+            match deployment.database.write(move |connection| calls::purge(connection, call_days, now)).await {
+                Ok(true) => tokio::time::sleep(RECORDS_PAUSE).await,
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::error!(%error, "old details of calls could not be removed; it is tried again");
+                    break;
+                }
+            }
         }
     }
 }

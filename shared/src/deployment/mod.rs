@@ -19,7 +19,8 @@ pub use role::Role;
 pub use workbench::Workbench;
 
 use self::presence::{Presence, Sharing};
-use crate::admission::Admission;
+use crate::admission::{Admission, AdmissionParts};
+use crate::calls::CallLog;
 use crate::catalogue::{Catalogue, price_list};
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -56,6 +57,8 @@ pub struct Deployment {
     pub catalogue: Catalogue,
     /// Verifies Secret Keys.
     pub keyring: Arc<Keyring>,
+    /// Keeps the details of calls.
+    pub calls: CallLog,
     /// Lets calls in.
     pub admission: Admission,
     /// Whether this process can serve.
@@ -159,15 +162,17 @@ impl Deployment {
             }
             None => Arc::new(MemoryLimits::new(clock.clone())),
         };
-        let admission = Admission::new(
-            ledger.clone(),
-            Arc::clone(&queue),
-            Arc::clone(&limits),
-            catalogue.clone(),
-            Arc::clone(&settings),
-            clock.clone(),
+        let calls = CallLog::start(&database);
+        let admission = Admission::new(AdmissionParts {
+            ledger: ledger.clone(),
+            queue: Arc::clone(&queue),
+            limits: Arc::clone(&limits),
+            catalogue: catalogue.clone(),
+            settings: Arc::clone(&settings),
+            clock: clock.clone(),
             process,
-        );
+            calls: calls.clone(),
+        });
         let health = Health::new(database.clone(), ledger.clone(), epoch.clone(), redis);
         let deployment = Self {
             settings,
@@ -178,6 +183,7 @@ impl Deployment {
             limits,
             catalogue,
             keyring: Arc::new(keyring),
+            calls,
             admission,
             health,
             process,

@@ -11,22 +11,27 @@ const TRIES: u32 = 30;
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Voids a request's hold unless it is settled: see [`settle`].
-pub async fn release(ledger: &Ledger, request_id: RequestId, account: TenantId) {
-    settle(ledger, request_id, Operation::End { request_id, account, ended: Ended::Voided }).await;
+pub async fn release(ledger: &Ledger, request_id: RequestId, account: TenantId) -> bool {
+    settle(ledger, request_id, Operation::End { request_id, account, ended: Ended::Voided }).await
 }
 
 /// Settles a request by `operation`, unless it is settled, and tries again while the database does not answer. In the end the sweeper
-/// expires its hold.
-pub async fn settle(ledger: &Ledger, request_id: RequestId, operation: Operation) {
+/// expires its hold. Gives whether it was this that settled the request.
+pub async fn settle(ledger: &Ledger, request_id: RequestId, operation: Operation) -> bool {
     for _ in 0..TRIES {
         match ledger.run(operation.clone()).await {
-            Ok(Outcome::Captured(captured)) => return captured.warn_of_write_off(request_id),
-            // Released now, settled before, or never held: that is what was wanted.
-            Ok(_) => return,
+            Ok(Outcome::Captured(captured)) => {
+                captured.warn_of_write_off(request_id);
+                return true;
+            }
+            Ok(Outcome::Ended) => return true,
+            // Settled before, or never held: that is what was wanted.
+            Ok(_) => return false,
             Err(LedgerError::Stopped) => break,
             Err(error) => tracing::warn!(%request_id, %error, "a call could not be settled; trying again"),
         }
         tokio::time::sleep(PAUSE).await;
     }
     tracing::error!(%request_id, "a call could not be settled; the sweeper will expire its hold");
+    false
 }

@@ -9,6 +9,7 @@ mod job;
 mod memory;
 mod redis;
 mod reply;
+mod way;
 
 use std::any::Any;
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub use self::redis::{DeadLetter, RedisQueue, Timings};
 pub use job::{Deadlines, Endpoint, ImageOrder, Job};
 pub use memory::MemoryQueue;
 pub use reply::{Chunk, End, Frame};
+pub use way::{Try, TryOutcome, Way};
 
 use crate::id::{RequestId, TenantId};
 

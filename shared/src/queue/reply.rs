@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::way::Way;
 use crate::billing::Produced;
 use crate::refusal::Refusal;
 use crate::tokens::Tally;
@@ -36,6 +37,8 @@ pub enum End {
         held_back: Vec<Bytes>,
         /// What to charge.
         produced: Produced,
+        /// How it came there.
+        way: Way,
     },
     /// It failed. What had been streamed by then is to be charged; with `None` there was nothing, and the hold is to be voided.
     Failed {
@@ -43,7 +46,19 @@ pub enum End {
         refusal: Refusal,
         /// What to charge, if anything.
         produced: Option<Produced>,
+        /// How far it came.
+        way: Way,
     },
     /// The hold was settled before the call was made: no provider was asked.
     Lost,
+}
+
+impl End {
+    /// How the call came to it; nothing is left of that here. What is settled does not depend on it.
+    pub fn take_way(&mut self) -> Way {
+        match self {
+            Self::Answered { way, .. } | Self::Failed { way, .. } => std::mem::take(way),
+            Self::Lost => Way::default(),
+        }
+    }
 }

@@ -15,7 +15,7 @@ use shared::id::{RequestId, TenantId};
 use shared::keyring::Caller;
 use shared::ledger::{self, Capture, Ended, Operation, TopUp};
 use shared::money::Amount;
-use shared::queue::{Chunk, Delivery, End, Endpoint, Interruption};
+use shared::queue::{Chunk, Delivery, End, Endpoint, Interruption, Way};
 use shared::refusal::{Reason, Refusal};
 use shared::tenant;
 use shared::tokens::Tally;
@@ -24,7 +24,7 @@ use testkit::Pair;
 /// A whole deployment on a database of the pair of this run, with a tenant who has 10.00, and no worker but the test itself.
 pub(crate) struct Bench {
     pub(crate) deployment: Deployment,
-    caller: Caller,
+    pub(crate) caller: Caller,
     _folder: tempfile::TempDir,
 }
 
@@ -96,7 +96,7 @@ impl Bench {
     }
 
     /// Posted and held, once every background settlement is through.
-    async fn settled_balance(&self) -> (Amount, Amount) {
+    pub(crate) async fn settled_balance(&self) -> (Amount, Amount) {
         let asked = Instant::now();
         while asked.elapsed() < Duration::from_secs(20) {
             let balance = self.balance().await;
@@ -130,12 +130,12 @@ pub(crate) async fn failure(call: &mut Call) -> Failure {
     }
 }
 
-fn produced(tokens: i64) -> Produced {
+pub(crate) fn produced(tokens: i64) -> Produced {
     Produced { completion: text(tokens), ..Produced::default() }
 }
 
 fn answered(tokens: i64) -> End {
-    End::Answered { held_back: vec![Bytes::from_static(b"{}")], produced: produced(tokens) }
+    End::Answered { held_back: vec![Bytes::from_static(b"{}")], produced: produced(tokens), way: Way::default() }
 }
 
 /// What the answer cost that `call` ends with.
@@ -214,7 +214,7 @@ async fn a_client_that_leaves_tells_the_worker() {
     let (call, delivery) = bench.admit_and_take().await;
     drop(call);
     assert_eq!(bench.deployment.queue.watch(&delivery).await, Interruption::ClientLeft);
-    let end = End::Failed { refusal: Refusal::internal(), produced: None };
+    let end = End::Failed { refusal: Refusal::internal(), produced: None, way: Way::default() };
     let (request_id, account) = (delivery.job.request_id, delivery.job.tenant);
     if bench.deployment.queue.finish(delivery, end).await.is_err() {
         // As the workers do: an end that nobody received leaves the hold to its sender.
@@ -227,7 +227,7 @@ async fn a_client_that_leaves_tells_the_worker() {
 async fn an_end_that_was_sent_but_never_read_still_frees_the_hold() {
     let bench = Bench::new(&[]).await;
     let (call, delivery) = bench.admit_and_take().await;
-    let end = End::Failed { refusal: Refusal::internal(), produced: None };
+    let end = End::Failed { refusal: Refusal::internal(), produced: None, way: Way::default() };
     bench.deployment.queue.finish(delivery, end).await.unwrap();
     drop(call);
     bench.expect("10").await;
@@ -238,7 +238,12 @@ async fn a_failure_is_told_after_the_void_is_committed() {
     let bench = Bench::new(&[]).await;
     let (mut call, delivery) = bench.admit_and_take().await;
     let refusal = Refusal::new(Reason::UpstreamError, "x");
-    bench.deployment.queue.finish(delivery, End::Failed { refusal, produced: None }).await.unwrap();
+    bench
+        .deployment
+        .queue
+        .finish(delivery, End::Failed { refusal, produced: None, way: Way::default() })
+        .await
+        .unwrap();
     assert_eq!(failure(&mut call).await.refusal.reason, Reason::UpstreamError);
     assert_eq!(bench.balance().await.1, Amount::ZERO, "at once, not soon");
 }
@@ -246,7 +251,7 @@ async fn a_failure_is_told_after_the_void_is_committed() {
 #[rstest]
 #[case::found_by_the_worker(End::Lost)]
 #[case::found_by_the_charge(answered(5))]
-#[case::found_by_the_charge_for_a_part(End::Failed { refusal: Refusal::internal(), produced: Some(produced(5)) })]
+#[case::found_by_the_charge_for_a_part(End::Failed { refusal: Refusal::internal(), produced: Some(produced(5)), way: Way::default() })]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_whose_hold_expired_is_not_charged(#[case] end: End) {
     let bench = Bench::new(&[]).await;
@@ -282,7 +287,11 @@ async fn an_answer_that_its_worker_charged_already_is_charged_once() {
 async fn a_part_of_an_answer_is_charged_before_its_failure_is_told() {
     let bench = Bench::new(&[]).await;
     let (mut call, delivery) = bench.admit_and_take().await;
-    let end = End::Failed { refusal: Refusal::new(Reason::UpstreamError, "x"), produced: Some(produced(5)) };
+    let end = End::Failed {
+        refusal: Refusal::new(Reason::UpstreamError, "x"),
+        produced: Some(produced(5)),
+        way: Way::default(),
+    };
     bench.deployment.queue.finish(delivery, end).await.unwrap();
     assert_eq!(failure(&mut call).await.charged, Some("0.00017".parse().unwrap()));
     bench.expect("9.99983").await;
@@ -290,7 +299,7 @@ async fn a_part_of_an_answer_is_charged_before_its_failure_is_told() {
 
 #[rstest]
 #[case::whole(answered(5))]
-#[case::a_part(End::Failed { refusal: Refusal::internal(), produced: Some(produced(5)) })]
+#[case::a_part(End::Failed { refusal: Refusal::internal(), produced: Some(produced(5)), way: Way::default() })]
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_that_was_sent_but_never_read_is_charged(#[case] end: End) {
     let bench = Bench::new(&[]).await;

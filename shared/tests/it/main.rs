@@ -8,6 +8,7 @@
 )]
 
 mod audit_log;
+mod call_log;
 mod calls;
 mod database;
 mod ledger;

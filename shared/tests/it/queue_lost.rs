@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use shared::admission::{Admission, Step};
+use shared::admission::{Admission, AdmissionParts, Step};
 use shared::billing::Produced;
 use shared::id::ProcessId;
 use shared::limits::MemoryLimits;
-use shared::queue::{Delivery, End, QueueLimits, RedisQueue, SLOW_CLIENT_MS, Timings};
+use shared::queue::{Delivery, End, QueueLimits, RedisQueue, SLOW_CLIENT_MS, Timings, Way};
 use shared::redis_store::{RedisPool, RedisSettings};
 use shared::refusal::{Reason, Refusal};
 use testkit::Redis;
@@ -37,15 +37,16 @@ async fn scene() -> Scene {
     let (process, clock) = (ProcessId::new(), deployment.clock.clone());
     let queue = RedisQueue::connect(pool.clone(), limits, process, true, clock.clone(), Timings::default()).await;
     deployment.queue = Arc::new(queue.unwrap());
-    deployment.admission = Admission::new(
-        deployment.ledger.clone(),
-        Arc::clone(&deployment.queue),
-        Arc::new(MemoryLimits::new(clock.clone())),
-        deployment.catalogue.clone(),
-        Arc::clone(&deployment.settings),
+    deployment.admission = Admission::new(AdmissionParts {
+        ledger: deployment.ledger.clone(),
+        queue: Arc::clone(&deployment.queue),
+        limits: Arc::new(MemoryLimits::new(clock.clone())),
+        catalogue: deployment.catalogue.clone(),
+        settings: Arc::clone(&deployment.settings),
         clock,
-        deployment.process,
-    );
+        process: deployment.process,
+        calls: deployment.calls.clone(),
+    });
     Scene { bench, pool, _redis: redis }
 }
 
@@ -99,7 +100,7 @@ async fn a_charge_for_an_answer_that_was_lost_is_given_back() {
     scene.lose_all().await;
     capture(&scene.bench, &delivery, 4).await;
     let produced = Produced::default();
-    scene.finish_in_vain(delivery, End::Answered { held_back: vec!["{}".into()], produced }).await;
+    scene.finish_in_vain(delivery, End::Answered { held_back: vec!["{}".into()], produced, way: Way::default() }).await;
     let failure = failure(&mut call).await;
     assert_eq!((failure.refusal, failure.charged), (Refusal::unavailable(), None));
     scene.bench.expect("10").await;

@@ -65,7 +65,7 @@ async fn a_chunk_above_the_hold_takes_its_end_with_it(#[case] crossing: Value, #
     let clock = Clock::manual(Timestamp(0));
     let (delivery, _frames) = delivery(&clock).await;
     let mut events = script(&[json!([says(0, "one two three", None)]), crossing]);
-    let relayed = relay(&clock, &delivery, &mut events, &Progress::default()).await.ok().unwrap();
+    let relayed = relay(&clock, &delivery, &mut events, &Progress::begin(&clock, &delivery.job)).await.ok().unwrap();
     assert_eq!(ends(&relayed.held_back), expected);
     assert_eq!(relayed.completion.words, 3, "what stays with us is not paid");
 }
@@ -84,7 +84,8 @@ async fn an_end_that_the_client_has_is_not_said_again() {
     ] {
         let (delivery, _frames) = delivery(&clock).await;
         let mut events = script(&[early_end, json!([says(1, "2 3 4 5", Some("stop"))])]);
-        let relayed = relay(&clock, &delivery, &mut events, &Progress::default()).await.ok().unwrap();
+        let relayed =
+            relay(&clock, &delivery, &mut events, &Progress::begin(&clock, &delivery.job)).await.ok().unwrap();
         assert_eq!(ends(&relayed.held_back), expected);
         let shown: Vec<_> = relayed.held_back.iter().map(|chunk| String::from_utf8_lossy(chunk)).collect();
         assert!(shown.iter().all(|chunk| !chunk.contains(r#""choices":[]"#)), "{shown:?}");
@@ -97,12 +98,15 @@ async fn a_role_is_no_answer() {
     let role = json!([{"index": 0, "delta": {"role": "assistant", "content": ""}}]);
     for chunks in [vec![], vec![role.clone()]] {
         let (delivery, _frames) = delivery(&clock).await;
-        let relayed = relay(&clock, &delivery, &mut script(&chunks), &Progress::default()).await;
+        let relayed = relay(&clock, &delivery, &mut script(&chunks), &Progress::begin(&clock, &delivery.job)).await;
         assert!(matches!(relayed, Err(Broken::BeforeText(UpstreamError::Failed { .. }))), "{chunks:?}");
     }
     // An answer may be empty, if the provider says that it is at its end.
     let (delivery, _frames) = delivery(&clock).await;
     let ended = json!([says(0, "", Some("stop")), says(1, "", Some("stop"))]);
-    let relayed = relay(&clock, &delivery, &mut script(&[role, ended]), &Progress::default()).await.ok().unwrap();
+    let relayed = relay(&clock, &delivery, &mut script(&[role, ended]), &Progress::begin(&clock, &delivery.job))
+        .await
+        .ok()
+        .unwrap();
     assert_eq!((relayed.held_back.len(), relayed.completion.words), (2, 0));
 }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::{A, A_WHILE, LIMITS, Make, chunk, job_of, looked, next_chunk, nothing_to_take, submitted, taken, within};
 use crate::billing::Produced;
 use crate::id::{RequestId, TenantId};
-use crate::queue::{Cancellation, End, Frame, Queue, QueueLimits};
+use crate::queue::{Cancellation, End, Frame, Queue, QueueLimits, Try, TryOutcome, Way};
 
 pub(crate) async fn a_job_arrives_whole_and_once(make: impl Make) {
     let queue = make(LIMITS).await;
@@ -31,13 +31,16 @@ pub(crate) async fn chunks_and_end_arrive_in_order(make: impl Make) {
         delivery.send(chunk(number)).await.unwrap();
     }
     let produced = Produced { upstream: Some((40, 2)), ..Produced::default() };
-    queue.finish(delivery, End::Answered { held_back: vec![Bytes::from_static(b"{}")], produced }).await.unwrap();
+    let tried = Try { channel: "渠道".to_owned(), outcome: TryOutcome::Ok, ms: 7, first_text_ms: Some(3) };
+    let way = Way { queued_ms: Some(5), tries: vec![tried] };
+    let end = End::Answered { held_back: vec![Bytes::from_static(b"{}")], produced, way: way.clone() };
+    queue.finish(delivery, end).await.unwrap();
     for number in 0..5 {
         assert_eq!(next_chunk(&mut frames).await, number);
     }
     match within(frames.next()).await {
-        Ok(Frame::End(End::Answered { held_back, produced: told })) => {
-            assert_eq!((held_back, told), (vec![Bytes::from_static(b"{}")], produced));
+        Ok(Frame::End(End::Answered { held_back, produced: told, way: told_way })) => {
+            assert_eq!((held_back, told, told_way), (vec![Bytes::from_static(b"{}")], produced, way));
         }
         other => panic!("not the end: {other:?}"),
     }

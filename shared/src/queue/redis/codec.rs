@@ -3,10 +3,12 @@
 //! An entry of an answers' stream has a header, `<request id> <kind> <number> <token>`, and a body: pieces one after the other, each
 //! a letter and what belongs to it. Lengths and counts are little-endian.
 
+use std::borrow::Cow;
+
 use bytes::{Buf, BufMut, Bytes};
 use serde::{Deserialize, Serialize};
 
-use super::super::{Chunk, End, Frame};
+use super::super::{Chunk, End, Frame, Way};
 use crate::billing::Produced;
 use crate::id::RequestId;
 use crate::refusal::Refusal;
@@ -89,9 +91,18 @@ const END: u8 = b'e';
 /// An [`End`] without its bytes.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum EndHead {
-    Answered { produced: Produced },
-    Failed { refusal: Refusal, produced: Option<Produced> },
+enum EndHead<'a> {
+    Answered {
+        produced: Produced,
+        #[serde(default)]
+        way: Cow<'a, Way>,
+    },
+    Failed {
+        refusal: Cow<'a, Refusal>,
+        produced: Option<Produced>,
+        #[serde(default)]
+        way: Cow<'a, Way>,
+    },
     Lost,
 }
 
@@ -105,8 +116,13 @@ pub(super) fn write_chunk(body: &mut Vec<u8>, chunk: &Chunk) {
 pub(super) fn write_end(body: &mut Vec<u8>, end: &End) {
     const NONE: &[Bytes] = &[];
     let (head, held_back) = match end {
-        End::Answered { held_back, produced } => (EndHead::Answered { produced: *produced }, held_back.as_slice()),
-        End::Failed { refusal, produced } => (EndHead::Failed { refusal: refusal.clone(), produced: *produced }, NONE),
+        End::Answered { held_back, produced, way } => {
+            (EndHead::Answered { produced: *produced, way: Cow::Borrowed(way) }, held_back.as_slice())
+        }
+        End::Failed { refusal, produced, way } => {
+            let (refusal, way) = (Cow::Borrowed(refusal), Cow::Borrowed(way));
+            (EndHead::Failed { refusal, produced: *produced, way }, NONE)
+        }
         End::Lost => (EndHead::Lost, NONE),
     };
     body.put_u8(END);
@@ -138,8 +154,10 @@ fn read_end(body: &mut Bytes) -> Option<End> {
     let count = body.try_get_u32_le().ok()?;
     let held_back = (0..count).map(|_| read_bytes(body)).collect::<Option<Vec<Bytes>>>()?;
     Some(match head {
-        EndHead::Answered { produced } => End::Answered { held_back, produced },
-        EndHead::Failed { refusal, produced } => End::Failed { refusal, produced },
+        EndHead::Answered { produced, way } => End::Answered { held_back, produced, way: way.into_owned() },
+        EndHead::Failed { refusal, produced, way } => {
+            End::Failed { refusal: refusal.into_owned(), produced, way: way.into_owned() }
+        }
         EndHead::Lost => End::Lost,
     })
 }
@@ -159,6 +177,7 @@ mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
 
+    use super::super::super::{Try, TryOutcome};
     use super::*;
     use crate::refusal::Reason;
 
@@ -171,11 +190,25 @@ mod tests {
         Produced { completion, upstream: Some((tokens, 2)), images: 3, finished_early: true }
     }
 
+    fn way() -> Way {
+        let first = Try { channel: "渠道".to_owned(), outcome: TryOutcome::Timeout, ms: 90, first_text_ms: None };
+        let second = Try { channel: "b".to_owned(), outcome: TryOutcome::Ok, ms: 7, first_text_ms: Some(3) };
+        Way { queued_ms: Some(5), tries: vec![first, second] }
+    }
+
     #[rstest]
-    #[case(End::Answered { held_back: vec![Bytes::from_static(b"{}"), Bytes::new()], produced: produced(7) })]
-    #[case(End::Answered { held_back: vec![], produced: Produced::default() })]
-    #[case(End::Failed { refusal: Refusal::new(Reason::Timeout, "迟\0").retry_after(3), produced: Some(produced(1)) })]
-    #[case(End::Failed { refusal: Refusal::of_field(Reason::InvalidJson, "a", "b"), produced: None })]
+    #[case(End::Answered { held_back: vec![Bytes::from_static(b"{}"), Bytes::new()], produced: produced(7), way: way() })]
+    #[case(End::Answered { held_back: vec![], produced: Produced::default(), way: Way::default() })]
+    #[case(End::Failed {
+        refusal: Refusal::new(Reason::Timeout, "迟\0").retry_after(3),
+        produced: Some(produced(1)),
+        way: way()
+    })]
+    #[case(End::Failed {
+        refusal: Refusal::of_field(Reason::InvalidJson, "a", "b"),
+        produced: None,
+        way: Way::default()
+    })]
     #[case(End::Lost)]
     fn an_end_comes_back_as_it_was(#[case] end: End) {
         let mut body = Vec::new();
@@ -207,7 +240,11 @@ mod tests {
         let mut body = Vec::new();
         write_end(
             &mut body,
-            &End::Answered { held_back: vec![Bytes::from_static(b"{}")], produced: Produced::default() },
+            &End::Answered {
+                held_back: vec![Bytes::from_static(b"{}")],
+                produced: Produced::default(),
+                way: Way::default(),
+            },
         );
         for length in 1..body.len() {
             assert!(read_frames(Bytes::copy_from_slice(&body[..length])).is_none(), "{length}");

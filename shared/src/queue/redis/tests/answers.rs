@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::super::super::{End, Frame, Interruption, Queue, QueueLimits};
+use super::super::super::{End, Frame, Interruption, Queue, QueueLimits, Way};
 use super::leases::short;
 use super::{A, B, LIMITS, all_of, ask, chunk, lasting, new_pool, queue_of, submitted, taken, timings, until, within};
 use crate::billing::Produced;
@@ -16,10 +16,10 @@ async fn a_whole_answer_of_64_mib_arrives() {
     let delivery = taken(&worker).await;
     let whole = Bytes::from_iter((0..64 * 1024 * 1024_u32).map(|byte| (byte % 251) as u8));
     let produced = Produced { images: 3, ..Produced::default() };
-    let end = End::Answered { held_back: vec![whole.clone()], produced };
+    let end = End::Answered { held_back: vec![whole.clone()], produced, way: Way::default() };
     worker.finish(delivery, end).await.unwrap();
     match within(frames.next()).await {
-        Ok(Frame::End(End::Answered { held_back, produced: told })) => {
+        Ok(Frame::End(End::Answered { held_back, produced: told, .. })) => {
             assert!(held_back == [whole], "it is the same");
             assert_eq!(told, produced);
         }

@@ -1,0 +1,211 @@
+//! Writing a batch of the log: a row for each call, and the counts that follow from the rows that are new.
+
+/// Adding to the row that is there.
+macro_rules! sums {
+    ($table:literal: $first:literal $(, $column:literal)*) => {
+        concat!(
+            $first, " = ", $table, ".", $first, " + excluded.", $first
+            $(, ", ", $column, " = ", $table, ".", $column, " + excluded.", $column)*
+        )
+    };
+}
+macro_rules! add_to_slot {
+    () => {
+        concat!(
+            "ON CONFLICT (slot_start, model) DO UPDATE SET ",
+            sums!("call_slots": "calls", "answered", "failed", "refused", "ended_ms", "first_texts", "first_text_ms",
+                "c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9", "c10", "c11", "c12", "c13", "c14", "c15")
+        )
+    };
+}
+macro_rules! add_to_day {
+    () => {
+        concat!("ON CONFLICT (day_start, tenant, key_id, model, status) DO UPDATE SET ", sums!("call_days": "calls"))
+    };
+}
+macro_rules! add_to_minute {
+    () => {
+        concat!(
+            "ON CONFLICT (minute, channel) DO UPDATE SET ",
+            sums!("channel_minutes": "attempts", "failures", "first_texts", "first_text_ms"),
+            ", last_error = COALESCE(excluded.last_error, channel_minutes.last_error)",
+            ", last_error_at = COALESCE(excluded.last_error_at, channel_minutes.last_error_at)"
+        )
+    };
+}
+macro_rules! add_to_refusals {
+    () => {
+        concat!("ON CONFLICT (slot_start, tenant, key_id, model, code) DO UPDATE SET ", sums!("refusals": "refused"))
+    };
+}
+use {add_to_day, add_to_minute, add_to_refusals, add_to_slot};
+
+mod postgres;
+mod sqlite;
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::record::{CallRecord, Status};
+use super::refused::Refused;
+use super::{DAY_MS, SLOT_MS, floor};
+use crate::clock::Timestamp;
+use crate::db::{Connection, DbError};
+use crate::id::TenantId;
+use crate::secret_key::KeyId;
+
+/// Upper bounds of the classes in which times of calls are counted, in milliseconds; the last class has none.
+pub(super) const CLASS_BOUNDS_MS: [i64; 15] =
+    [25, 50, 100, 200, 400, 700, 1_000, 1_500, 2_500, 4_000, 7_000, 12_000, 20_000, 40_000, 90_000];
+/// How many classes there are.
+pub(super) const CLASSES: usize = CLASS_BOUNDS_MS.len() + 1;
+const MINUTE_MS: i64 = 60_000;
+
+/// What one transaction writes.
+#[derive(Debug)]
+pub(super) struct Batch {
+    rows: Vec<Row>,
+    refused: Vec<(Refused, i64)>,
+    /// What is counted if all rows are new, as they nearly always are.
+    counts: Counts,
+}
+
+/// A call, with its tries as they are kept.
+#[derive(Debug)]
+struct Row {
+    call: CallRecord,
+    tries: String,
+}
+
+impl Batch {
+    pub(super) fn new(calls: Vec<CallRecord>, refused: HashMap<Refused, i64>) -> Self {
+        let row = |call: CallRecord| {
+            // Names and numbers only: this cannot fail.
+            let tries = serde_json::to_string(&call.way.tries).unwrap_or_else(|_| "[]".to_owned());
+            Row { call, tries }
+        };
+        let rows: Vec<Row> = calls.into_iter().map(row).collect();
+        let refused: Vec<(Refused, i64)> = refused.into_iter().collect();
+        let counts = Counts::of(rows.iter(), &refused);
+        Self { rows, refused, counts }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+/// Writes a batch inside the caller's transaction.
+///
+/// # Errors
+/// [`DbError`]; roll back then. Written a second time, its calls change nothing.
+pub(super) fn write(connection: &mut Connection, batch: &Batch) -> Result<(), DbError> {
+    let rows = &batch.rows;
+    let new = match connection {
+        Connection::Postgres(_) => postgres::insert_calls(connection, rows)?,
+        Connection::Sqlite(_) => sqlite::insert_calls(connection, rows)?,
+    };
+    let counted;
+    let counts = if new.len() == rows.len() {
+        &batch.counts
+    } else {
+        counted = Counts::of(new.into_iter().filter_map(|at| rows.get(at)), &batch.refused);
+        &counted
+    };
+    match connection {
+        Connection::Postgres(_) => postgres::add(connection, counts, &batch.refused),
+        Connection::Sqlite(_) => sqlite::add(connection, counts, &batch.refused),
+    }
+}
+
+/// What is counted of calls. In order, so that writers who do not exclude each other never wait in a circle.
+#[derive(Debug, Default)]
+struct Counts {
+    slots: BTreeMap<(i64, String), SlotCount>,
+    days: BTreeMap<(i64, TenantId, KeyId, String, u32), i64>,
+    minutes: BTreeMap<(i64, String), MinuteCount>,
+}
+
+/// Calls of one model that were received in one quarter of an hour.
+#[derive(Debug, Default)]
+struct SlotCount {
+    calls: i64,
+    answered: i64,
+    failed: i64,
+    /// Beside them, in the same time.
+    refused: i64,
+    ended_ms: i64,
+    first_texts: i64,
+    first_text_ms: i64,
+    /// Answered calls, by how long they took.
+    classes: [i64; CLASSES],
+}
+
+/// Tries of one channel that ended in one minute.
+#[derive(Debug, Default)]
+struct MinuteCount {
+    attempts: i64,
+    failures: i64,
+    first_texts: i64,
+    first_text_ms: i64,
+    last_error: Option<(&'static str, Timestamp)>,
+}
+
+impl Counts {
+    fn of<'a>(rows: impl Iterator<Item = &'a Row>, refused: &[(Refused, i64)]) -> Self {
+        let mut counts = Self::default();
+        for Row { call, .. } in rows {
+            counts.add(call);
+        }
+        for (each, count) in refused {
+            counts.slots.entry((each.slot_start, each.model.clone())).or_default().refused += count;
+        }
+        counts
+    }
+
+    fn add(&mut self, call: &CallRecord) {
+        let received = call.request_id.made_at().0;
+        let slot = self.slots.entry((floor(received, SLOT_MS), call.model.clone())).or_default();
+        slot.calls += 1;
+        slot.failed += i64::from(call.status.code >= Status::FIRST_FAULT);
+        if call.status == Status::ANSWERED {
+            slot.answered += 1;
+            slot.ended_ms = slot.ended_ms.saturating_add(call.ended_ms);
+            slot.classes[class_of(call.ended_ms)] += 1;
+        }
+        if let Some(first_text_ms) = call.first_text_ms {
+            slot.first_texts += 1;
+            slot.first_text_ms = slot.first_text_ms.saturating_add(first_text_ms);
+        }
+        let day = (floor(received, DAY_MS), call.tenant, call.key, call.model.clone(), call.status.code);
+        *self.days.entry(day).or_default() += 1;
+        let ended = received.saturating_add(call.ended_ms);
+        for each in &call.way.tries {
+            let minute = self.minutes.entry((floor(ended, MINUTE_MS), each.channel.clone())).or_default();
+            minute.attempts += 1;
+            if each.outcome.is_failure() {
+                minute.failures += 1;
+                minute.last_error = Some((each.outcome.word(), Timestamp(ended)));
+            }
+            if let Some(first_text_ms) = each.first_text_ms {
+                minute.first_texts += 1;
+                minute.first_text_ms = minute.first_text_ms.saturating_add(first_text_ms);
+            }
+        }
+    }
+}
+
+/// The class of a time.
+fn class_of(ms: i64) -> usize {
+    CLASS_BOUNDS_MS.partition_point(|bound| *bound < ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_time_has_its_class() {
+        let classes = [0, 25, 26, 50, 1_000, 1_001, 90_000, 90_001, i64::MAX].map(class_of);
+        assert_eq!(classes, [0, 0, 1, 1, 6, 7, 14, 15, 15]);
+    }
+}
