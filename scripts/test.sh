@@ -22,6 +22,8 @@ needs() {
     shift
     if ! "$@" >/dev/null 2>&1; then missing+=("$package"); fi
 }
+needs chromium chromium --version
+needs chromium-driver chromedriver --version
 needs curl curl --version
 needs php-cli php --version
 needs python3 python3 --version

@@ -10,6 +10,7 @@
 mod bad_input;
 mod beside_load;
 mod billing;
+mod browser;
 mod chaos;
 mod commands;
 mod crash;
