@@ -16,6 +16,7 @@ use crate::commands::ledger::LedgerCommand;
 use crate::commands::price::PriceCommand;
 use crate::commands::probe::ProbeArguments;
 use crate::commands::secret::SecretCommand;
+use crate::commands::staff::StaffCommand;
 use crate::commands::tenant::TenantCommand;
 use crate::commands::topup::TopupArguments;
 use crate::commands::usage::UsageArguments;
@@ -103,9 +104,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: PriceCommand,
     },
-    /// Accounts of operators (not built yet)
-    #[command(hide = true)]
-    Staff(StaffArguments),
+    /// People who use the panel: create, list, disable
+    Staff {
+        #[command(subcommand)]
+        action: StaffCommand,
+    },
     /// The secret that seals what the database keeps: rotate
     Secret {
         #[command(subcommand)]
@@ -126,21 +129,6 @@ pub(crate) enum Command {
     Doctor,
 }
 
-/// What `staff` will take.
-#[derive(Debug, Clone, Args)]
-#[command(disable_help_flag = true)]
-pub(crate) struct StaffArguments {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    rest: Vec<OsString>,
-}
-
-impl StaffArguments {
-    /// Why it does nothing.
-    pub(crate) fn refusal(&self) -> Failure {
-        Failure::not_built("`xiaoyi staff` is", "the panel has no accounts so far; operators use these commands")
-    }
-}
-
 impl CommandLine {
     /// The command that was meant: without a name it is `serve`.
     fn command(self) -> Result<(Command, Flags), clap::Error> {
@@ -153,12 +141,7 @@ impl CommandLine {
             }
             Some(command) => command,
         };
-        let mut flags = self.flags;
-        if let Command::Staff(arguments) = &command {
-            // It takes everything, also what is meant for all commands.
-            flags.json |= arguments.rest.iter().any(|argument| argument == "--json");
-        }
-        Ok((command, flags))
+        Ok((command, self.flags))
     }
 
     fn command_for_errors() -> clap::Command {
@@ -215,7 +198,6 @@ impl Command {
     /// With exit status 2.
     pub(crate) fn refuse_what_is_not_built(&self) -> Result<(), Failure> {
         match self {
-            Self::Staff(arguments) => Err(arguments.refusal()),
             Self::Key { action } => action.refuse_what_is_not_built(),
             Self::Channel { action } => action.refuse_what_is_not_built(),
             _ => Ok(()),
@@ -269,8 +251,6 @@ mod tests {
     }
 
     #[rstest]
-    #[case::staff("staff create a@b.c --role owner", "staff")]
-    #[case::staff_help("staff --help", "staff")]
     #[case::anthropic("channel add --name a --type anthropic --models m", "--type anthropic")]
     #[case::spend_limit("key issue --tenant t --spend-limit 10.00 --per day", "--spend-limit")]
     #[case::per("key issue --tenant t --per month", "--per")]
@@ -304,6 +284,9 @@ mod tests {
     #[case("channel add --name a --type echo --models =b")]
     #[case("usage --tenant a --group-by hour")]
     #[case("usage --tenant a --from yesterday")]
+    #[case("staff create ann --role owner")]
+    #[case("staff create ann@example.com")]
+    #[case("staff create ann@example.com --role root")]
     fn bad_usage_is_status_2(#[case] line: &str) {
         assert_eq!(read(line).unwrap_err().exit_code(), 2, "{line}");
     }

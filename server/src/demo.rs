@@ -33,6 +33,7 @@ pub(crate) async fn run(settings: Settings, arguments: &DemoArguments, json: boo
         return Ok(report);
     }
     print(&service.ready_line(Some(json!({"id": key.id, "secret": key.plain.expose()}))));
+    service.show_link_for_first_owner().await?;
     if !json {
         note(&tour.text(&service));
         note(&format!("\nServing on {} until Ctrl-C; try the call above yourself.", service.links.api));

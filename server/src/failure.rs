@@ -10,6 +10,7 @@ use shared::installation::InstallationError;
 use shared::key::{KeyError, NewSecretError};
 use shared::ledger::LedgerError;
 use shared::secret_key::without_keys;
+use shared::staff::StaffError;
 use shared::tenant::TenantError;
 
 /// What went wrong.
@@ -171,6 +172,27 @@ impl From<ChannelError> for Failure {
             ChannelError::Invalid(_) => "bad_channel",
             ChannelError::Seal(_) => "wrong_secret",
             ChannelError::Database(error) => return error.into(),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<StaffError> for Failure {
+    fn from(error: StaffError) -> Self {
+        let code = match error {
+            StaffError::BadEmail(_) => "bad_email",
+            StaffError::EmailTaken(_) => "staff_exists",
+            StaffError::Unknown(_) => "unknown_staff",
+            StaffError::LastOwner => "last_owner",
+            StaffError::WeakPassword(_) => "weak_password",
+            StaffError::Refused | StaffError::WrongPassword | StaffError::WrongCode => "refused",
+            StaffError::Over => "expired",
+            StaffError::TotpIsOn => "totp_is_on",
+            StaffError::TooMany(_) => "too_many",
+            StaffError::Hashing(_) => "internal_error",
+            StaffError::Seal(_) => "wrong_secret",
+            StaffError::Randomness(_) => "no_randomness",
+            StaffError::Database(error) => return error.into(),
         };
         Self::new(code, error.to_string())
     }

@@ -164,6 +164,12 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?.into_std()
 }
 
+/// How the panel is reached by the settings alone, for a command that runs beside the server.
+pub(crate) fn panel_url(settings: &Settings) -> String {
+    let given = settings.admin.url.as_ref().map(|url| url.as_str().to_owned());
+    given.unwrap_or_else(|| format!("http://{}", reachable(settings.admin.listen)))
+}
+
 /// The address that a client on this machine uses.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {

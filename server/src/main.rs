@@ -48,7 +48,7 @@ fn run(command: Command, flags: &cli::Flags) -> Result<Report, Failure> {
             Command::Usage(arguments) => commands::usage::run(settings, arguments).await,
             Command::Channel { action } => commands::channel::run(settings, action).await,
             Command::Price { action } => commands::price::run(settings, action).await,
-            Command::Staff(arguments) => Err(arguments.refusal()),
+            Command::Staff { action } => commands::staff::run(settings, action).await,
             Command::Secret { action } => commands::secret::run(settings, action).await,
             Command::Ledger { action } => commands::ledger::run(settings, action).await,
             Command::Probe(arguments) => commands::probe::run(arguments).await,

@@ -1,5 +1,6 @@
 //! `xiaoyi serve`: the parts of a role in one process, from the first listener to the last running call.
 
+mod first_owner;
 mod openai;
 
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use shared::catalogue::channel::{self, Channel, ChannelKind};
 use shared::config::Settings;
 use shared::deployment::{Deployment, Role, Workbench};
+use shared::staff::Reception;
 use worker::Workers;
 
 use crate::failure::Failure;
@@ -43,6 +45,7 @@ pub(crate) async fn run(settings: Settings, role: Role) -> Result<Report, Failur
         }
     };
     print(&service.ready_line(None));
+    service.show_link_for_first_owner().await?;
     let Links { api, admin, metrics, .. } = &service.links;
     tracing::info!(%role, api, admin, metrics, "serving");
     service.until_told(&mut signals).await?;
@@ -87,6 +90,15 @@ impl Service {
         }
         servers.start(listeners.metrics, http, monitoring(&deployment, metrics))?;
         Ok(Self { deployment, workbench, links, role, workers, servers })
+    }
+
+    /// Shows the link for the first owner, if this process serves the panel, nobody has an account, and somebody sees a terminal.
+    pub(crate) async fn show_link_for_first_owner(&self) -> Result<(), Failure> {
+        if !self.role.serves_panel() {
+            return Ok(());
+        }
+        let Workbench { database, clock, sealer, .. } = self.workbench.clone();
+        first_owner::show_link(&Reception::new(database, clock, sealer), &self.links.admin).await
     }
 
     /// The one line that says where everything of this process is; scripts wait for it.

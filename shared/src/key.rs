@@ -132,6 +132,25 @@ pub struct Key {
 }
 
 impl Key {
+    /// What is known of it, for lists and for the audit log: as a JSON object, without the secret.
+    pub fn facts(&self) -> serde_json::Value {
+        serde_json::json!({
+            "id": self.id,
+            "name": self.policy.name,
+            "models": self.policy.models,
+            "console": self.policy.console,
+            "ips": self.policy.ips(),
+            "rpm": self.policy.limits.rpm,
+            "tpm": self.policy.limits.tpm,
+            "concurrency": self.policy.limits.concurrency,
+            "expires_at": self.policy.expires_at.map(Timestamp::to_rfc3339),
+            "grace_until": self.grace_until.map(Timestamp::to_rfc3339),
+            "last_four": self.last_four,
+            "revoked_at": self.revoked_at.map(Timestamp::to_rfc3339),
+            "created_at": self.created_at.to_rfc3339(),
+        })
+    }
+
     /// From when on it is refused: when its policy says so or the grace of its rotation ends, whichever is first.
     pub fn ends_at(&self) -> Option<Timestamp> {
         [self.policy.expires_at, self.grace_until].into_iter().flatten().min()

@@ -1,12 +1,15 @@
 //! `xiaoyi channel`: the ways to providers.
 
 use clap::Subcommand;
+use serde_json::json;
+use shared::audit_log::Entry;
 use shared::catalogue::channel::{self, Channel};
 use shared::config::Settings;
+use shared::deployment::Workbench;
 
 use super::channel_add::{self, AddArguments};
 use super::channel_test::{self, TestArguments};
-use super::{open, read, write};
+use super::{open, read, record, write};
 use crate::failure::Failure;
 use crate::output::Report;
 use crate::table::{Side, table};
@@ -63,16 +66,31 @@ pub(crate) async fn run(settings: Settings, command: ChannelCommand) -> Result<R
             Report::of(&channels, listed(&channels))
         }
         ChannelCommand::Enable { name } => {
-            let channel =
-                write(&workbench, move |connection| Ok(channel::set_enabled(connection, &name, true)?)).await?;
+            let channel = set_enabled(&workbench, name, "channel.enable", true).await?;
             Report::of(&channel, format!("Channel {} is enabled.", channel.name))
         }
         ChannelCommand::Disable { name } => {
-            let channel =
-                write(&workbench, move |connection| Ok(channel::set_enabled(connection, &name, false)?)).await?;
+            let channel = set_enabled(&workbench, name, "channel.disable", false).await?;
             Report::of(&channel, format!("Channel {} is disabled.", channel.name))
         }
     }
+}
+
+async fn set_enabled(
+    workbench: &Workbench,
+    name: String,
+    action: &'static str,
+    enabled: bool,
+) -> Result<Channel, Failure> {
+    let now = workbench.clock.now();
+    write(workbench, move |connection| {
+        let before = channel::list(connection)?.into_iter().find(|channel| channel.name == name);
+        let after = channel::set_enabled(connection, &name, enabled)?;
+        let (before, facts) = (before.map(|before| json!(before)), Some(json!(after)));
+        record(connection, Entry { action, tenant: None, subject: &name, before, after: facts }, now)?;
+        Ok(after)
+    })
+    .await
 }
 
 fn listed(channels: &[Channel]) -> String {

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
+use serde_json::json;
+use shared::audit_log::Entry;
 use shared::catalogue::channel::{self, ChannelKind, NewChannel};
 use shared::config::Settings;
 use shared::deployment::Workbench;
 use shared::values::{self, ModelMap};
 
-use super::write;
+use super::{record, write};
 use crate::failure::Failure;
 use crate::output::{Report, note};
 
@@ -103,7 +105,14 @@ pub(crate) async fn run(workbench: &Workbench, arguments: AddArguments) -> Resul
         );
     }
     let (sealer, now) = (Arc::clone(&workbench.sealer), workbench.clock.now());
-    let channel = write(workbench, move |connection| Ok(channel::add(connection, &sealer, &new, now)?)).await?;
+    let channel = write(workbench, move |connection| {
+        let channel = channel::add(connection, &sealer, &new, now)?;
+        let after = Some(json!(channel));
+        let entry = Entry { action: "channel.add", tenant: None, subject: &channel.name, before: None, after };
+        record(connection, entry, now)?;
+        Ok(channel)
+    })
+    .await?;
     let models: Vec<&str> = channel.models.keys().map(String::as_str).collect();
     let text = format!(
         "Channel {name} serves {}. Try it with: xiaoyi channel test {name}",

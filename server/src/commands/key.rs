@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use shared::audit_log::Entry;
 use shared::clock::Timestamp;
 use shared::config::Settings;
 use shared::deployment::Workbench;
@@ -12,7 +13,7 @@ use shared::tenant::Tenant;
 use shared::values::{self, Span};
 
 use super::key_issue::{self, IssueArguments, new_secret};
-use super::{OfTenant, open, read, write};
+use super::{OfTenant, open, read, record, write};
 use crate::failure::Failure;
 use crate::output::Report;
 use crate::table::{Side, table};
@@ -82,7 +83,15 @@ pub(crate) async fn run(settings: Settings, command: KeyCommand) -> Result<Repor
 
 async fn revoke(workbench: &Workbench, id: &str) -> Result<Report, Failure> {
     let (id, now) = (key_id(id)?, workbench.clock.now());
-    let key = write(workbench, move |connection| Ok(key::revoke(connection, id.as_str(), now)?)).await?;
+    let key = write(workbench, move |connection| {
+        let before = key::find(connection, id)?.map(|found| found.key.facts());
+        let key = key::revoke(connection, id.as_str(), now)?;
+        let after = Some(key.facts());
+        let entry = Entry { action: "key.revoke", tenant: Some(key.tenant), subject: id.as_str(), before, after };
+        record(connection, entry, now)?;
+        Ok(key)
+    })
+    .await?;
     let revoked_at = key.revoked_at.map(Timestamp::to_rfc3339);
     Report::of(
         &json!({"id": key.id, "revoked_at": revoked_at}),
@@ -95,7 +104,12 @@ async fn rotate(workbench: &Workbench, arguments: RotateArguments) -> Result<Rep
     let (plain, secret) = new_secret(workbench).await?;
     let Span(grace_ms) = arguments.grace;
     let (key, old_ends_at) = write(workbench, move |connection| {
-        Ok(key::rotate(connection, id.as_str(), now.plus_ms(grace_ms), &secret, now)?)
+        let before = key::find(connection, id)?.map(|found| found.key.facts());
+        let (new, old_ends_at) = key::rotate(connection, id.as_str(), now.plus_ms(grace_ms), &secret, now)?;
+        let after = Some(json!({"new_id": new.id, "old_ends_at": old_ends_at.to_rfc3339()}));
+        let entry = Entry { action: "key.rotate", tenant: Some(new.tenant), subject: id.as_str(), before, after };
+        record(connection, entry, now)?;
+        Ok((new, old_ends_at))
     })
     .await?;
     let old_expires_at = old_ends_at.to_rfc3339();
@@ -126,22 +140,11 @@ fn key_id(text: &str) -> Result<KeyId, Failure> {
 
 /// A key as scripts see it, never with its secret.
 pub(super) fn object(key: &Key, tenant: &Tenant) -> Value {
-    json!({
-        "id": key.id,
-        "tenant": tenant.name,
-        "name": key.policy.name,
-        "models": key.policy.models,
-        "console": key.policy.console,
-        "ips": key.policy.ips(),
-        "rpm": key.policy.limits.rpm,
-        "tpm": key.policy.limits.tpm,
-        "concurrency": key.policy.limits.concurrency,
-        "expires_at": key.policy.expires_at.map(Timestamp::to_rfc3339),
-        "grace_until": key.grace_until.map(Timestamp::to_rfc3339),
-        "last_four": key.last_four,
-        "revoked_at": key.revoked_at.map(Timestamp::to_rfc3339),
-        "created_at": key.created_at.to_rfc3339(),
-    })
+    let mut object = key.facts();
+    if let Value::Object(fields) = &mut object {
+        fields.shift_insert(1, "tenant".to_owned(), tenant.name.clone().into());
+    }
+    object
 }
 
 fn listed(keys: &[Key], now: Timestamp) -> String {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde_json::Value;
+use shared::audit_log::Entry;
 use shared::catalogue::channel;
 use shared::config::Cidr;
 use shared::deployment::Workbench;
@@ -14,7 +15,7 @@ use shared::limits::KeyLimits;
 use shared::secret_key::{KeyId, PlainSecretKey};
 use shared::values::{self, When};
 
-use super::{OfTenant, key::object, read, write};
+use super::{OfTenant, key::object, read, record, write};
 use crate::failure::Failure;
 use crate::output::{Report, note};
 
@@ -94,7 +95,14 @@ pub(crate) async fn run(workbench: &Workbench, arguments: IssueArguments) -> Res
     warn_of_unserved(workbench, policy.models.as_deref().unwrap_or_default()).await?;
     let (plain, secret) = new_secret(workbench).await?;
     let id = tenant.id;
-    let key = write(workbench, move |connection| Ok(key::issue(connection, id, policy, &secret, now)?)).await?;
+    let key = write(workbench, move |connection| {
+        let key = key::issue(connection, id, policy, &secret, now)?;
+        let after = Some(key.facts());
+        let entry = Entry { action: "key.issue", tenant: Some(id), subject: key.id.as_str(), before: None, after };
+        record(connection, entry, now)?;
+        Ok(key)
+    })
+    .await?;
     let mut object = object(&key, &tenant);
     if let Value::Object(fields) = &mut object {
         fields.shift_insert(1, "secret".to_owned(), plain.expose().into());

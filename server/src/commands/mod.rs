@@ -13,11 +13,14 @@ pub(crate) mod migrate;
 pub(crate) mod price;
 pub(crate) mod probe;
 pub(crate) mod secret;
+pub(crate) mod staff;
 pub(crate) mod tenant;
 pub(crate) mod topup;
 pub(crate) mod usage;
 
 use clap::Args;
+use shared::audit_log::{self, Entry, Origin};
+use shared::clock::Timestamp;
 use shared::config::Settings;
 use shared::db::Connection;
 use shared::deployment::Workbench;
@@ -55,6 +58,11 @@ where
     F: FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
 {
     workbench.database.read(move |connection| Ok(work(connection))).await?
+}
+
+/// Writes down what a command changes. Call it in the transaction of the change.
+fn record(connection: &mut Connection, entry: Entry<'_>, now: Timestamp) -> Result<(), Failure> {
+    Ok(audit_log::record(connection, &Origin::COMMAND_LINE, &entry, now)?)
 }
 
 /// Writes to the database, all of it or nothing.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
+use shared::audit_log::Entry;
 use shared::catalogue::Snapshot;
 use shared::catalogue::price_list::{self, NewPrice};
 use shared::config::Settings;
@@ -13,7 +14,7 @@ use shared::money::Amount;
 use shared::price::{Basis, Price};
 use shared::values::{self, ImagePrice};
 
-use super::{open, read, write};
+use super::{open, read, record, write};
 use crate::failure::Failure;
 use crate::output::Report;
 use crate::table::{Side, table};
@@ -86,9 +87,14 @@ async fn set(workbench: &Workbench, arguments: SetArguments) -> Result<Report, F
             Some(own) => Some(own),
             None => price_list::default_price(connection)?,
         };
-        let present = present
+        let present: Price = present
             .ok_or_else(|| Failure::new("not_prepared", "there is no default price yet: run `xiaoyi migrate` once"))?;
-        Ok(price_list::set(connection, changed(present, arguments), now)?)
+        let before = Some(object(&present));
+        let price = price_list::set(connection, changed(present, arguments), now)?;
+        let after = Some(object(&price));
+        let entry = Entry { action: "price.set", tenant: None, subject: &price.model, before, after };
+        record(connection, entry, now)?;
+        Ok(price)
     })
     .await?;
     Report::of(

@@ -6,11 +6,12 @@ use clap::Subcommand;
 use secrecy::ExposeSecret;
 use secrecy::zeroize::Zeroizing;
 use serde_json::json;
+use shared::audit_log::Entry;
 use shared::catalogue::channel;
 use shared::config::Settings;
-use shared::installation;
+use shared::{installation, staff};
 
-use super::{open, write};
+use super::{open, record, write};
 use crate::failure::Failure;
 use crate::output::Report;
 
@@ -46,15 +47,23 @@ pub(crate) async fn run(settings: Settings, command: SecretCommand) -> Result<Re
         return Err(Failure::new("one_secret", message));
     }
     let sealer = Arc::clone(&workbench.sealer);
-    let (facts, channels) = write(&workbench, move |connection| {
-        Ok((installation::reseal(connection, &sealer)?, channel::reseal(connection, &sealer)?))
+    let now = workbench.clock.now();
+    let (facts, channels, people) = write(&workbench, move |connection| {
+        let facts = installation::reseal(connection, &sealer)?;
+        let channels = channel::reseal(connection, &sealer)?;
+        let people = staff::reseal(connection, &sealer)?;
+        let entry =
+            Entry { action: "secret.rotate", tenant: None, subject: "XIAOYI_SECRET_KEY", before: None, after: None };
+        record(connection, entry, now)?;
+        Ok((facts, channels, people))
     })
     .await?;
     let text = format!(
-        "Sealed anew under the first secret: {facts} values of the installation, the keys of {channels} channels.\n\
+        "Sealed anew under the first secret: {facts} values of the installation, the keys of {channels} channels, the codes of {people} people.\n\
          Next: let {place} hold the new secret alone, and restart the server."
     );
-    Report::of(&json!({"resealed": facts + channels, "installation": facts, "channels": channels}), text)
+    let resealed = facts + channels + people;
+    Report::of(&json!({"resealed": resealed, "installation": facts, "channels": channels, "staff": people}), text)
 }
 
 fn place(settings: &Settings) -> String {

@@ -1,11 +1,15 @@
 //! `xiaoyi tenant`: customers.
 
 use clap::Subcommand;
+use serde_json::json;
+use shared::audit_log::Entry;
 use shared::clock::Timestamp;
 use shared::config::Settings;
+use shared::db::Connection;
+use shared::deployment::Workbench;
 use shared::tenant::{self, Tenant};
 
-use super::{open, read, write};
+use super::{open, read, record, write};
 use crate::failure::Failure;
 use crate::output::Report;
 use crate::table::{Side, table};
@@ -42,7 +46,12 @@ pub(crate) async fn run(settings: Settings, command: TenantCommand) -> Result<Re
     let now = workbench.clock.now();
     match command {
         TenantCommand::Create { name } => {
-            let made = write(&workbench, move |connection| Ok(tenant::create(connection, &name, now)?)).await?;
+            let made = write(&workbench, move |connection| {
+                let made = tenant::create(connection, &name, now)?;
+                changed(connection, "tenant.create", None, &made, now)?;
+                Ok(made)
+            })
+            .await?;
             Report::of(
                 &made,
                 format!("Tenant {} is made (id {}). Next: xiaoyi key issue, xiaoyi topup.", made.name, made.id),
@@ -53,16 +62,42 @@ pub(crate) async fn run(settings: Settings, command: TenantCommand) -> Result<Re
             Report::of(&tenants, listed(&tenants))
         }
         TenantCommand::Suspend { name } => {
-            let tenant =
-                write(&workbench, move |connection| Ok(tenant::set_suspended(connection, &name, Some(now))?)).await?;
+            let tenant = set_suspended(&workbench, name, "tenant.suspend", Some(now), now).await?;
             Report::of(&tenant, format!("Tenant {} is suspended: its calls are refused within a second.", tenant.name))
         }
         TenantCommand::Resume { name } => {
-            let tenant =
-                write(&workbench, move |connection| Ok(tenant::set_suspended(connection, &name, None)?)).await?;
+            let tenant = set_suspended(&workbench, name, "tenant.resume", None, now).await?;
             Report::of(&tenant, format!("Tenant {} may call again.", tenant.name))
         }
     }
+}
+
+async fn set_suspended(
+    workbench: &Workbench,
+    name: String,
+    action: &'static str,
+    since: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Tenant, Failure> {
+    write(workbench, move |connection| {
+        let before = tenant::named(connection, &name)?;
+        let after = tenant::set_suspended(connection, &name, since)?;
+        changed(connection, action, Some(&before), &after, now)?;
+        Ok(after)
+    })
+    .await
+}
+
+fn changed(
+    connection: &mut Connection,
+    action: &'static str,
+    before: Option<&Tenant>,
+    after: &Tenant,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let (before, after_facts) = (before.map(|before| json!(before)), Some(json!(after)));
+    let entry = Entry { action, tenant: Some(after.id), subject: &after.name, before, after: after_facts };
+    record(connection, entry, now)
 }
 
 fn listed(tenants: &[Tenant]) -> String {

@@ -2,13 +2,16 @@
 
 use clap::Args;
 use serde_json::json;
+use shared::audit_log::Entry;
+use shared::clock::Timestamp;
 use shared::config::Settings;
+use shared::db::Connection;
 use shared::id::TransferId;
 use shared::ledger::{self, Operation, Outcome, TopUp, TopUpDecision};
 use shared::money::Amount;
 use shared::values;
 
-use super::{OfTenant, open, write};
+use super::{OfTenant, open, record, write};
 use crate::failure::Failure;
 use crate::output::Report;
 
@@ -44,8 +47,7 @@ pub(crate) async fn run(settings: Settings, arguments: TopupArguments) -> Result
     let tenant = tenant.find(&workbench).await?;
     let top_up = TopUp { id: TransferId::new(), account: tenant.id, amount, reference: reference.clone(), note };
     let now = workbench.clock.now();
-    let outcome =
-        write(&workbench, move |connection| Ok(ledger::apply_one(connection, Operation::TopUp(top_up), now)?)).await?;
+    let outcome = write(&workbench, move |connection| book(connection, top_up, now)).await?;
     let currency = &workbench.settings.currency;
     match outcome {
         Outcome::TopUp(TopUpDecision::Posted { id, posted, replayed }) => {
@@ -66,6 +68,19 @@ pub(crate) async fn run(settings: Settings, arguments: TopupArguments) -> Result
         }
         other => Err(Failure::internal(format!("the ledger answered another question: {other:?}"))),
     }
+}
+
+/// Books it, and writes down that it was booked now.
+fn book(connection: &mut Connection, top_up: TopUp, now: Timestamp) -> Result<Outcome, Failure> {
+    let outcome = ledger::apply_one(connection, Operation::TopUp(top_up.clone()), now)?;
+    if let Outcome::TopUp(TopUpDecision::Posted { id, posted, replayed: false }) = &outcome {
+        let TopUp { account, amount, reference, note, .. } = &top_up;
+        let after = json!({"amount": amount, "reference": reference, "note": note, "posted": posted});
+        let subject = &id.to_string();
+        let entry = Entry { action: "top_up.book", tenant: Some(*account), subject, before: None, after: Some(after) };
+        record(connection, entry, now)?;
+    }
+    Ok(outcome)
 }
 
 fn check(amount: Amount, reference: &str, note: Option<&str>) -> Result<(), Failure> {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use shared::audit_log::{self, Entry, Origin};
 use shared::catalogue::channel::{self, Channel, ChannelKind, NewChannel};
 use shared::deployment::Workbench;
 
@@ -48,7 +50,11 @@ pub(super) async fn make_channel(workbench: &Workbench) -> Result<Option<Channel
                 priority: 100,
                 weight: 1,
             };
-            Ok::<_, Failure>(Some(channel::add(connection, &sealer, &new, now)?))
+            let made = channel::add(connection, &sealer, &new, now)?;
+            let after = Some(json!(made));
+            let entry = Entry { action: "channel.add", tenant: None, subject: &made.name, before: None, after };
+            audit_log::record(connection, &Origin::SERVICE, &entry, now)?;
+            Ok::<_, Failure>(Some(made))
         })
         .await
 }

@@ -12,6 +12,7 @@ pub(crate) mod raw;
 pub(crate) mod reseller;
 pub(crate) mod storefront;
 pub(crate) mod tenancy;
+pub(crate) mod terminal;
 
 use std::fs::File;
 use std::future::Future;

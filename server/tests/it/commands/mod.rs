@@ -1,5 +1,6 @@
 //! The commands: the shape of their JSON, their exit status, and what a running server makes of them.
 
+mod audit_log;
 mod catalogue;
 mod demo;
 mod installation;
@@ -7,6 +8,7 @@ mod keys;
 mod money;
 mod secrets;
 mod serving;
+mod staff;
 mod tenants;
 mod usage_errors;
 

@@ -162,7 +162,7 @@ impl Place {
     }
 
     /// The program with nothing in its environment but what this place sets.
-    pub(super) fn program<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+    pub(crate) fn program<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new(PROGRAM);
         command.args(arguments).env_clear().current_dir(self.folder.path());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
