@@ -1,10 +1,6 @@
-//! The pages for people: the operators' panel and the developers' console. Rendered on the server, without a script.
+//! The pages for people: the operators' panel and the developers' console. Rendered on the server; scripts are for comfort only.
 
-mod console;
-mod language;
-mod method;
-mod page;
+mod frame;
 mod panel;
 
-pub use console::console;
-pub use panel::panel;
+pub use panel::{AskChannel, ChannelAnswer, panel};

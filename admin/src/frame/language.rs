@@ -1,9 +1,13 @@
 //! In which language a page is written.
 
 use actix_web::HttpRequest;
+use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::ACCEPT_LANGUAGE;
 use actix_web::web::Query;
 use serde::Deserialize;
+
+/// It holds nothing but the tag of a language.
+const COOKIE: &str = "xiaoyi_language";
 
 /// A language of the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,14 +22,28 @@ struct Asked {
 }
 
 impl Language {
-    /// What `?lang=` says, else what the browser prefers, else English.
+    /// What `?lang=` says, else what it said last (a cookie), else what the browser prefers, else English.
     pub(crate) fn of(request: &HttpRequest) -> Self {
-        let asked = Query::<Asked>::from_query(request.query_string()).ok().and_then(|asked| asked.into_inner().lang);
-        if let Some(language) = asked.as_deref().and_then(Self::named) {
+        if let Some(language) = Self::asked(request.query_string()) {
+            return language;
+        }
+        if let Some(language) = request.cookie(COOKIE).and_then(|cookie| Self::named(cookie.value())) {
             return language;
         }
         let accepted = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         accepted.and_then(Self::preferred).unwrap_or(Self::English)
+    }
+
+    /// What `?lang=` says, if it says anything.
+    fn asked(query: &str) -> Option<Self> {
+        let asked = Query::<Asked>::from_query(query).ok()?.into_inner().lang?;
+        Self::named(&asked)
+    }
+
+    /// The cookie that keeps a choice made by `?lang=` for the pages after it.
+    pub(crate) fn cookie(query: &str) -> Option<Cookie<'static>> {
+        let language = Self::asked(query)?;
+        Some(Cookie::build(COOKIE, language.tag()).path("/").http_only(true).same_site(SameSite::Lax).finish())
     }
 
     /// The tag for HTML.
@@ -102,5 +120,13 @@ mod tests {
             request = request.insert_header((ACCEPT_LANGUAGE, accepted));
         }
         assert_eq!(Language::of(&request.to_http_request()), expected);
+    }
+
+    #[test]
+    fn a_choice_is_kept_for_the_pages_after_it() {
+        let cookie = Language::cookie("lang=zh").unwrap();
+        let request = TestRequest::with_uri("/").cookie(cookie).insert_header((ACCEPT_LANGUAGE, "en")).to_http_request();
+        assert_eq!(Language::of(&request), Language::Chinese);
+        assert_eq!(Language::cookie("lang=xx"), None);
     }
 }

@@ -1,0 +1,72 @@
+//! CSV of any size: rows are written page by page while the browser reads, so neither side holds more than one page.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::CONTENT_DISPOSITION;
+use actix_web::web::Bytes;
+use futures_util::Stream;
+use shared::db::DbError;
+
+/// A file of comma-separated values, written row by row.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    text: String,
+}
+
+impl Rows {
+    /// Adds one row. A field that a spreadsheet would take for a formula begins with an apostrophe instead.
+    pub(crate) fn add<'a>(&mut self, fields: impl IntoIterator<Item = &'a str>) {
+        for (at, field) in fields.into_iter().enumerate() {
+            if at > 0 {
+                self.text.push(',');
+            }
+            self.field(field);
+        }
+        self.text.push_str("\r\n");
+    }
+
+    fn field(&mut self, field: &str) {
+        let is_number = field.strip_prefix('-').unwrap_or(field).bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let is_formula = !is_number && field.starts_with(['=', '+', '-', '@', '\t', '\r']);
+        let apostrophe = if is_formula { "'" } else { "" };
+        if field.contains(['"', ',', '\n', '\r']) || field.trim() != field {
+            self.text.push('"');
+            self.text.push_str(apostrophe);
+            self.text.push_str(&field.replace('"', "\"\""));
+            self.text.push('"');
+        } else {
+            self.text.push_str(apostrophe);
+            self.text.push_str(field);
+        }
+    }
+
+    /// What was written since the last time.
+    pub(crate) fn take(&mut self) -> Bytes {
+        Bytes::from(std::mem::take(&mut self.text))
+    }
+}
+
+/// Sends pieces of a file as they come. A failure breaks the transfer off, so that nobody takes a part for the whole.
+pub(crate) fn send(name: &str, pieces: impl Stream<Item = Result<Bytes, DbError>> + 'static) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/csv; charset=utf-8")
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.csv\"")))
+        .streaming(pieces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_quoted_and_no_formula_gets_through() {
+        let mut rows = Rows::default();
+        rows.add(["a", "b,c", "say \"hi\"", "two\nlines", " space ", ""]);
+        rows.add(["=1+1", "-2.50", "-x", "@sum", "+1", "小一"]);
+        let text = String::from_utf8(rows.take().to_vec()).unwrap();
+        assert_eq!(
+            text,
+            "a,\"b,c\",\"say \"\"hi\"\"\",\"two\nlines\",\" space \",\r\n'=1+1,-2.50,'-x,'@sum,'+1,小一\r\n"
+        );
+        assert!(rows.take().is_empty());
+    }
+}

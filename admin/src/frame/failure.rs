@@ -1,0 +1,225 @@
+//! A page that could not be shown, or a change that was not made: what happened, what it means for money, and what to do.
+
+use std::fmt;
+use std::sync::Arc;
+
+use actix_web::http::header::{LOCATION, RETRY_AFTER};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
+use askama::Template;
+use shared::db::DbError;
+
+use super::guard::Visit;
+use super::language::Language;
+use super::paging::query;
+use super::side::Side;
+use super::assets;
+
+/// Why there is no page.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// The page has no such method.
+    NotThatWay,
+    /// There is no such thing.
+    NotFound,
+    /// Nobody is signed in: a page asks to sign in first.
+    SignedOut,
+    /// The person's role lacks the right.
+    Forbidden,
+    /// The request came from another site's page.
+    Foreign,
+    /// The form lacks its token, or has another session's.
+    NoToken,
+    /// The form cannot be read.
+    Unreadable(String),
+    /// A form that no page of ours sends, such as a value that is not among the choices: in English and Chinese.
+    Wrong(String, String),
+    /// The database, or another part, does not answer.
+    Unavailable,
+    /// A fault of ours.
+    Internal,
+}
+
+/// A [`Problem`] with what its page needs.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    problem: Problem,
+    language: Language,
+    root: &'static str,
+    /// Where to go after signing in.
+    back: Option<String>,
+    request_id: String,
+}
+
+/// The result of a handler.
+pub(crate) type Handled = Result<HttpResponse, Failed>;
+
+impl Failed {
+    /// A failure of `request`.
+    pub(crate) fn new(request: &HttpRequest, problem: Problem) -> Self {
+        let extensions = request.extensions();
+        let request_id = extensions.get::<Visit>().map(|visit| visit.0.to_string()).unwrap_or_default();
+        let root = extensions.get::<Arc<Side>>().map_or("", |side| side.root);
+        let is_page = request.method() == Method::GET && request.headers().get("hx-request").is_none();
+        let back = is_page.then(|| request.uri().path_and_query().map(ToString::to_string)).flatten();
+        Self { problem, language: Language::of(request), root, back, request_id }
+    }
+
+    /// A failure of the database, which is logged here, once.
+    pub(crate) fn database(request: &HttpRequest, error: &DbError) -> Self {
+        let failed = Self::new(request, if is_fault(error) { Problem::Internal } else { Problem::Unavailable });
+        tracing::error!(request_id = failed.request_id, %error, "a page could not ask the database");
+        failed
+    }
+
+    /// A fault of ours, which is logged here, once.
+    pub(crate) fn internal(request: &HttpRequest, error: impl fmt::Display) -> Self {
+        let failed = Self::new(request, Problem::Internal);
+        tracing::error!(request_id = failed.request_id, %error, "a page failed");
+        failed
+    }
+
+    /// The reply.
+    pub(crate) fn response(&self) -> HttpResponse {
+        if let (Problem::SignedOut, Some(back)) = (&self.problem, &self.back) {
+            let location = format!("{}/sign-in?{}", self.root, query(&[("next", back)]));
+            return HttpResponse::SeeOther().insert_header((LOCATION, location)).finish();
+        }
+        let status = self.status_code();
+        let (title, what, money, todo) = self.words();
+        let page = FailurePage {
+            language: self.language,
+            style: assets::path(self.root, "style.css"),
+            home: if self.root.is_empty() { "/" } else { self.root },
+            title,
+            what,
+            money,
+            todo,
+            request_id: &self.request_id,
+        };
+        let mut response = HttpResponse::build(status);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((RETRY_AFTER, "5"));
+        }
+        match page.render() {
+            Ok(html) => response.content_type("text/html; charset=utf-8").body(html),
+            Err(_) => response.body("error"),
+        }
+    }
+
+    /// Title, what happened, what it means for money, what to do.
+    fn words(&self) -> (&str, String, &str, &str) {
+        let say = |english, chinese| self.language.say(english, chinese);
+        let nothing = say("Nothing was changed, and no money was moved.", "没有任何更改，也没有资金变动。");
+        let (title, what, todo) = match &self.problem {
+            Problem::NotFound => (
+                say("Not found", "未找到"),
+                say("There is nothing at this address.", "该地址没有内容。"),
+                say("Check the address, or use the search.", "请检查地址，或使用搜索。"),
+            ),
+            Problem::NotThatWay => (
+                say("Not possible", "无法执行"),
+                say("This address cannot be used in this way.", "不能以这种方式访问该地址。"),
+                say("Open the page and use its forms.", "请打开页面并使用其中的表单。"),
+            ),
+            Problem::SignedOut => (
+                say("Signed out", "已退出登录"),
+                say("Your session has ended.", "您的会话已结束。"),
+                say("Sign in and send the form again.", "请重新登录后再次提交。"),
+            ),
+            Problem::Forbidden => (
+                say("Not allowed", "无权限"),
+                say("Your role does not allow this.", "您的角色无权执行此操作。"),
+                say("Ask an owner if you need it.", "如有需要，请联系所有者。"),
+            ),
+            Problem::Foreign => (
+                say("Refused", "已拒绝"),
+                say("This request came from a page of another site.", "该请求来自其他网站的页面。"),
+                say("Open the page here and send the form again.", "请在本站打开页面后重新提交。"),
+            ),
+            Problem::NoToken => (
+                say("Form out of date", "表单已过期"),
+                say("This form belongs to another session.", "该表单属于另一个会话。"),
+                say("Open the page again and send the form anew.", "请重新打开页面后再次提交。"),
+            ),
+            Problem::Unreadable(why) => {
+                return (
+                    say("Form not understood", "无法读取表单"),
+                    why.clone(),
+                    nothing,
+                    say("Go back and try again.", "请返回后重试。"),
+                );
+            }
+            Problem::Wrong(english, chinese) => {
+                return (
+                    say("Not possible", "无法执行"),
+                    say(english, chinese).to_owned(),
+                    nothing,
+                    say("Go back and try again.", "请返回后重试。"),
+                );
+            }
+            Problem::Unavailable => (
+                say("Not available just now", "暂时不可用"),
+                say("The service cannot reach its database.", "服务暂时无法访问数据库。"),
+                say("Try again in a few seconds.", "请稍后重试。"),
+            ),
+            Problem::Internal => (
+                say("Something went wrong", "出错了"),
+                say("This is a fault of ours; its cause is in the log.", "这是我们的错误，原因已写入日志。"),
+                say("Try again; if it stays, report the request id.", "请重试；如仍出现，请报告请求编号。"),
+            ),
+        };
+        let money = match self.problem {
+            // Of a change that broke off nobody here knows how far it came.
+            Problem::Unavailable | Problem::Internal => say(
+                "If you were moving money, look at the ledger before you try again: what is booked is shown there, and the same form is never booked twice.",
+                "如果您正在进行资金操作，请先查看账本再重试：已入账的内容会显示在那里，同一表单不会重复入账。",
+            ),
+            _ => nothing,
+        };
+        (title, what.to_owned(), money, todo)
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:?}", self.problem)
+    }
+}
+
+impl ResponseError for Failed {
+    fn status_code(&self) -> StatusCode {
+        match self.problem {
+            Problem::NotFound => StatusCode::NOT_FOUND,
+            Problem::NotThatWay => StatusCode::METHOD_NOT_ALLOWED,
+            Problem::SignedOut => StatusCode::UNAUTHORIZED,
+            Problem::Forbidden | Problem::Foreign | Problem::NoToken => StatusCode::FORBIDDEN,
+            Problem::Unreadable(_) => StatusCode::BAD_REQUEST,
+            Problem::Wrong(..) => StatusCode::UNPROCESSABLE_ENTITY,
+            Problem::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Problem::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.response()
+    }
+}
+
+/// Whether the failure is ours, and asking again is no use.
+const fn is_fault(error: &DbError) -> bool {
+    matches!(error, DbError::Query(_) | DbError::Corrupt(_))
+}
+
+#[derive(Template)]
+#[template(path = "failure.html")]
+struct FailurePage<'a> {
+    language: Language,
+    style: String,
+    home: &'a str,
+    title: &'a str,
+    what: String,
+    money: &'a str,
+    todo: &'a str,
+    request_id: &'a str,
+}

@@ -1,0 +1,15 @@
+//! What all pages share: how they are guarded, rendered and sent, and how what people type comes back.
+
+pub(crate) mod address;
+pub(crate) mod assets;
+pub(crate) mod chart;
+pub(crate) mod cookie;
+pub(crate) mod csv;
+pub(crate) mod failure;
+pub(crate) mod format;
+pub(crate) mod guard;
+pub(crate) mod language;
+pub(crate) mod page;
+pub(crate) mod paging;
+pub(crate) mod posted;
+pub(crate) mod side;

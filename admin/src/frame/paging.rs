@@ -1,0 +1,55 @@
+//! Queries of links: a view's filters are in its URL, so that it can be sent to a colleague, and pages go by a key, never by an offset.
+
+use serde::Serialize;
+
+/// Rows of one page.
+pub(crate) const PAGE: usize = 50;
+
+/// The query of a link: those `pairs` whose value is not empty, escaped.
+pub(crate) fn query(pairs: &[(&str, &str)]) -> String {
+    let pairs: Vec<&(&str, &str)> = pairs.iter().filter(|(_, value)| !value.is_empty()).collect();
+    serde_urlencoded::to_string(pairs).unwrap_or_default()
+}
+
+/// The query of a link from a page's own filters (empty ones left out), with some of them set anew.
+pub(crate) fn query_of(filters: &impl Serialize, changed: &[(&str, &str)]) -> String {
+    let own = serde_urlencoded::to_string(filters).unwrap_or_default();
+    let own: Vec<(String, String)> = serde_urlencoded::from_str(&own).unwrap_or_default();
+    let kept = own.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let kept = kept.filter(|(name, _)| changed.iter().all(|(other, _)| other != name));
+    let pairs: Vec<(&str, &str)> = kept.chain(changed.iter().copied()).collect();
+    query(&pairs)
+}
+
+/// Takes one row more than a page holds, and gives whether there was one: then there is another page.
+pub(crate) fn cut<T>(rows: &mut Vec<T>) -> bool {
+    let has_more = rows.len() > PAGE;
+    rows.truncate(PAGE);
+    has_more
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_keeps_the_filters_and_escapes_them() {
+        #[derive(Serialize)]
+        struct Filters {
+            tenant: Option<i64>,
+            model: &'static str,
+            before: &'static str,
+        }
+        let filters = Filters { tenant: None, model: "a&b=<小一>", before: "9" };
+        assert_eq!(query_of(&filters, &[("before", "7")]), "model=a%26b%3D%3C%E5%B0%8F%E4%B8%80%3E&before=7");
+        assert_eq!(query_of(&filters, &[("before", "")]), "model=a%26b%3D%3C%E5%B0%8F%E4%B8%80%3E");
+    }
+
+    #[test]
+    fn a_page_is_cut() {
+        let mut rows: Vec<usize> = (0..=PAGE).collect();
+        assert!(cut(&mut rows));
+        assert_eq!(rows.len(), PAGE);
+        assert!(!cut(&mut rows));
+    }
+}

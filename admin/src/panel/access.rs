@@ -1,0 +1,134 @@
+//! Who may do what. A handler names the right that it needs in its signature, `staff: May<RevokeKeys>`; without one, nobody gets in.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest};
+use shared::audit_log::{Actor, Origin};
+use shared::clock::Timestamp;
+use shared::csrf;
+use shared::staff::session::{self, SignedIn};
+use shared::staff::{Language as Chosen, Right, Staff, Theme};
+
+use super::Panel;
+use crate::frame::address::address;
+use crate::frame::cookie;
+use crate::frame::failure::{Failed, Problem};
+use crate::frame::language::Language;
+use crate::frame::page::Page;
+
+/// A right as a type.
+pub(crate) trait Needs: 'static {
+    /// The right.
+    const RIGHT: Option<Right>;
+}
+
+macro_rules! rights {
+    ($($name:ident),+ $(,)?) => {
+        $(
+            #[doc = concat!("[`Right::", stringify!($name), "`] as a type.")]
+            #[derive(Debug)]
+            pub(crate) struct $name;
+            impl Needs for $name {
+                const RIGHT: Option<Right> = Some(Right::$name);
+            }
+        )+
+    };
+}
+rights!(
+    Read,
+    ManageTenants,
+    IssueKeys,
+    RevokeKeys,
+    MoveMoney,
+    ManageCodes,
+    BlockUsers,
+    WriteNotes,
+    ManageChannels,
+    ManagePrices,
+    ManageStaff,
+    ReadAudit,
+);
+
+/// Whoever is signed in, whatever the role: for one's own settings.
+#[derive(Debug)]
+pub(crate) struct Anybody;
+
+impl Needs for Anybody {
+    const RIGHT: Option<Right> = None;
+}
+
+/// Somebody who is signed in and has the right `R`.
+#[derive(Debug)]
+pub(crate) struct May<R> {
+    /// Who.
+    pub(crate) staff: Staff,
+    /// From where.
+    pub(crate) address: Option<IpAddr>,
+    /// The session's token, which only the browser has.
+    pub(crate) token: String,
+    /// The moment of the request.
+    pub(crate) now: Timestamp,
+    /// What the page knows of its visitor.
+    pub(crate) page: Page,
+    right: PhantomData<R>,
+}
+
+impl<R> May<R> {
+    /// Who does something, for the audit log.
+    pub(crate) fn origin(&self) -> Origin {
+        let actor = Actor::Staff { id: self.staff.id, email: self.staff.email.clone() };
+        Origin { actor, address: self.address }
+    }
+
+    /// Whether the person has another right too: for what a page offers.
+    pub(crate) fn may(&self, right: Right) -> bool {
+        self.staff.role.may(right)
+    }
+}
+
+impl<R: Needs> FromRequest for May<R> {
+    type Error = Failed;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Failed>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let Some(panel) = request.app_data::<Data<Panel>>().cloned() else {
+                return Err(Failed::internal(&request, "no panel"));
+            };
+            let signed_out = || Failed::new(&request, Problem::SignedOut);
+            let token = cookie::token(&request, &panel.side).ok_or_else(signed_out)?;
+            let now = panel.clock.now();
+            let presented = token.clone();
+            let found = panel.database.read(move |connection| session::find(connection, &presented, now)).await;
+            let found = found.map_err(|error| Failed::database(&request, &error))?;
+            let SignedIn { staff, .. } = found.ok_or_else(signed_out)?;
+            session::keep_alive(&panel.database, &token, now).await.map_err(|error| Failed::database(&request, &error))?;
+            if R::RIGHT.is_some_and(|right| !staff.role.may(right)) {
+                return Err(Failed::new(&request, Problem::Forbidden));
+            }
+            let page = page_of(&request, &panel, &staff, &token, now);
+            Ok(Self { address: address(&request, &panel.side), staff, token, now, page, right: PhantomData })
+        })
+    }
+}
+
+fn page_of(request: &HttpRequest, panel: &Panel, staff: &Staff, token: &str, now: Timestamp) -> Page {
+    let anonymous = Page::anonymous(request, &panel.side, now);
+    let language = match staff.language {
+        Chosen::Auto => anonymous.language,
+        Chosen::English => Language::English,
+        Chosen::Chinese => Language::Chinese,
+    };
+    let theme = match staff.theme {
+        Theme::Auto => "",
+        Theme::Light => "light",
+        Theme::Dark => "dark",
+    };
+    Page { language, theme, csrf: csrf::token(token), who: staff.email.clone(), ..anonymous }
+}
