@@ -3,6 +3,7 @@
 mod first_owner;
 mod openai;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use shared::deployment::{Deployment, Role, Workbench};
 use shared::staff::Reception;
 use worker::Workers;
 
+use crate::commands::channel_test;
 use crate::failure::Failure;
 use crate::http::{Links, Listeners, Servers};
 use crate::monitoring::{Metrics, monitoring};
@@ -81,11 +83,14 @@ impl Service {
         let mut servers = Servers::default();
         let http = &deployment.settings.http;
         if let Some(listener) = listeners.api {
-            let console = admin::console(links.api.clone());
+            let console = admin::console(&deployment, links.api.clone());
             servers.start(listener, http, api::configure(&deployment, console))?;
         }
         if let Some(listener) = listeners.admin {
-            let panel = admin::panel(deployment.health.clone(), links.console.clone(), env!("CARGO_PKG_VERSION"));
+            let (admin, console) = (links.admin.clone(), links.console.clone());
+            let ask_channel = ask_channel(workbench.clone());
+            let panel =
+                admin::panel(&deployment, &workbench, admin, console, env!("CARGO_PKG_VERSION"), ask_channel);
             servers.start(listener, http, panel)?;
         }
         servers.start(listeners.metrics, http, monitoring(&deployment, metrics))?;
@@ -193,6 +198,17 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// How the panel asks a channel: like `xiaoyi channel test`.
+fn ask_channel(workbench: Workbench) -> admin::AskChannel {
+    Arc::new(move |name| {
+        let workbench = workbench.clone();
+        Box::pin(async move {
+            let tested = channel_test::ask(&workbench, name, None).await;
+            tested.map(|tested| (tested.answer, tested.milliseconds)).map_err(|failure| failure.message)
+        })
+    })
 }
 
 /// What to do when nothing can be called.

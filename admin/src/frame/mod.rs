@@ -12,4 +12,5 @@ pub(crate) mod language;
 pub(crate) mod page;
 pub(crate) mod paging;
 pub(crate) mod posted;
+pub(crate) mod refuse;
 pub(crate) mod side;

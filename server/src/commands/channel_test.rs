@@ -24,21 +24,35 @@ pub(crate) struct TestArguments {
     model: Option<String>,
 }
 
+/// What a channel answered.
+pub(crate) struct Tested {
+    pub(crate) channel: String,
+    pub(crate) model: String,
+    pub(crate) answer: String,
+    pub(crate) milliseconds: u128,
+}
+
 /// Asks it.
 pub(crate) async fn run(workbench: &Workbench, arguments: TestArguments) -> Result<Report, Failure> {
-    let TestArguments { name, model } = arguments;
+    let Tested { channel, model, answer, milliseconds } =
+        ask(workbench, arguments.name, arguments.model.as_deref()).await?;
+    let text = format!("Channel {channel} works: {model} answered {answer:?} in {milliseconds} ms.");
+    Report::of(&json!({"ok": true, "model": model, "answer": answer, "milliseconds": milliseconds}), text)
+}
+
+/// Asks the channel of this name for `model`, or for one that most probably chats.
+pub(crate) async fn ask(workbench: &Workbench, name: String, model: Option<&str>) -> Result<Tested, Failure> {
     let sealer = Arc::clone(&workbench.sealer);
     let (channel, models) = read(workbench, move |connection| Ok(channel::open(connection, &sealer, &name)?)).await?;
     let name = channel.name.clone();
-    let (model, upstream) = choose(&models, model.as_deref(), &workbench.settings).ok_or_else(|| {
+    let (model, upstream) = choose(&models, model, &workbench.settings).ok_or_else(|| {
         Failure::new("unknown_model", format!("channel {name} does not serve that model: see `xiaoyi channel list`"))
     })?;
     let tested = worker::test_channel(&workbench.settings, channel, upstream).await;
     let test = tested.map_err(|error| {
         Failure::new("channel_test_failed", format!("channel {name} gave no answer for {model}: {error}"))
     })?;
-    let text = format!("Channel {name} works: {model} answered {:?} in {} ms.", test.answer, test.milliseconds);
-    Report::of(&json!({"ok": true, "model": model, "answer": test.answer, "milliseconds": test.milliseconds}), text)
+    Ok(Tested { channel: name, model: model.to_owned(), answer: test.answer, milliseconds: test.milliseconds })
 }
 
 /// The model to ask, with the provider's name: the wanted one, or one that most probably chats.
