@@ -25,7 +25,7 @@ use crate::frame::posted::LONGEST_FORM;
 use crate::frame::side::Side;
 
 /// What asking a channel gave: its answer and how long it took in milliseconds, or what went wrong, in words.
-pub type ChannelAnswer = Result<(String, u128), String>;
+pub type ChannelAnswer = Result<(String, i64), String>;
 
 /// Asks the channel of this name for a few words. (This crate speaks to no provider.)
 pub type AskChannel = Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = ChannelAnswer> + Send>> + Send + Sync>;

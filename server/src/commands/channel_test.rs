@@ -29,7 +29,7 @@ pub(crate) struct Tested {
     pub(crate) channel: String,
     pub(crate) model: String,
     pub(crate) answer: String,
-    pub(crate) milliseconds: u128,
+    pub(crate) milliseconds: i64,
 }
 
 /// Asks it.

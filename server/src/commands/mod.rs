@@ -4,7 +4,7 @@
 pub(crate) mod balance;
 pub(crate) mod channel;
 mod channel_add;
-mod channel_test;
+pub(crate) mod channel_test;
 pub(crate) mod doctor;
 pub(crate) mod key;
 pub(crate) mod key_issue;
