@@ -8,7 +8,7 @@ use std::pin::Pin;
 use actix_web::dev::Payload;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
-use shared::audit_log::{Actor, Origin};
+use shared::audit_log::Origin;
 use shared::clock::Timestamp;
 use shared::csrf;
 use shared::staff::session::{self, SignedIn};
@@ -81,13 +81,12 @@ pub(crate) struct May<R> {
 impl<R> May<R> {
     /// Who does something, for the audit log.
     pub(crate) fn origin(&self) -> Origin {
-        let actor = Actor::Staff { id: self.staff.id, email: self.staff.email.clone() };
-        Origin { actor, address: self.address }
+        Origin { actor: self.staff.actor(), address: self.address }
     }
 
     /// Whether the person has another right too: for what a page offers.
     pub(crate) fn may(&self, right: Right) -> bool {
-        self.staff.role.may(right)
+        self.staff.may(right)
     }
 }
 
@@ -107,9 +106,11 @@ impl<R: Needs> FromRequest for May<R> {
             let presented = token.clone();
             let found = panel.database.read(move |connection| session::find(connection, &presented, now)).await;
             let found = found.map_err(|error| Failed::database(&request, &error))?;
-            let SignedIn { staff, .. } = found.ok_or_else(signed_out)?;
-            session::keep_alive(&panel.database, &token, now).await.map_err(|error| Failed::database(&request, &error))?;
-            if R::RIGHT.is_some_and(|right| !staff.role.may(right)) {
+            let signed_in = found.ok_or_else(signed_out)?;
+            let kept = session::keep_alive(&panel.database, &signed_in, now).await;
+            kept.map_err(|error| Failed::database(&request, &error))?;
+            let SignedIn { staff, .. } = signed_in;
+            if R::RIGHT.is_some_and(|right| !staff.may(right)) {
                 return Err(Failed::new(&request, Problem::Forbidden));
             }
             let page = page_of(&request, &panel, &staff, &token, now);
@@ -130,5 +131,5 @@ fn page_of(request: &HttpRequest, panel: &Panel, staff: &Staff, token: &str, now
         Theme::Light => "light",
         Theme::Dark => "dark",
     };
-    Page { language, theme, csrf: csrf::token(token), who: staff.email.clone(), ..anonymous }
+    Page { language, theme, csrf: csrf::token(token), who: staff.email.to_string(), ..anonymous }
 }
