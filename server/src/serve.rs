@@ -89,8 +89,7 @@ impl Service {
         if let Some(listener) = listeners.admin {
             let (admin, console) = (links.admin.clone(), links.console.clone());
             let ask_channel = ask_channel(workbench.clone());
-            let panel =
-                admin::panel(&deployment, &workbench, admin, console, env!("CARGO_PKG_VERSION"), ask_channel);
+            let panel = admin::panel(&deployment, &workbench, admin, console, env!("CARGO_PKG_VERSION"), ask_channel);
             servers.start(listener, http, panel)?;
         }
         servers.start(listeners.metrics, http, monitoring(&deployment, metrics))?;

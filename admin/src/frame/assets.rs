@@ -17,7 +17,11 @@ const ASSETS: [Asset; 3] = [
     Asset { name: "style.css", kind: "text/css; charset=utf-8", bytes: include_bytes!("../../assets/style.css") },
     Asset { name: "app.js", kind: "text/javascript; charset=utf-8", bytes: include_bytes!("../../assets/app.js") },
     // htmx 2 (https://htmx.org), under the Zero-Clause BSD licence that stands beside it.
-    Asset { name: "htmx.js", kind: "text/javascript; charset=utf-8", bytes: include_bytes!("../../assets/htmx.min.js") },
+    Asset {
+        name: "htmx.js",
+        kind: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("../../assets/htmx.min.js"),
+    },
 ];
 
 static NAMES: LazyLock<[String; 3]> = LazyLock::new(|| {

@@ -76,7 +76,8 @@ impl Chart {
     }
 
     fn points(&self, series: &Series, top: i64) -> String {
-        let points = series.values.iter().enumerate().map(|(at, value)| format!("{},{}", self.x(at), self.y(*value, top)));
+        let points =
+            series.values.iter().enumerate().map(|(at, value)| format!("{},{}", self.x(at), self.y(*value, top)));
         points.collect::<Vec<_>>().join(" ")
     }
 
@@ -88,7 +89,10 @@ impl Chart {
                     let points = self.points(series, top);
                     if self.shape == Shape::Area {
                         let last = self.x(series.values.len().saturating_sub(1));
-                        write!(formatter, r#"<polygon class="area s{number}" points="{LEFT},{floor} {points} {last},{floor}"/>"#)?;
+                        write!(
+                            formatter,
+                            r#"<polygon class="area s{number}" points="{LEFT},{floor} {points} {last},{floor}"/>"#
+                        )?;
                     }
                     write!(formatter, r#"<polyline class="line s{number}" points="{points}"/>"#)?;
                 }
@@ -106,7 +110,10 @@ impl Chart {
                         let x = LEFT + i128::try_from(at).unwrap_or(0) * (WIDTH - LEFT) / count + (step - width) / 2;
                         let height = bottom - y;
                         if height > 0 {
-                            write!(formatter, r#"<rect class="bar s{number}" x="{x}" y="{y}" width="{width}" height="{height}"/>"#)?;
+                            write!(
+                                formatter,
+                                r#"<rect class="bar s{number}" x="{x}" y="{y}" width="{width}" height="{height}"/>"#
+                            )?;
                         }
                         below = upper;
                     }
@@ -127,7 +134,13 @@ impl Chart {
         let last = self.labels.len().saturating_sub(1);
         let shown = if last >= 2 { vec![0, last / 2, last] } else { (0..self.labels.len()).collect() };
         for at in shown {
-            let anchor = if at == 0 { "start" } else if at == last { "end" } else { "middle" };
+            let anchor = if at == 0 {
+                "start"
+            } else if at == last {
+                "end"
+            } else {
+                "middle"
+            };
             write!(formatter, r#"<text class="tick {anchor}" x="{}" y="{}">"#, self.x(at), HEIGHT - 6)?;
             Html.write_escaped_str(&mut *formatter, &self.labels[at])?;
             formatter.write_str("</text>")?;
@@ -150,7 +163,10 @@ impl Chart {
 
     fn table(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let (heading, summary) = self.words;
-        write!(formatter, r#"<details><summary>{summary}</summary><div class="scroll"><table><thead><tr><th scope="col">{heading}</th>"#)?;
+        write!(
+            formatter,
+            r#"<details><summary>{summary}</summary><div class="scroll"><table><thead><tr><th scope="col">{heading}</th>"#
+        )?;
         for series in &self.series {
             formatter.write_str(r#"<th scope="col" class="num">"#)?;
             Html.write_escaped_str(&mut *formatter, &series.name)?;

@@ -25,7 +25,8 @@ impl Rows {
     }
 
     fn field(&mut self, field: &str) {
-        let is_number = field.strip_prefix('-').unwrap_or(field).bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let is_number =
+            field.strip_prefix('-').unwrap_or(field).bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         let is_formula = !is_number && field.starts_with(['=', '+', '-', '@', '\t', '\r']);
         let apostrophe = if is_formula { "'" } else { "" };
         if field.contains(['"', ',', '\n', '\r']) || field.trim() != field {

@@ -9,11 +9,11 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 use shared::db::DbError;
 
+use super::assets;
 use super::guard::Visit;
 use super::language::Language;
 use super::paging::query;
 use super::side::Side;
-use super::assets;
 
 /// Why there is no page.
 #[derive(Debug)]

@@ -80,7 +80,8 @@ impl Display for Id {
         let characters: Vec<char> = self.id.chars().collect();
         let mut shown = String::new();
         if characters.len() > LONG_ID {
-            let short: String = characters[..8].iter().chain(&['…']).chain(&characters[characters.len() - 6..]).collect();
+            let short: String =
+                characters[..8].iter().chain(&['…']).chain(&characters[characters.len() - 6..]).collect();
             Html.write_escaped_str(&mut shown, &short)?;
         } else {
             shown.clone_from(&escaped);
@@ -114,7 +115,10 @@ mod tests {
 
     #[rstest]
     #[case(1_234_500_000_000, r#"<span class="money">1234.50&nbsp;<span class="unit">CNY</span></span>"#)]
-    #[case(180_000, r#"<span class="money">0.00<span class="fine">018</span>&nbsp;<span class="unit">CNY</span></span>"#)]
+    #[case(
+        180_000,
+        r#"<span class="money">0.00<span class="fine">018</span>&nbsp;<span class="unit">CNY</span></span>"#
+    )]
     #[case(-3, r#"<span class="money">−0.00<span class="fine">0000003</span>&nbsp;<span class="unit">CNY</span></span>"#)]
     fn money_dims_what_is_below_a_cent(#[case] nanos: i64, #[case] expected: &str) {
         assert_eq!(Money { amount: Amount::from_nanos(nanos), currency: "CNY" }.to_string(), expected);

@@ -125,7 +125,8 @@ mod tests {
     #[test]
     fn a_choice_is_kept_for_the_pages_after_it() {
         let cookie = Language::cookie("lang=zh").unwrap();
-        let request = TestRequest::with_uri("/").cookie(cookie).insert_header((ACCEPT_LANGUAGE, "en")).to_http_request();
+        let request =
+            TestRequest::with_uri("/").cookie(cookie).insert_header((ACCEPT_LANGUAGE, "en")).to_http_request();
         assert_eq!(Language::of(&request), Language::Chinese);
         assert_eq!(Language::cookie("lang=xx"), None);
     }

@@ -30,7 +30,7 @@ pub(crate) struct Page {
     pub(crate) now: Timestamp,
     /// The first part of the page's path, such as `/tenants`: where in the navigation it is.
     pub(crate) here: String,
-    side: Arc<Side>,
+    pub(crate) side: Arc<Side>,
 }
 
 impl Page {

@@ -72,5 +72,8 @@ fn too_long(request: &HttpRequest) -> Failed {
 fn unreadable(request: &HttpRequest, error: &serde_urlencoded::de::Error) -> Failed {
     let text = error.to_string();
     let named = text.strip_prefix("missing field ").map(|field| format!("the field {field} is missing"));
-    Failed::new(request, Problem::Unreadable(named.unwrap_or_else(|| "a field has a value that it cannot have".to_owned())))
+    Failed::new(
+        request,
+        Problem::Unreadable(named.unwrap_or_else(|| "a field has a value that it cannot have".to_owned())),
+    )
 }

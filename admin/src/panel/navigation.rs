@@ -8,12 +8,7 @@ pub(crate) struct Item {
     pub(crate) chinese: &'static str,
 }
 
-const fn item(
-    path: &'static str,
-    key: &'static str,
-    english: &'static str,
-    chinese: &'static str,
-) -> Item {
+const fn item(path: &'static str, key: &'static str, english: &'static str, chinese: &'static str) -> Item {
     Item { path, key, english, chinese }
 }
 
