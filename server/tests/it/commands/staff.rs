@@ -79,7 +79,7 @@ fn the_first_owner_is_invited_at_the_terminal_and_not_in_the_log(
     // It is valid for an hour, so another start makes no second one.
     let mut again = Terminal::start(&place, &[command], which);
     let shown = again.shows("xiaoyi staff create EMAIL --role owner").to_owned();
-    assert!(!(shown + &again.stop()).contains("/invitation/"));
+    assert!(![shown, again.stop()].concat().contains("/invitation/"));
 }
 
 #[test]
