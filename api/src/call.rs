@@ -5,7 +5,7 @@ use actix_web::http::header::{ContentType, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use shared::admission::request::{Body, Rules};
-use shared::admission::{Call, CallRequest, NotAdmitted, Step};
+use shared::admission::{Call, CallRequest, NotAdmitted, Step, without_an_end};
 use shared::keyring::Caller;
 use shared::queue::Endpoint;
 use shared::refusal::{Reason, Refusal};
@@ -14,7 +14,7 @@ use crate::body::{self, Received};
 use crate::reply::Refused;
 use crate::surface::Surface;
 use crate::visit::Visit;
-use crate::{auth, failure, stream};
+use crate::{auth, stream};
 
 /// A body above this is read on another thread, so that its parsing does not keep other connections waiting.
 const LARGE_BODY: usize = 256 * 1024;
@@ -173,11 +173,11 @@ async fn whole(mut call: Call, currency: &str) -> Result<HttpResponse, Refused> 
                     if held_back.len() == 1 { held_back.swap_remove(0) } else { Bytes::from(held_back.concat()) };
                 return Ok(HttpResponse::Ok().content_type(ContentType::json()).body(reply));
             }
-            Step::Failed(failed) => return Err(failure::told(failed, currency).into()),
+            Step::Failed(failed) => return Err(failed.told(currency).into()),
         }
     }
     tracing::error!(%request_id, "a call ended without an end");
-    Err(failure::without_an_end(request_id).into())
+    Err(without_an_end(request_id).into())
 }
 
 /// A refusal by admission, with the limit that was met.

@@ -13,7 +13,6 @@ mod auth;
 mod body;
 mod call;
 mod endpoints;
-mod failure;
 mod number;
 mod peer;
 mod period;

@@ -15,12 +15,11 @@ use actix_web::HttpResponse;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Serialize;
-use shared::admission::{Call, Step};
+use shared::admission::{Call, Step, without_an_end};
 use shared::id::RequestId;
 use shared::refusal::Refusal;
 use tokio::time::Instant;
 
-use crate::failure;
 use crate::reply::ErrorObject;
 use crate::visit::Visit;
 
@@ -145,11 +144,11 @@ impl<F: Fn(&Refusal)> Writer<F> {
                     self.event(b"[DONE]").await;
                     return Ok(());
                 }
-                Some(Step::Failed(failed)) => return self.fail(failure::told(failed, &self.currency)).await,
+                Some(Step::Failed(failed)) => return self.fail(failed.told(&self.currency)).await,
                 None => {
                     let request_id = steps.request_id();
                     tracing::error!(%request_id, "a streamed call ended without an end");
-                    return self.fail(failure::without_an_end(request_id)).await;
+                    return self.fail(without_an_end(request_id)).await;
                 }
             }
         }

@@ -118,7 +118,10 @@ pub(crate) async fn record(request: ServiceRequest, next: Next<BoxBody>) -> Resu
     if let Some(refused) = response.response().error().and_then(|error| error.as_error::<Refused>()) {
         visit.set_error(refused.refusal());
     }
-    if let Ok(value) = HeaderValue::try_from(visit.request_id().to_string()) {
+    // A page beside the API has told its visitor an id of its own.
+    if let Some(of_page) = response.headers().get(&REQUEST_ID).and_then(|value| value.to_str().ok()?.parse().ok()) {
+        visit.0.request_id.set(Some(of_page));
+    } else if let Ok(value) = HeaderValue::try_from(visit.request_id().to_string()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     allowance::tell(&visit.0.allowances.get(), response.headers_mut());

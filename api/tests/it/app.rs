@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
 use shared::catalogue::channel::{self, ChannelError, ChannelKind, NewChannel};
 use shared::clock::Clock;
@@ -180,9 +180,15 @@ pub(crate) fn hello() -> Value {
     json!({"messages": [{"role": "user", "content": "hello"}]})
 }
 
+/// The id that a page of the host has told its visitor.
+pub(crate) const ID_OF_PAGE: &str = "019ac4f0-0000-7000-8000-000000000007";
+
 /// What a host adds beside the API.
 fn page(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/console").get(async || "a page"));
+    let with_id = async || HttpResponse::Ok().insert_header(("x-request-id", ID_OF_PAGE)).body(ID_OF_PAGE);
+    config
+        .service(web::resource("/console").get(async || "a page"))
+        .service(web::resource("/console/with-id").get(with_id));
 }
 
 async fn new_tenant(workbench: &Workbench, name: &'static str) -> TenantId {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::app::{TestApp, hello};
+use crate::app::{ID_OF_PAGE, TestApp, hello};
 use crate::client::{get, post};
 use crate::worker::Act;
 
@@ -62,12 +62,18 @@ async fn every_request_has_a_line_and_no_line_has_a_secret() {
         assert!(!reply.body.contains(&app.key) && !reply.body.contains("hello"), "{}", reply.body);
     }
 
+    app.send(get("/console/with-id")).await;
+
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert!(!text.contains(&app.key[20..]), "a secret is in the log");
-    let mut logged = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let line = logged
-        .find(|line| line["fields"]["request_id"] == answered.request_id() && line["fields"]["message"] == "request")
-        .unwrap();
+    let logged: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let line_of = |id: &str| {
+        let mut lines = logged.iter().map(|line| (line, &line["fields"]));
+        let (line, _) = lines.find(|(_, line)| line["request_id"] == id && line["message"] == "request").unwrap();
+        line
+    };
+    assert_eq!(line_of(ID_OF_PAGE)["fields"]["path"], "/console/with-id");
+    let line = line_of(answered.request_id());
     let fields = &line["fields"];
     assert_eq!(
         (&line["level"], &fields["method"], &fields["path"]),

@@ -9,7 +9,7 @@ use shared::queue::Job;
 use shared::refusal::{Reason, Refusal};
 use tokio::sync::Notify;
 
-use crate::app::{TestApp, hello};
+use crate::app::{ID_OF_PAGE, TestApp, hello};
 use crate::client::{Reply, get, post};
 use crate::worker::Act;
 
@@ -173,6 +173,8 @@ async fn pages_of_the_host_are_recorded_like_the_api() {
     let reply = app.send(get("/console")).await;
     assert_eq!((reply.status, reply.body.as_str()), (200, "a page"));
     assert!(!reply.request_id().is_empty());
+    let reply = app.send(get("/console/with-id")).await;
+    assert_eq!(reply.request_id(), ID_OF_PAGE, "a request has one id");
 }
 
 #[actix_web::test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::failure::Failure;
 use super::outcome::{Ending, Settler};
 use super::settling::Settling;
 use crate::calls::Status;
@@ -33,15 +34,6 @@ pub enum Step {
     },
     /// The end, without an answer.
     Failed(Failure),
-}
-
-/// Why a call ended without its answer, and what that cost.
-#[derive(Debug, Clone)]
-pub struct Failure {
-    /// What the caller is told.
-    pub refusal: Refusal,
-    /// What was charged for text that had reached the caller already. `None`: nothing, and the hold is released.
-    pub charged: Option<Amount>,
 }
 
 /// An admitted call. Dropping it before its end calls it off: what was generated until then is charged.

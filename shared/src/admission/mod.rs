@@ -2,6 +2,7 @@
 //! here, so that there is one way for money to be set aside and one place that decides about an uncertain outcome.
 
 mod call;
+mod failure;
 mod not_admitted;
 mod outcome;
 pub mod request;
@@ -13,7 +14,8 @@ use std::time::Duration;
 use self::call::HoldGuard;
 use self::outcome::Settler;
 use self::settling::Settling;
-pub use call::{Call, Failure, Step};
+pub use call::{Call, Step};
+pub use failure::{Failure, without_an_end};
 pub use not_admitted::NotAdmitted;
 pub use request::CallRequest;
 

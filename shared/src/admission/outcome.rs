@@ -1,7 +1,8 @@
 //! What the end of a call means. Here, and only here, it is decided: nobody sees the end of an answer before its charge is committed, and
 //! nobody is told that nothing was charged before that is.
 
-use super::call::{Failure, Step};
+use super::call::Step;
+use super::failure::Failure;
 use super::settling::Settling;
 use crate::billing::{self, Produced};
 use crate::id::RequestId;
