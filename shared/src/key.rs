@@ -170,6 +170,37 @@ pub struct KeyWithHash {
     pub tenant_suspended_at: Option<Timestamp>,
 }
 
+/// Why a key is refused although its secret is right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Barred {
+    /// It was revoked.
+    Revoked,
+    /// Its time is over, or that of its grace.
+    Expired,
+    /// Its tenant is suspended.
+    TenantSuspended,
+}
+
+impl Barred {
+    /// Why a key is refused at `now`, from what is known of it. What ends the key for good goes before what may pass.
+    pub(crate) fn of(revoked: bool, ends_at: Option<Timestamp>, suspended: bool, now: Timestamp) -> Option<Self> {
+        if revoked {
+            Some(Self::Revoked)
+        } else if ends_at.is_some_and(|ends_at| ends_at <= now) {
+            Some(Self::Expired)
+        } else {
+            suspended.then_some(Self::TenantSuspended)
+        }
+    }
+}
+
+impl KeyWithHash {
+    /// Why the key is refused at `now`; `None`: it is not.
+    pub fn barred_at(&self, now: Timestamp) -> Option<Barred> {
+        Barred::of(self.key.revoked_at.is_some(), self.key.ends_at(), self.tenant_suspended_at.is_some(), now)
+    }
+}
+
 /// Why a key could not be issued or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {

@@ -15,7 +15,7 @@ use crate::config::Cidr;
 use crate::db::{Database, DbError};
 use crate::epoch::EpochWatch;
 use crate::id::TenantId;
-use crate::key::{self, Console, KeyWithHash};
+use crate::key::{self, Barred, Console, Key, KeyWithHash};
 use crate::limits::KeyLimits;
 use crate::refusal::{Reason, Refusal};
 use crate::secret_key::{CacheDigest, DigestKey, InvalidKey, KeyId, PresentedKey, TagKey, verify};
@@ -38,6 +38,19 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Who calls with this key.
+    pub fn of(key: Key) -> Self {
+        let Key { id, tenant, policy, .. } = key;
+        Self {
+            key: id,
+            tenant,
+            models: policy.models.map(Arc::from),
+            console: policy.console,
+            limits: policy.limits,
+            networks: policy.networks.map(Arc::from),
+        }
+    }
+
     /// Whether the key's policy allows `model`.
     pub fn may_use(&self, model: &str) -> bool {
         self.models.as_ref().is_none_or(|models| models.iter().any(|each| each == model))
@@ -52,6 +65,36 @@ impl Caller {
     /// The key that its view of the records is limited to; `None`: it sees all of the tenant's.
     pub fn sees_only(&self) -> Option<KeyId> {
         (self.console != Console::Tenant).then_some(self.key)
+    }
+}
+
+/// Why whoever presents a key is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotACaller {
+    /// It was never issued here.
+    Malformed(InvalidKey),
+    /// No key has this id and this secret.
+    Unknown,
+    /// The key itself is right.
+    Barred(Barred),
+    /// The database cannot be asked.
+    Unavailable,
+}
+
+impl From<NotACaller> for Refusal {
+    fn from(not_a_caller: NotACaller) -> Self {
+        let invalid = |message: String| Self::new(Reason::InvalidApiKey, message);
+        match not_a_caller {
+            NotACaller::Malformed(error) => invalid(format!("this is not a Secret Key of this service: {error}")),
+            NotACaller::Unknown => invalid("this Secret Key is not known; check that it was copied whole".to_owned()),
+            NotACaller::Barred(Barred::Revoked) => invalid("this Secret Key was revoked; ask for a new one".to_owned()),
+            NotACaller::Barred(Barred::Expired) => invalid("this Secret Key has expired; ask for a new one".to_owned()),
+            NotACaller::Barred(Barred::TenantSuspended) => {
+                let message = "this account is suspended; please ask the operator of the service";
+                Self::new(Reason::TenantSuspended, message)
+            }
+            NotACaller::Unavailable => Self::unavailable(),
+        }
     }
 }
 
@@ -120,17 +163,25 @@ impl Keyring {
         })
     }
 
-    /// Who presents this key.
+    /// Who presents this key, or what a developer's call is told.
     ///
     /// # Errors
     /// [`Reason::InvalidApiKey`], [`Reason::TenantSuspended`], or [`Reason::Unavailable`] when the database cannot be asked.
     pub async fn authenticate(&self, presented: &str) -> Result<Caller, Refusal> {
-        let presented = PresentedKey::parse(presented, &self.tag_key).map_err(|error| malformed(&error))?;
+        Ok(self.verify(presented).await?)
+    }
+
+    /// Who presents this key.
+    ///
+    /// # Errors
+    /// [`NotACaller`].
+    pub async fn verify(&self, presented: &str) -> Result<Caller, NotACaller> {
+        let presented = PresentedKey::parse(presented, &self.tag_key).map_err(NotACaller::Malformed)?;
         let digest = self.digest_key.digest(&presented);
         loop {
             let Some(current) = self.epoch.current() else {
                 tracing::error!("the database has not answered for 5 s; calls are refused until it does");
-                return Err(Refusal::unavailable());
+                return Err(NotACaller::Unavailable);
             };
             let entry = match self.cache.get(&digest).await {
                 Some(entry) => entry,
@@ -144,29 +195,20 @@ impl Keyring {
         }
     }
 
-    fn admit(&self, entry: &Entry) -> Result<Caller, Refusal> {
-        let refused = |message: &str| Err(Refusal::new(Reason::InvalidApiKey, message));
-        let Some(verified) = &entry.verified else {
-            return refused("this Secret Key is not known; check that it was copied whole");
-        };
-        if verified.revoked {
-            return refused("this Secret Key was revoked; ask for a new one");
+    fn admit(&self, entry: &Entry) -> Result<Caller, NotACaller> {
+        let Some(verified) = &entry.verified else { return Err(NotACaller::Unknown) };
+        let Verified { caller, expires_at, revoked, suspended } = verified;
+        match Barred::of(*revoked, *expires_at, *suspended, self.clock.now()) {
+            Some(barred) => Err(NotACaller::Barred(barred)),
+            None => Ok(caller.clone()),
         }
-        if verified.expires_at.is_some_and(|expires_at| expires_at <= self.clock.now()) {
-            return refused("this Secret Key has expired; ask for a new one");
-        }
-        if verified.suspended {
-            let message = "this account is suspended; please ask the operator of the service";
-            return Err(Refusal::new(Reason::TenantSuspended, message));
-        }
-        Ok(verified.caller.clone())
     }
 
-    async fn look_up(&self, digest: CacheDigest, presented: PresentedKey<'_>) -> Result<Arc<Entry>, Refusal> {
+    async fn look_up(&self, digest: CacheDigest, presented: PresentedKey<'_>) -> Result<Arc<Entry>, NotACaller> {
         let load = self.load(presented);
         self.cache.try_get_with(digest, load).await.map_err(|error: Arc<DbError>| {
             tracing::error!(%error, "a Secret Key could not be looked up");
-            Refusal::unavailable()
+            NotACaller::Unavailable
         })
     }
 
@@ -201,18 +243,7 @@ impl From<KeyWithHash> for Verified {
             expires_at: row.key.ends_at(),
             revoked: row.key.revoked_at.is_some(),
             suspended: row.tenant_suspended_at.is_some(),
-            caller: Caller {
-                key: row.key.id,
-                tenant: row.key.tenant,
-                models: row.key.policy.models.map(Arc::from),
-                console: row.key.policy.console,
-                limits: row.key.policy.limits,
-                networks: row.key.policy.networks.map(Arc::from),
-            },
+            caller: Caller::of(row.key),
         }
     }
-}
-
-fn malformed(error: &InvalidKey) -> Refusal {
-    Refusal::new(Reason::InvalidApiKey, format!("this is not a Secret Key of this service: {error}"))
 }
