@@ -52,4 +52,8 @@ GRANT DELETE ON processes TO :"role";
 GRANT INSERT, DELETE ON calls TO :"role";
 GRANT INSERT, UPDATE, DELETE ON refusals, channel_minutes TO :"role";
 GRANT INSERT, UPDATE ON call_slots, call_days TO :"role";
+
+-- Sessions of the console come and go.
+GRANT INSERT, DELETE ON console_sessions TO :"role";
+GRANT UPDATE (seen_at) ON console_sessions TO :"role";
 COMMIT;

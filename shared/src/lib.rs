@@ -7,6 +7,7 @@ pub mod calls;
 pub mod catalogue;
 pub mod clock;
 pub mod config;
+pub mod console_session;
 pub mod csrf;
 pub mod db;
 pub mod deployment;

@@ -131,6 +131,16 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    console_sessions (hash) {
+        hash -> Binary,
+        key_id -> Text,
+        address -> Nullable<Text>,
+        created_at -> BigInt,
+        seen_at -> BigInt,
+    }
+}
+
 diesel::joinable!(keys -> tenants (tenant));
 diesel::joinable!(channel_models -> channels (channel));
 diesel::allow_tables_to_appear_in_same_query!(tenants, keys, accounts);

@@ -10,6 +10,7 @@
 mod audit_log;
 mod call_log;
 mod calls;
+mod console_session;
 mod database;
 mod ledger;
 mod place;

@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use shared::catalogue::channel::{self, ChannelKind, NewChannel};
 use shared::clock::Clock;
 use shared::config::{DatabaseUrl, Settings, Sources};
+use shared::console_session;
 use shared::db::DbError;
 use shared::deployment::{Deployment, Role, Workbench};
 use shared::key::{self, KeyPolicy, NewSecret};
@@ -15,6 +16,7 @@ use shared::ledger::{self, Audit, Ended, Reversal, Sweeper};
 use shared::seal::{MasterSecret, Sealer};
 use shared::secret_key::{self, PlainSecretKey, TagKey};
 use shared::tenant;
+use shared::token::Token;
 use testkit::Pair;
 use url::Url;
 
@@ -96,6 +98,10 @@ async fn it_carries_out_all_of_a_services_duties() {
             channel::set_enabled(connection, "echo", false).unwrap();
             channel::reseal(connection, &sealer).unwrap();
             tenant::set_suspended(connection, "t", Some(now)).unwrap();
+            let session = Token::generate().unwrap().hash();
+            console_session::begin(connection, rotated.id, &session, None, now).unwrap();
+            console_session::touch(connection, &session, now.plus_ms(1)).unwrap();
+            console_session::end(connection, &session).unwrap();
             Ok::<_, DbError>(())
         })
         .await
