@@ -18,6 +18,8 @@ mod recovery;
 mod role;
 pub mod session;
 mod sign_in;
+#[cfg(test)]
+mod tests;
 mod totp;
 
 pub use account::{Language, Staff, Theme, find, find_by_email, named, set_language, set_theme};

@@ -148,7 +148,11 @@ impl Reception {
 }
 
 /// The account, if its password is still the one that was verified and the person may still sign in.
-fn unchanged(connection: &mut Connection, id: StaffId, verified: &HashedPassword) -> Result<Account, StaffError> {
+pub(super) fn unchanged(
+    connection: &mut Connection,
+    id: StaffId,
+    verified: &HashedPassword,
+) -> Result<Account, StaffError> {
     let account = account::known(connection, id)?;
     if account.password.as_ref() != Some(verified) || !account.staff.is_active() {
         return Err(StaffError::WrongPassword);

@@ -103,7 +103,7 @@ impl Reception {
 }
 
 /// Begins the session of a person whose password was right a moment ago, and must be so still.
-fn enter(
+pub(super) fn enter(
     connection: &mut Connection,
     id: StaffId,
     verified: &HashedPassword,
