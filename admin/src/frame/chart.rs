@@ -29,8 +29,32 @@ pub(crate) enum Shape {
 pub(crate) struct Series {
     /// What it shows, for the legend and the table.
     pub(crate) name: String,
-    /// The values; never below zero.
-    pub(crate) values: Vec<i64>,
+    /// The values, never below zero; `None` where there was nothing to measure.
+    pub(crate) values: Vec<Option<i64>>,
+}
+
+impl Series {
+    /// One with a value at every step.
+    pub(crate) fn of(name: impl Into<String>, values: impl IntoIterator<Item = i64>) -> Self {
+        Self { name: name.into(), values: values.into_iter().map(Some).collect() }
+    }
+
+    fn at(&self, step: usize) -> Option<i64> {
+        self.values.get(step).copied().flatten()
+    }
+
+    /// The steps that have values, in runs without a gap.
+    fn runs(&self) -> Vec<Vec<(usize, i64)>> {
+        let mut runs = vec![Vec::new()];
+        for (step, value) in self.values.iter().enumerate() {
+            match (value, runs.last_mut()) {
+                (Some(value), Some(run)) => run.push((step, *value)),
+                _ => runs.push(Vec::new()),
+            }
+        }
+        runs.retain(|run| !run.is_empty());
+        runs
+    }
 }
 
 /// A chart with its table.
@@ -54,14 +78,16 @@ impl askama::filters::HtmlSafe for Chart {}
 
 impl Chart {
     fn sum_at(&self, at: usize) -> i64 {
-        self.series.iter().map(|series| series.values.get(at).copied().unwrap_or(0)).fold(0, i64::saturating_add)
+        self.series.iter().filter_map(|series| series.at(at)).fold(0, i64::saturating_add)
     }
 
     /// The top of the vertical axis: a round number at or above the largest value.
     fn top(&self) -> i64 {
         let largest = match self.shape {
             Shape::Bars => (0..self.labels.len()).map(|at| self.sum_at(at)).max(),
-            Shape::Area | Shape::Line => self.series.iter().flat_map(|series| series.values.iter().copied()).max(),
+            Shape::Area | Shape::Line => {
+                self.series.iter().flat_map(|series| series.values.iter().copied().flatten()).max()
+            }
         };
         round_up(largest.unwrap_or(0).max(1))
     }
@@ -75,26 +101,32 @@ impl Chart {
         TOP + (HEIGHT - TOP - BOTTOM) * (i128::from(top) - i128::from(value)) / i128::from(top.max(1))
     }
 
-    fn points(&self, series: &Series, top: i64) -> String {
-        let points =
-            series.values.iter().enumerate().map(|(at, value)| format!("{},{}", self.x(at), self.y(*value, top)));
-        points.collect::<Vec<_>>().join(" ")
+    /// A line, filled in an area. Where nothing was measured there is a gap; a value between two gaps is a dot.
+    fn draw_run(&self, formatter: &mut Formatter<'_>, number: usize, run: &[(usize, i64)], top: i64) -> fmt::Result {
+        if let [(at, value)] = run {
+            return write!(
+                formatter,
+                r#"<circle class="bar s{number}" cx="{}" cy="{}" r="3"/>"#,
+                self.x(*at),
+                self.y(*value, top)
+            );
+        }
+        let points = run.iter().map(|(at, value)| format!("{},{}", self.x(*at), self.y(*value, top)));
+        let points = points.collect::<Vec<_>>().join(" ");
+        if let (Shape::Area, [(first, _), .., (last, _)]) = (self.shape, run) {
+            let (floor, first, last) = (self.y(0, top), self.x(*first), self.x(*last));
+            write!(formatter, r#"<polygon class="area s{number}" points="{first},{floor} {points} {last},{floor}"/>"#)?;
+        }
+        write!(formatter, r#"<polyline class="line s{number}" points="{points}"/>"#)
     }
 
     fn drawing(&self, formatter: &mut Formatter<'_>, top: i64) -> fmt::Result {
-        let floor = self.y(0, top);
         match self.shape {
             Shape::Area | Shape::Line => {
                 for (number, series) in self.series.iter().enumerate() {
-                    let points = self.points(series, top);
-                    if self.shape == Shape::Area {
-                        let last = self.x(series.values.len().saturating_sub(1));
-                        write!(
-                            formatter,
-                            r#"<polygon class="area s{number}" points="{LEFT},{floor} {points} {last},{floor}"/>"#
-                        )?;
+                    for run in series.runs() {
+                        self.draw_run(formatter, number, &run, top)?;
                     }
-                    write!(formatter, r#"<polyline class="line s{number}" points="{points}"/>"#)?;
                 }
             }
             Shape::Bars => {
@@ -104,7 +136,7 @@ impl Chart {
                 for at in 0..self.labels.len() {
                     let mut below = 0_i64;
                     for (number, series) in self.series.iter().enumerate() {
-                        let value = series.values.get(at).copied().unwrap_or(0);
+                        let value = series.at(at).unwrap_or(0);
                         let upper = below.saturating_add(value);
                         let (y, bottom) = (self.y(upper, top), self.y(below, top));
                         let x = LEFT + i128::try_from(at).unwrap_or(0) * (WIDTH - LEFT) / count + (step - width) / 2;
@@ -124,7 +156,8 @@ impl Chart {
     }
 
     fn axes(&self, formatter: &mut Formatter<'_>, top: i64) -> fmt::Result {
-        for value in [0, top / 2, top] {
+        let ticks = if top > 1 { vec![0, top / 2, top] } else { vec![0, top] };
+        for value in ticks {
             let y = self.y(value, top);
             write!(formatter, r#"<line class="grid" x1="{LEFT}" y1="{y}" x2="{WIDTH}" y2="{y}"/>"#)?;
             write!(formatter, r#"<text class="tick end" x="{}" y="{}">"#, LEFT - 6, y + 4)?;
@@ -165,8 +198,10 @@ impl Chart {
         let (heading, summary) = self.words;
         write!(
             formatter,
-            r#"<details><summary>{summary}</summary><div class="scroll"><table><thead><tr><th scope="col">{heading}</th>"#
+            r#"<details><summary>{summary}</summary><div class="scroll" tabindex="0" role="region" aria-label=""#
         )?;
+        Html.write_escaped_str(&mut *formatter, &self.title)?;
+        write!(formatter, r#""><table><thead><tr><th scope="col">{heading}</th>"#)?;
         for series in &self.series {
             formatter.write_str(r#"<th scope="col" class="num">"#)?;
             Html.write_escaped_str(&mut *formatter, &series.name)?;
@@ -179,8 +214,10 @@ impl Chart {
             formatter.write_str("</th>")?;
             for series in &self.series {
                 formatter.write_str(r#"<td class="num">"#)?;
-                let value = series.values.get(at).copied().unwrap_or(0);
-                Html.write_escaped_str(&mut *formatter, &(self.write)(value))?;
+                match series.at(at) {
+                    Some(value) => Html.write_escaped_str(&mut *formatter, &(self.write)(value))?,
+                    None => formatter.write_str("–")?,
+                }
                 formatter.write_str("</td>")?;
             }
             formatter.write_str("</tr>")?;
@@ -231,7 +268,7 @@ mod tests {
 
     fn chart(shape: Shape, values: &[&[i64]]) -> Chart {
         let labels = (0..values[0].len()).map(|at| format!("<{at}>")).collect();
-        let series = values.iter().map(|values| Series { name: "a&b".to_owned(), values: values.to_vec() }).collect();
+        let series = values.iter().map(|values| Series::of("a&b", values.iter().copied())).collect();
         Chart {
             title: "\"Requests\"".to_owned(),
             shape,
@@ -251,6 +288,16 @@ mod tests {
                 assert!(!html.contains("=\"-"), "nothing is drawn outside: {html}");
             }
         }
+    }
+
+    #[test]
+    fn where_nothing_was_measured_there_is_a_gap() {
+        let values = vec![Some(1), Some(2), None, Some(3), None, None, Some(4), Some(0)];
+        let mut chart = chart(Shape::Line, &[&[0; 8]]);
+        chart.series = vec![Series { name: "p50".to_owned(), values }];
+        let html = chart.to_string();
+        assert_eq!((html.matches("<polyline").count(), html.matches("<circle").count()), (2, 1), "{html}");
+        assert_eq!(html.matches("–").count(), 3, "the table says so too: {html}");
     }
 
     #[test]

@@ -13,6 +13,13 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    /// One that begins with these headings.
+    pub(crate) fn with_head<const COLUMNS: usize>(headings: [&str; COLUMNS]) -> Self {
+        let mut rows = Self::default();
+        rows.add(headings);
+        rows
+    }
+
     /// Adds one row. A field that a spreadsheet would take for a formula begins with an apostrophe instead.
     pub(crate) fn add<'a>(&mut self, fields: impl IntoIterator<Item = &'a str>) {
         for (at, field) in fields.into_iter().enumerate() {

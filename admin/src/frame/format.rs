@@ -62,6 +62,12 @@ pub(crate) fn local(moment: Timestamp, zone: Tz) -> Option<chrono::DateTime<Tz>>
     chrono::DateTime::from_timestamp_millis(moment.0).map(|utc| utc.with_timezone(&zone))
 }
 
+/// A moment in a zone in RFC 3339, to the millisecond: for files.
+pub(crate) fn rfc3339(moment: Timestamp, zone: Tz) -> String {
+    let local = local(moment, zone);
+    local.map_or_else(|| moment.to_rfc3339(), |moment| moment.format("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string())
+}
+
 /// An id in monospace, shortened in the middle when it is long, with a button that copies the whole.
 pub(crate) struct Id {
     pub(crate) id: String,
@@ -107,6 +113,20 @@ pub(crate) fn count(number: i64) -> String {
     if number < 0 { format!("−{text}") } else { text }
 }
 
+/// A length of time in milliseconds, in words.
+pub(crate) fn milliseconds(length: i64) -> String {
+    format!("{}\u{a0}ms", count(length))
+}
+
+/// What part of `whole` it is, rounded down to a tenth of a percent: `97.5 %`. A dash where there is no whole.
+pub(crate) fn share(part: i64, whole: i64) -> String {
+    if whole <= 0 {
+        return "–".to_owned();
+    }
+    let thousandths = i128::from(part) * 1000 / i128::from(whole);
+    format!("{}.{}\u{a0}%", thousandths / 10, thousandths % 10)
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -148,5 +168,16 @@ mod tests {
         assert_eq!(count(0), "0");
         assert_eq!(count(-1_234_567), "−1\u{202f}234\u{202f}567");
         assert_eq!(count(123), "123");
+        assert_eq!(milliseconds(1500), "1\u{202f}500\u{a0}ms");
+    }
+
+    #[rstest]
+    #[case(0, 0, "–")]
+    #[case(0, 7, "0.0\u{a0}%")]
+    #[case(999, 1000, "99.9\u{a0}%")]
+    #[case(1999, 2000, "99.9\u{a0}%")]
+    #[case(7, 7, "100.0\u{a0}%")]
+    fn a_part_of_a_whole(#[case] part: i64, #[case] whole: i64, #[case] expected: &str) {
+        assert_eq!(share(part, whole), expected);
     }
 }

@@ -1,6 +1,7 @@
 //! What all pages share: how they are guarded, rendered and sent, and how what people type comes back.
 
 pub(crate) mod address;
+pub(crate) mod arithmetic;
 pub(crate) mod assets;
 pub(crate) mod chart;
 pub(crate) mod cookie;
@@ -9,8 +10,10 @@ pub(crate) mod failure;
 pub(crate) mod format;
 pub(crate) mod guard;
 pub(crate) mod language;
+pub(crate) mod moment;
 pub(crate) mod page;
 pub(crate) mod paging;
 pub(crate) mod posted;
 pub(crate) mod refuse;
 pub(crate) mod side;
+pub(crate) mod words;

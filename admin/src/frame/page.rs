@@ -11,8 +11,9 @@ use shared::money::Amount;
 
 use super::assets;
 use super::failure::{Failed, Handled};
-use super::format::{Id, Money, When};
+use super::format::{self, Id, Money, When};
 use super::language::Language;
+use super::moment;
 use super::side::Side;
 
 /// What every page knows of its visitor. Templates say `page.say(..)`, `page.money(..)`, `page.when(..)`.
@@ -55,6 +56,27 @@ impl Page {
     /// A moment, short, with the full one on hover.
     pub(crate) fn when(&self, moment: &Timestamp) -> When {
         When { moment: *moment, now: self.now, zone: self.side.zone }
+    }
+
+    /// A whole number, its thousands apart.
+    pub(crate) fn count(&self, number: &i64) -> String {
+        format::count(*number)
+    }
+
+    /// A length of time in milliseconds.
+    pub(crate) fn ms(&self, length: &i64) -> String {
+        format::milliseconds(*length)
+    }
+
+    /// The same where it may not have been measured: then a dash.
+    pub(crate) fn maybe_ms(&self, length: &Option<i64>) -> String {
+        length.map_or_else(|| "–".to_owned(), format::milliseconds)
+    }
+
+    /// A moment that was typed, as a field of the kind `datetime-local` shows it; one that cannot be read, as it was typed.
+    pub(crate) fn moment_typed(&self, text: &str) -> String {
+        let zone = self.side.zone;
+        moment::read(text, zone).map_or_else(|| text.to_owned(), |moment| moment::write(moment, zone))
     }
 
     /// An id in monospace, shortened in the middle, with a button that copies it.
