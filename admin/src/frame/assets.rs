@@ -13,8 +13,9 @@ struct Asset {
     bytes: &'static [u8],
 }
 
-const ASSETS: [Asset; 3] = [
+const ASSETS: [Asset; 4] = [
     Asset { name: "style.css", kind: "text/css; charset=utf-8", bytes: include_bytes!("../../assets/style.css") },
+    Asset { name: "icon.svg", kind: "image/svg+xml", bytes: include_bytes!("../../assets/icon.svg") },
     Asset { name: "app.js", kind: "text/javascript; charset=utf-8", bytes: include_bytes!("../../assets/app.js") },
     // htmx 2 (https://htmx.org), under the Zero-Clause BSD licence that stands beside it.
     Asset {
@@ -24,7 +25,7 @@ const ASSETS: [Asset; 3] = [
     },
 ];
 
-static NAMES: LazyLock<[String; 3]> = LazyLock::new(|| {
+static NAMES: LazyLock<[String; 4]> = LazyLock::new(|| {
     ASSETS.each_ref().map(|asset| {
         let hash = blake3::hash(asset.bytes).to_hex();
         let (stem, ending) = asset.name.rsplit_once('.').unwrap_or((asset.name, ""));

@@ -89,6 +89,7 @@ impl Failed {
         let (title, what, money, todo) = self.words();
         let page = FailurePage {
             language: self.language,
+            icon: assets::path(self.root, "icon.svg"),
             style: assets::path(self.root, "style.css"),
             home: if self.root.is_empty() { "/" } else { self.root },
             title,
@@ -215,6 +216,7 @@ const fn is_fault(error: &DbError) -> bool {
 #[template(path = "failure.html")]
 struct FailurePage<'a> {
     language: Language,
+    icon: String,
     style: String,
     home: &'a str,
     title: &'a str,
