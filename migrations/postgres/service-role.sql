@@ -56,4 +56,8 @@ GRANT INSERT, UPDATE ON call_slots, call_days TO :"role";
 -- Sessions of the console come and go.
 GRANT INSERT, DELETE ON console_sessions TO :"role";
 GRANT UPDATE (seen_at) ON console_sessions TO :"role";
+
+-- Redeem codes: a batch can only be revoked, and what was redeemed stays so.
+GRANT INSERT ON code_batches, codes, redemptions TO :"role";
+GRANT UPDATE (revoked_at, revoked_by) ON code_batches TO :"role";
 COMMIT;

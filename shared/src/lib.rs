@@ -38,3 +38,4 @@ pub mod tokens;
 pub mod top_ups;
 mod typed_text;
 pub mod values;
+pub mod vouchers;

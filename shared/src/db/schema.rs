@@ -141,6 +141,20 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    code_batches (id) {
+        id -> BigInt,
+        name -> Text,
+        value -> BigInt,
+        count -> BigInt,
+        expires_at -> BigInt,
+        created_by -> Text,
+        created_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+        revoked_by -> Nullable<Text>,
+    }
+}
+
 diesel::joinable!(keys -> tenants (tenant));
 diesel::joinable!(channel_models -> channels (channel));
 diesel::allow_tables_to_appear_in_same_query!(tenants, keys, accounts);

@@ -1,6 +1,7 @@
 //! What people who operate the service look up and write down: top-ups, codes, notes, tenants, keys, blocked end users.
 
 mod top_ups;
+mod vouchers;
 
 use shared::clock::Timestamp;
 use shared::db::{Connection, DbError};
