@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod audit_log;
 pub mod billing;
+pub mod blocked_users;
 pub mod calls;
 pub mod catalogue;
 pub mod clock;

@@ -69,6 +69,7 @@ impl Bench {
             console: Default::default(),
             limits: Default::default(),
             networks: None,
+            blocked_users: None,
         };
         Self { deployment: Deployment::start(workbench, Role::All).await.unwrap(), caller, _folder: folder }
     }

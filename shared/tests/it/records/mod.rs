@@ -1,5 +1,9 @@
 //! What people who operate the service look up and write down: top-ups, codes, notes, tenants, keys, blocked end users.
 
+mod blocked_users;
+mod last_used;
+mod notes;
+mod overviews;
 mod top_ups;
 mod vouchers;
 
