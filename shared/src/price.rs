@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::money::Amount;
 
@@ -37,6 +38,21 @@ impl Price {
         let completion = cost_of_tokens(completion_tokens, self.completion)?;
         let total = prompt.checked_add(completion)?;
         Some(TokensCost { prompt, completion, total })
+    }
+
+    /// The price as people and scripts see it: amounts as text, units as in the fields.
+    pub fn to_json(&self) -> Value {
+        let mut object = Map::new();
+        object.insert("model".to_owned(), self.model.clone().into());
+        for (name, amount) in [("prompt", self.prompt), ("completion", self.completion), ("image", self.image)] {
+            object.insert(name.to_owned(), amount.to_string().into());
+        }
+        let images = self.images.iter().map(|(size, amount)| (size.clone(), amount.to_string().into()));
+        object.insert("images".to_owned(), Value::Object(images.collect()));
+        object.insert("basis".to_owned(), self.basis.as_str().into());
+        object.insert("version".to_owned(), self.version.0.into());
+        object.insert("default".to_owned(), self.is_default.into());
+        Value::Object(object)
     }
 
     /// What `n` images of this size cost. `None` when `n` is negative or the cost does not fit.

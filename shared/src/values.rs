@@ -162,6 +162,22 @@ pub fn image_price(text: &str) -> Result<ImagePrice, String> {
     Ok(ImagePrice { size: Some(size.to_owned()), price: price(amount)? })
 }
 
+/// Reads one `1024x1024=0.20` a line: the prices of all sizes that have one of their own.
+///
+/// # Errors
+/// What is allowed.
+pub fn image_prices(text: &str) -> Result<BTreeMap<String, Amount>, String> {
+    let mut images = BTreeMap::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let ImagePrice { size, price } = image_price(line)?;
+        let size = size.ok_or_else(|| "must be SIZE=AMOUNT such as 1024x1024=0.20, one a line".to_owned())?;
+        if images.insert(size, price).is_some() {
+            return Err("must name a size once".to_owned());
+        }
+    }
+    Ok(images)
+}
+
 /// Reads requests or tokens a minute.
 ///
 /// # Errors
@@ -198,7 +214,9 @@ pub fn network(text: &str) -> Result<Cidr, String> {
 /// What is allowed.
 pub fn model(text: &str) -> Result<String, String> {
     let text = text.trim();
-    if text.is_empty() || text.chars().count() > 100 || text.chars().any(|c| c.is_control() || c == ',' || c == '=') {
+    // The page of a model has its name in the address, where dots alone would mean another page.
+    let is_bad = matches!(text, "" | "." | "..") || text.chars().any(|c| c.is_control() || c == ',' || c == '=');
+    if is_bad || text.chars().count() > 100 {
         return Err("the name of a model has 1 to 100 characters, without commas and equals signs".to_owned());
     }
     Ok(text.to_owned())
@@ -208,13 +226,13 @@ pub fn model(text: &str) -> Result<String, String> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelMap(pub BTreeMap<String, String>);
 
-/// Reads `gpt-4=gpt-4o,gpt-3.5`; a name alone is the same on both sides.
+/// Reads `gpt-4=gpt-4o,gpt-3.5`; a name alone is the same on both sides. Ends of lines part them as well as commas.
 ///
 /// # Errors
 /// What is allowed.
 pub fn model_map(text: &str) -> Result<ModelMap, String> {
     let mut models = BTreeMap::new();
-    for item in text.split(',').map(str::trim) {
+    for item in text.trim().split([',', '\n']).map(str::trim) {
         let (public, upstream) = item.split_once('=').unwrap_or((item, item));
         let (public, upstream) = (model(public)?, upstream.trim());
         if upstream.is_empty() || upstream.chars().count() > 200 || upstream.chars().any(char::is_control) {
@@ -306,6 +324,17 @@ mod tests {
         assert!(image_price(text).is_err(), "{text}");
     }
 
+    #[test]
+    fn sizes_stand_on_lines() {
+        let images = super::image_prices("1024x1024=0.20\r\n\r\n 256x256=0.10 \n").unwrap();
+        let pairs: Vec<_> = images.iter().map(|(size, price)| format!("{size} {price}")).collect();
+        assert_eq!(pairs, ["1024x1024 0.20", "256x256 0.10"]);
+        assert_eq!(super::image_prices(""), Ok(BTreeMap::new()));
+        for wrong in ["0.20", "1x1=1\n1x1=1", "big=1"] {
+            assert!(super::image_prices(wrong).is_err(), "{wrong}");
+        }
+    }
+
     #[rstest]
     #[case("1", 1)]
     #[case("060", 60)]
@@ -337,9 +366,11 @@ mod tests {
         assert!(network("").is_err());
     }
 
-    #[test]
-    fn models_of_a_channel() {
-        let ModelMap(models) = model_map("gpt-4=gpt-4o, gpt-3.5").unwrap();
+    #[rstest]
+    #[case("gpt-4=gpt-4o, gpt-3.5")]
+    #[case(" gpt-4=gpt-4o\r\ngpt-3.5\r\n")]
+    fn models_of_a_channel(#[case] text: &str) {
+        let ModelMap(models) = model_map(text).unwrap();
         let pairs: Vec<_> = models.iter().map(|(public, upstream)| (public.as_str(), upstream.as_str())).collect();
         assert_eq!(pairs, [("gpt-3.5", "gpt-3.5"), ("gpt-4", "gpt-4o")]);
     }
@@ -347,6 +378,7 @@ mod tests {
     #[rstest]
     #[case("")]
     #[case("a,")]
+    #[case("..")]
     #[case("=b")]
     #[case("a=")]
     #[case("a=b,a=c")]

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use shared::catalogue::channel::{ChannelKind, OpenChannel};
-use shared::catalogue::{Route, ServedModel};
+use shared::catalogue::{EchoOptions, Route, ServedModel};
 use shared::clock::Clock;
 use shared::config::Settings;
 use shared::id::RequestId;
 
-use crate::upstream::{Echo, EchoOptions, Limits, OpenAi, Upstream, http_client};
+use crate::upstream::{Echo, Limits, OpenAi, Upstream, http_client};
 
 /// Adapters that are kept; above this all are made anew.
 const MOST_ADAPTERS: usize = 1_000;

@@ -17,5 +17,4 @@ mod upstream;
 mod workers;
 
 pub use channel_test::{ChannelTest, ChannelTestError, test_channel};
-pub use upstream::{AddressError, EchoOptions, check_base_url};
 pub use workers::Workers;

@@ -1,15 +1,16 @@
 //! `xiaoyi channel`: the ways to providers.
 
 use clap::Subcommand;
-use serde_json::json;
-use shared::audit_log::Entry;
+use shared::audit_log::Origin;
+use shared::catalogue::changes;
 use shared::catalogue::channel::{self, Channel};
 use shared::config::Settings;
+use shared::db::Connection;
 use shared::deployment::Workbench;
 
 use super::channel_add::{self, AddArguments};
 use super::channel_test::{self, TestArguments};
-use super::{open, read, record, write};
+use super::{open, read, write};
 use crate::failure::Failure;
 use crate::output::Report;
 use crate::table::{Side, table};
@@ -66,31 +67,22 @@ pub(crate) async fn run(settings: Settings, command: ChannelCommand) -> Result<R
             Report::of(&channels, listed(&channels))
         }
         ChannelCommand::Enable { name } => {
-            let channel = set_enabled(&workbench, name, "channel.enable", true).await?;
+            let channel = switch(&workbench, name, true).await?;
             Report::of(&channel, format!("Channel {} is enabled.", channel.name))
         }
         ChannelCommand::Disable { name } => {
-            let channel = set_enabled(&workbench, name, "channel.disable", false).await?;
+            let channel = switch(&workbench, name, false).await?;
             Report::of(&channel, format!("Channel {} is disabled.", channel.name))
         }
     }
 }
 
-async fn set_enabled(
-    workbench: &Workbench,
-    name: String,
-    action: &'static str,
-    enabled: bool,
-) -> Result<Channel, Failure> {
+async fn switch(workbench: &Workbench, name: String, enabled: bool) -> Result<Channel, Failure> {
     let now = workbench.clock.now();
-    write(workbench, move |connection| {
-        let before = channel::list(connection)?.into_iter().find(|channel| channel.name == name);
-        let after = channel::set_enabled(connection, &name, enabled)?;
-        let (before, facts) = (before.map(|before| json!(before)), Some(json!(after)));
-        record(connection, Entry { action, tenant: None, subject: &name, before, after: facts }, now)?;
-        Ok(after)
-    })
-    .await
+    let switch = move |connection: &mut Connection| {
+        Ok(changes::switch_channel(connection, &name, enabled, &Origin::COMMAND_LINE, now)?)
+    };
+    write(workbench, switch).await
 }
 
 fn listed(channels: &[Channel]) -> String {

@@ -6,21 +6,17 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
-use serde_json::json;
-use shared::audit_log::Entry;
-use shared::catalogue::channel::{self, ChannelKind, NewChannel};
-use shared::config::Settings;
+use shared::audit_log::Origin;
+use shared::catalogue::changes;
+use shared::catalogue::channel::{ChannelKind, NewChannel};
+use shared::catalogue::typed_channel::{LONGEST_KEY, base_url, provider_key};
+use shared::db::Connection;
 use shared::deployment::Workbench;
 use shared::values::{self, ModelMap};
 
-use super::{record, write};
+use super::write;
 use crate::failure::Failure;
 use crate::output::{Report, note};
-
-/// The longest key of a provider, in bytes.
-const LONGEST_KEY: usize = 8_192;
-/// The base URL of an echo channel that answers at once.
-const PLAIN_ECHO: &str = "echo:";
 
 /// What `channel add` takes.
 #[derive(Debug, Args)]
@@ -84,7 +80,8 @@ pub(crate) async fn run(workbench: &Workbench, arguments: AddArguments) -> Resul
         Kind::Echo => ChannelKind::Echo,
         Kind::Openai | Kind::Anthropic => ChannelKind::OpenAi,
     };
-    let base_url = checked_base_url(kind, arguments.base_url.as_deref(), &workbench.settings)?;
+    let base_url = base_url(kind, arguments.base_url.as_deref(), &workbench.settings)
+        .map_err(|error| Failure::new("bad_base_url", error.to_string()))?;
     let api_key = api_key(&arguments)?;
     if kind == ChannelKind::Echo && api_key.is_some() {
         return Err(Failure::usage("an echo channel has no key"));
@@ -105,14 +102,10 @@ pub(crate) async fn run(workbench: &Workbench, arguments: AddArguments) -> Resul
         );
     }
     let (sealer, now) = (Arc::clone(&workbench.sealer), workbench.clock.now());
-    let channel = write(workbench, move |connection| {
-        let channel = channel::add(connection, &sealer, &new, now)?;
-        let after = Some(json!(channel));
-        let entry = Entry { action: "channel.add", tenant: None, subject: &channel.name, before: None, after };
-        record(connection, entry, now)?;
-        Ok(channel)
-    })
-    .await?;
+    let add = move |connection: &mut Connection| {
+        Ok(changes::add_channel(connection, &sealer, &new, &Origin::COMMAND_LINE, now)?)
+    };
+    let channel = write(workbench, add).await?;
     let models: Vec<&str> = channel.models.keys().map(String::as_str).collect();
     let text = format!(
         "Channel {name} serves {}. Try it with: xiaoyi channel test {name}",
@@ -122,39 +115,13 @@ pub(crate) async fn run(workbench: &Workbench, arguments: AddArguments) -> Resul
     Report::of(&channel, text)
 }
 
-fn checked_base_url(kind: ChannelKind, given: Option<&str>, settings: &Settings) -> Result<String, Failure> {
-    let bad = |error: String| Failure::new("bad_base_url", error);
-    match kind {
-        ChannelKind::Echo => {
-            let base_url = given.unwrap_or(PLAIN_ECHO);
-            worker::EchoOptions::parse(base_url).map_err(bad)?;
-            Ok(base_url.to_owned())
-        }
-        ChannelKind::OpenAi => {
-            let base_url = given.unwrap_or(settings.openai.base_url.as_str());
-            worker::check_base_url(base_url).map_err(|error| bad(error.to_string()))?;
-            Ok(base_url.trim_end_matches('/').to_owned())
-        }
-    }
-}
-
 fn api_key(arguments: &AddArguments) -> Result<Option<SecretString>, Failure> {
     let text = match &arguments.api_key_env {
         Some(variable) => variable_value(variable)?,
         None if arguments.api_key_stdin => standard_input()?,
         None => return Ok(None),
     };
-    let key = text.trim();
-    if key.is_empty()
-        || key.len() > LONGEST_KEY
-        || key.chars().any(|character| character.is_control() || character == ' ')
-    {
-        return Err(Failure::new(
-            "bad_api_key",
-            format!("the provider's key must be 1 to {LONGEST_KEY} bytes of text without spaces and line breaks"),
-        ));
-    }
-    Ok(Some(SecretString::from(key)))
+    provider_key(&text).map(Some).map_err(|error| Failure::new("bad_api_key", error.to_string()))
 }
 
 #[expect(
@@ -189,23 +156,7 @@ fn standard_input() -> Result<Zeroizing<String>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use rstest::rstest;
-    use shared::config::Sources;
-
     use super::*;
-
-    #[rstest]
-    #[case(ChannelKind::Echo, None, Some("echo:"))]
-    #[case(ChannelKind::Echo, Some("echo://local?delay_ms=5"), Some("echo://local?delay_ms=5"))]
-    #[case(ChannelKind::Echo, Some("https://api.openai.com"), None)]
-    #[case(ChannelKind::OpenAi, None, Some("https://api.openai.com/v1"))]
-    #[case(ChannelKind::OpenAi, Some("http://127.0.0.1:1/v1/"), Some("http://127.0.0.1:1/v1"))]
-    #[case(ChannelKind::OpenAi, Some("http://169.254.169.254/"), None)]
-    #[case(ChannelKind::OpenAi, Some("ftp://example.com"), None)]
-    fn base_urls(#[case] kind: ChannelKind, #[case] given: Option<&str>, #[case] expected: Option<&str>) {
-        let settings = Settings::load(&Sources::default()).unwrap();
-        assert_eq!(checked_base_url(kind, given, &settings).ok().as_deref(), expected);
-    }
 
     #[test]
     fn a_key_in_the_place_of_a_name_is_not_repeated() {

@@ -4,17 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value};
-use shared::audit_log::Entry;
-use shared::catalogue::Snapshot;
+use serde_json::Value;
+use shared::audit_log::Origin;
 use shared::catalogue::price_list::{self, NewPrice};
+use shared::catalogue::{Snapshot, changes};
 use shared::config::Settings;
 use shared::deployment::Workbench;
 use shared::money::Amount;
 use shared::price::{Basis, Price};
 use shared::values::{self, ImagePrice};
 
-use super::{open, read, record, write};
+use super::{open, read, write};
 use crate::failure::Failure;
 use crate::output::Report;
 use crate::table::{Side, table};
@@ -75,30 +75,20 @@ async fn list(workbench: &Workbench) -> Result<Report, Failure> {
         Ok(models.iter().map(|model| snapshot.price(model)).collect::<Vec<_>>())
     })
     .await?;
-    let objects: Vec<Value> = prices.iter().map(object).collect();
+    let objects: Vec<Value> = prices.iter().map(Price::to_json).collect();
     Report::of(&objects, listed(&prices, &workbench.settings.currency))
 }
 
 async fn set(workbench: &Workbench, arguments: SetArguments) -> Result<Report, Failure> {
     let now = workbench.clock.now();
     let price = write(workbench, move |connection| {
-        let own = price_list::current(connection)?.into_iter().find(|price| price.model == arguments.model);
-        let present = match own {
-            Some(own) => Some(own),
-            None => price_list::default_price(connection)?,
-        };
-        let present: Price = present
+        let present = price_list::of_model(connection, &arguments.model)?
             .ok_or_else(|| Failure::new("not_prepared", "there is no default price yet: run `xiaoyi migrate` once"))?;
-        let before = Some(object(&present));
-        let price = price_list::set(connection, changed(present, arguments), now)?;
-        let after = Some(object(&price));
-        let entry = Entry { action: "price.set", tenant: None, subject: &price.model, before, after };
-        record(connection, entry, now)?;
-        Ok(price)
+        Ok(changes::set_price(connection, changed(present, arguments), &Origin::COMMAND_LINE, now)?)
     })
     .await?;
     Report::of(
-        &object(&price),
+        &price.to_json(),
         format!("{} now costs:\n{}", price.model, listed(std::slice::from_ref(&price), &workbench.settings.currency)),
     )
 }
@@ -122,20 +112,6 @@ fn changed(present: Price, arguments: SetArguments) -> NewPrice {
         }
     }
     new
-}
-
-fn object(price: &Price) -> Value {
-    let mut object = Map::new();
-    object.insert("model".to_owned(), price.model.clone().into());
-    for (name, amount) in [("prompt", price.prompt), ("completion", price.completion), ("image", price.image)] {
-        object.insert(name.to_owned(), amount.to_string().into());
-    }
-    let images = price.images.iter().map(|(size, amount)| (size.clone(), amount.to_string().into()));
-    object.insert("images".to_owned(), Value::Object(images.collect()));
-    object.insert("basis".to_owned(), price.basis.as_str().into());
-    object.insert("version".to_owned(), price.version.0.into());
-    object.insert("default".to_owned(), price.is_default.into());
-    Value::Object(object)
 }
 
 fn listed(prices: &[Price], currency: &str) -> String {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
-use shared::audit_log::{self, Entry, Origin};
+use shared::audit_log::Origin;
+use shared::catalogue::address::check_base_url;
+use shared::catalogue::changes;
 use shared::catalogue::channel::{self, Channel, ChannelKind, NewChannel};
 use shared::deployment::Workbench;
 
@@ -26,7 +27,7 @@ pub(super) async fn make_channel(workbench: &Workbench) -> Result<Option<Channel
         return Ok(None);
     }
     let base_url = openai.base_url.as_str().to_owned();
-    worker::check_base_url(&base_url)
+    check_base_url(&base_url)
         .map_err(|error| Failure::new("bad_setting", format!("OPENAI_BASE_URL={base_url}: {error}")))?;
     let models = openai.models.clone();
     let (sealer, now) = (Arc::clone(&workbench.sealer), workbench.clock.now());
@@ -50,11 +51,7 @@ pub(super) async fn make_channel(workbench: &Workbench) -> Result<Option<Channel
                 priority: 100,
                 weight: 1,
             };
-            let made = channel::add(connection, &sealer, &new, now)?;
-            let after = Some(json!(made));
-            let entry = Entry { action: "channel.add", tenant: None, subject: &made.name, before: None, after };
-            audit_log::record(connection, &Origin::SERVICE, &entry, now)?;
-            Ok::<_, Failure>(Some(made))
+            Ok::<_, Failure>(Some(changes::add_channel(connection, &sealer, &new, &Origin::SERVICE, now)?))
         })
         .await
 }

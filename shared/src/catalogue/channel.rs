@@ -1,6 +1,6 @@
 //! Channels: the ways to providers. A provider's key is kept only sealed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -127,8 +127,8 @@ pub enum ChannelError {
     #[error("no channel is named \"{0}\": see `xiaoyi channel list`")]
     Unknown(String),
     /// A value is out of range.
-    #[error("{0}")]
-    Invalid(String),
+    #[error(transparent)]
+    Invalid(#[from] BadChannel),
     /// The provider's key could not be sealed.
     #[error("the provider's key could not be sealed: {0}")]
     Seal(#[from] SealError),
@@ -192,24 +192,41 @@ pub fn add(
     named(connection, &new.name)
 }
 
-fn check(new: &NewChannel) -> Result<(), ChannelError> {
-    let invalid = |message: &str| Err(ChannelError::Invalid(message.to_owned()));
+fn check(new: &NewChannel) -> Result<(), BadChannel> {
     let is_name = |text: &str, most: usize| {
         !text.trim().is_empty() && text.chars().count() <= most && !text.chars().any(char::is_control)
     };
-    if !is_name(&new.name, 100) {
-        return invalid("a channel's name has 1 to 100 characters and no control characters");
+    // The page of a channel has its name in the address, where dots alone would mean another page.
+    if !is_name(&new.name, 100) || matches!(new.name.as_str(), "." | "..") {
+        return Err(BadChannel::Name);
     }
     if new.models.is_empty() {
-        return invalid("a channel serves at least one model: public=upstream,...");
+        return Err(BadChannel::NoModels);
     }
     if !new.models.iter().all(|(model, upstream)| is_name(model, 100) && is_name(upstream, 200)) {
-        return invalid("a model's public name has 1 to 100 characters, the provider's name 1 to 200");
+        return Err(BadChannel::ModelName);
     }
     if !(0..=1000).contains(&new.priority) || !(1..=1000).contains(&new.weight) {
-        return invalid("the priority is 0 to 1000 and the weight 1 to 1000");
+        return Err(BadChannel::Order);
     }
     Ok(())
+}
+
+/// Why the values of a channel cannot be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadChannel {
+    /// The name is empty, too long, or has control characters.
+    #[error("a channel's name has 1 to 100 characters and no control characters")]
+    Name,
+    /// It serves nothing.
+    #[error("a channel serves at least one model: public=upstream,...")]
+    NoModels,
+    /// The name of a model is empty or too long.
+    #[error("a model's public name has 1 to 100 characters, the provider's name 1 to 200")]
+    ModelName,
+    /// Priority or weight is out of range.
+    #[error("the priority is 0 to 1000 and the weight 1 to 1000")]
+    Order,
 }
 
 /// All channels, by id.
@@ -241,6 +258,16 @@ pub fn set_enabled(connection: &mut Connection, name: &str, enabled: bool) -> Re
     diesel::update(channels::table.find(channel.id)).set(channels::enabled.eq(enabled)).execute(connection)?;
     epoch::advance(connection)?;
     Ok(Channel { enabled, ..channel })
+}
+
+/// The models that nothing would serve any more if this channel were disabled.
+///
+/// # Errors
+/// [`DbError`].
+pub fn served_by_it_alone(connection: &mut Connection, channel: &Channel) -> Result<Vec<String>, DbError> {
+    let others = list(connection)?.into_iter().filter(|other| other.enabled && other.id != channel.id);
+    let elsewhere: BTreeSet<String> = others.flat_map(|other| other.models.into_keys()).collect();
+    Ok(channel.models.keys().filter(|model| channel.enabled && !elsewhere.contains(*model)).cloned().collect())
 }
 
 /// The channel of this name, ready to be called, with the models that it serves.

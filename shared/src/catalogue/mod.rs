@@ -1,12 +1,18 @@
 //! What can be called, through which channels, and at what price: read from the database into one snapshot that the hot path looks at.
 
+pub mod address;
+pub mod changes;
 pub mod channel;
+mod echo_options;
 pub mod price_list;
+pub mod typed_channel;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+
+pub use echo_options::EchoOptions;
 
 use self::channel::{ChannelKind, OpenChannel};
 use crate::db::{Connection, Database, DbError};

@@ -110,6 +110,40 @@ pub fn current(connection: &mut Connection) -> Result<Vec<Price>, DbError> {
     rows.into_iter().map(Row::into_price).collect()
 }
 
+/// The price of a model now: its own, or under its name the default one; `None` before the first start.
+///
+/// # Errors
+/// [`DbError`].
+pub fn of_model(connection: &mut Connection, model: &str) -> Result<Option<Price>, DbError> {
+    if let Some((_, own)) = history(connection, Some(model), None, 1)?.pop() {
+        return Ok(Some(own));
+    }
+    Ok(default_price(connection)?.map(|price| Price { model: model.to_owned(), ..price }))
+}
+
+/// The versions of a model's own price (`None`: of the default price) with the moments from which they count: at most `limit` below the
+/// version `before`, the newest first.
+///
+/// # Errors
+/// [`DbError`].
+pub fn history(
+    connection: &mut Connection,
+    model: Option<&str>,
+    before: Option<PriceVersion>,
+    limit: usize,
+) -> Result<Vec<(Timestamp, Price)>, DbError> {
+    let mut query = dsl::prices.select((dsl::created_at, Row::as_select())).order(dsl::version.desc()).into_boxed();
+    query = match model {
+        Some(model) => query.filter(dsl::model.eq(model)),
+        None => query.filter(dsl::model.is_null()),
+    };
+    if let Some(PriceVersion(before)) = before {
+        query = query.filter(dsl::version.lt(before));
+    }
+    let rows: Vec<(i64, Row)> = query.limit(i64::try_from(limit).unwrap_or(i64::MAX)).load(connection)?;
+    rows.into_iter().map(|(at, row)| Ok((Timestamp(at), row.into_price()?))).collect()
+}
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = crate::db::schema::prices)]
 struct Row {

@@ -15,5 +15,4 @@ mod database;
 mod ledger;
 mod place;
 mod queue_lost;
-mod records;
 mod staff;

@@ -3,7 +3,6 @@
 
 mod answer;
 mod images;
-mod options;
 mod request;
 
 use std::time::Duration;
@@ -11,12 +10,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
+use shared::catalogue::EchoOptions;
 use shared::clock::Clock;
 use shared::queue::{Endpoint, Job};
 use tokio::time::Instant;
 
 use self::answer::{Choice, first_piece};
-pub use self::options::EchoOptions;
 use super::{Answer, Event, Events, Upstream, UpstreamError};
 
 /// The longest answer, all choices together, in bytes: what is read of any provider.

@@ -4,19 +4,17 @@
 //! chunks and in all belong to the caller, who races them; only connecting has a time limit of its own. Whatever is
 //! dropped (the future of a call, an answer's events) takes the provider's connection with it at once.
 
-mod address;
 mod echo;
 mod openai;
 mod redact;
+mod resolver;
 mod sse;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use shared::queue::Job;
 
-pub use address::{AddressError, check_base_url};
 pub(crate) use echo::Echo;
-pub use echo::EchoOptions;
 pub(crate) use openai::{Limits, OpenAi, http_client};
 
 /// One channel's way to its provider, ready to use. It may be kept for as long as the channel stays as it is.

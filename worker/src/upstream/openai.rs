@@ -12,10 +12,11 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
+use shared::catalogue::address::{AddressError, check_base_url};
 use shared::queue::{Endpoint, Job};
 
-use super::address::{AddressError, WithoutLinkLocal, check_base_url};
 use super::redact::Redaction;
+use super::resolver::WithoutLinkLocal;
 use super::{Answer, Event, Events, Upstream, UpstreamError, sse};
 
 /// The client that all channels share. It follows no redirect, uses no proxy of the environment, reaches no link-local

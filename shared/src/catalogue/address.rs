@@ -1,13 +1,11 @@
 //! Where a channel may lead: any http or https address but a link-local one. There the metadata services of clouds
 //! live, which hand the machine's credentials to whoever asks. Loopback and private addresses are fine: models run there.
 
-use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-/// Reads a channel's base URL, such as `https://api.openai.com/v1`, and says whether calls may go there.
+/// Reads the base URL of a channel to a provider, such as `https://api.openai.com/v1`, and says whether calls may go there.
 ///
 /// # Errors
 /// [`AddressError`], in words for the person who typed it; a password in the URL is not repeated.
@@ -46,7 +44,7 @@ pub enum AddressError {
         scheme: String,
     },
     /// It carries a user name or a password.
-    #[error("the base URL must not carry a user name or password; give the key with --api-key-env or --api-key-stdin")]
+    #[error("the base URL must not carry a user name or password; the provider's key is given apart from it")]
     Credentials,
     /// It has a `#`.
     #[error("the base URL must not have a part after #")]
@@ -59,30 +57,8 @@ pub enum AddressError {
     },
 }
 
-/// The machine's resolver, without link-local results: a name cannot lead where an address may not.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct WithoutLinkLocal;
-
-impl Resolve for WithoutLinkLocal {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            // Port 0 stands for the URL's.
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Addrs = Box::new(without_link_local(found)?.into_iter());
-            Ok(allowed)
-        })
-    }
-}
-
-fn without_link_local(found: impl Iterator<Item = SocketAddr>) -> io::Result<Vec<SocketAddr>> {
-    let (refused, allowed): (Vec<_>, Vec<_>) = found.partition(|address| is_link_local(address.ip()));
-    if allowed.is_empty() && !refused.is_empty() {
-        return Err(io::Error::other("the name leads to link-local addresses only, which are always refused"));
-    }
-    Ok(allowed)
-}
-
-fn is_link_local(address: IpAddr) -> bool {
+/// Whether the address is link-local, also inside an IPv6 address that carries one.
+pub fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_link_local(),
         IpAddr::V6(address) => {
@@ -92,12 +68,12 @@ fn is_link_local(address: IpAddr) -> bool {
 }
 
 /// The IPv4 address inside a mapped (`::ffff:0:0/96`), compatible (`::/96`) or NAT64 (`64:ff9b::/96`) one.
-fn carried_v4(address: Ipv6Addr) -> Option<std::net::Ipv4Addr> {
+fn carried_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
             let [first, second] = high.to_be_bytes();
             let [third, fourth] = low.to_be_bytes();
-            Some(std::net::Ipv4Addr::new(first, second, third, fourth))
+            Some(Ipv4Addr::new(first, second, third, fourth))
         }
         _ => address.to_ipv4(),
     }
@@ -150,32 +126,14 @@ mod tests {
     #[case::forgotten_scheme("localhost:8000", "the base URL must begin with http:// or https://, not localhost:")]
     #[case::password(
         "https://me:secret@example.com",
-        "the base URL must not carry a user name or password; give the key with --api-key-env or --api-key-stdin"
+        "the base URL must not carry a user name or password; the provider's key is given apart from it"
     )]
     #[case::user(
         "https://me@example.com",
-        "the base URL must not carry a user name or password; give the key with --api-key-env or --api-key-stdin"
+        "the base URL must not carry a user name or password; the provider's key is given apart from it"
     )]
     #[case::fragment("https://example.com/#v1", "the base URL must not have a part after #")]
     fn refused(#[case] text: &str, #[case] expected: &str) {
         assert_eq!(check_base_url(text).unwrap_err().to_string(), expected);
-    }
-
-    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
-        texts.iter().map(|text| text.parse().unwrap()).collect()
-    }
-
-    #[test]
-    fn a_name_leads_to_its_other_addresses_only() {
-        let found = addresses(&["169.254.169.254:0", "10.0.0.1:0", "[fe80::1]:0", "[::ffff:169.254.1.1]:0"]);
-        assert_eq!(without_link_local(found.into_iter()).unwrap(), addresses(&["10.0.0.1:0"]));
-        let found = addresses(&["169.254.169.254:0"]);
-        assert!(without_link_local(found.into_iter()).unwrap_err().to_string().contains("link-local"));
-    }
-
-    #[tokio::test]
-    async fn the_machine_is_asked() {
-        let found = WithoutLinkLocal.resolve("localhost".parse().unwrap()).await.unwrap();
-        assert!(found.into_iter().all(|address| address.ip().is_loopback()));
     }
 }
