@@ -5,4 +5,5 @@ mod frame;
 mod panel;
 
 pub use console::console;
-pub use panel::{AskChannel, ChannelAnswer, panel};
+pub use frame::guard::HEADERS;
+pub use panel::{Answered, AskChannel, ChannelAnswer, panel};

@@ -31,8 +31,7 @@ pub(crate) fn forget(side: &Side) -> Cookie<'static> {
     cookie
 }
 
-/// Which paths a side's cookies are sent to: its own only.
-pub(crate) fn path(side: &Side) -> &'static str {
+fn path(side: &Side) -> &'static str {
     if side.root.is_empty() { "/" } else { side.root }
 }
 

@@ -34,6 +34,11 @@ pub(crate) enum Problem {
     Unreadable(String),
     /// A form that no page of ours sends, such as a value that is not among the choices: in English and Chinese.
     Wrong(String, String),
+    /// It was tried too often.
+    TooMany {
+        /// In so many seconds it may be tried again.
+        retry_after_s: u64,
+    },
     /// The database, or another part, does not answer.
     Unavailable,
     /// A fault of ours.
@@ -57,14 +62,15 @@ pub(crate) type Handled = Result<HttpResponse, Failed>;
 impl Failed {
     /// A failure of `request`.
     pub(crate) fn new(request: &HttpRequest, problem: Problem) -> Self {
-        // Before the extensions are borrowed: cookies that were read are kept there.
-        let language = Language::of(request);
-        let extensions = request.extensions();
-        let request_id = extensions.get::<Visit>().map(|visit| visit.0.to_string()).unwrap_or_default();
-        let root = extensions.get::<Arc<Side>>().map_or("", |side| side.root);
+        // Looking at cookies borrows the extensions too.
+        let (request_id, root) = {
+            let extensions = request.extensions();
+            let request_id = extensions.get::<Visit>().map(|visit| visit.0.to_string()).unwrap_or_default();
+            (request_id, extensions.get::<Arc<Side>>().map_or("", |side| side.root))
+        };
         let is_page = request.method() == Method::GET && request.headers().get("hx-request").is_none();
         let back = is_page.then(|| request.uri().path_and_query().map(ToString::to_string)).flatten();
-        Self { problem, language, root, back, request_id }
+        Self { problem, language: Language::of(request), root, back, request_id }
     }
 
     /// A failure of the database, which is logged here, once.
@@ -101,9 +107,11 @@ impl Failed {
             request_id: &self.request_id,
         };
         let mut response = HttpResponse::build(status);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((RETRY_AFTER, "5"));
-        }
+        match self.problem {
+            Problem::TooMany { retry_after_s } => response.insert_header((RETRY_AFTER, retry_after_s.to_string())),
+            Problem::Unavailable => response.insert_header((RETRY_AFTER, "5")),
+            _ => &mut response,
+        };
         match page.render() {
             Ok(html) => response.content_type("text/html; charset=utf-8").body(html),
             Err(_) => response.body("error"),
@@ -161,6 +169,15 @@ impl Failed {
                     say("Go back and try again.", "请返回后重试。"),
                 );
             }
+            Problem::TooMany { retry_after_s } => {
+                let minutes = retry_after_s.div_ceil(60);
+                let what = match self.language {
+                    Language::English => format!("There were too many attempts. In {minutes} min there is one again."),
+                    Language::Chinese => format!("尝试次数过多，{minutes} 分钟后可再次尝试。"),
+                };
+                let todo = say("Wait so long, then try again.", "请等待后重试。");
+                return (say("Too many attempts", "尝试次数过多"), what, nothing, todo);
+            }
             Problem::Unavailable => (
                 say("Not available just now", "暂时不可用"),
                 say("The service cannot reach its database.", "服务暂时无法访问数据库。"),
@@ -199,6 +216,7 @@ impl ResponseError for Failed {
             Problem::Forbidden | Problem::Foreign | Problem::NoToken => StatusCode::FORBIDDEN,
             Problem::Unreadable(_) => StatusCode::BAD_REQUEST,
             Problem::Wrong(..) => StatusCode::UNPROCESSABLE_ENTITY,
+            Problem::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Problem::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Problem::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -226,18 +244,4 @@ struct FailurePage<'a> {
     money: &'a str,
     todo: &'a str,
     request_id: &'a str,
-}
-
-#[cfg(test)]
-mod tests {
-    use actix_web::test::TestRequest;
-
-    use super::*;
-
-    #[test]
-    fn is_written_in_the_visitors_language_with_nothing_that_was_asked_for_before() {
-        let request = TestRequest::with_uri("/nowhere").insert_header(("cookie", "xiaoyi_language=zh"));
-        let failed = Failed::new(&request.to_http_request(), Problem::NotFound);
-        assert_eq!((failed.language, failed.status_code()), (Language::Chinese, StatusCode::NOT_FOUND));
-    }
 }

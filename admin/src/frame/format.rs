@@ -100,6 +100,19 @@ impl Display for Id {
     }
 }
 
+/// A name as one part of a path. All but letters, digits, `-`, `_`, `.` and `~` is written as `%` and its bytes.
+pub(crate) fn segment(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
 /// A whole number with thin spaces between thousands.
 pub(crate) fn count(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
@@ -161,6 +174,12 @@ mod tests {
         let id = Id { id: "<script>\"'&0123456789".to_owned(), copy: "Copy" }.to_string();
         assert!(!id.contains("<script"), "{id}");
         assert!(id.contains("…456789"), "{id}");
+    }
+
+    #[test]
+    fn a_name_is_one_part_of_a_path() {
+        assert_eq!(segment("gpt-4.1_x~"), "gpt-4.1_x~");
+        assert_eq!(segment("a/b?c#d%小 \""), "a%2Fb%3Fc%23d%25%E5%B0%8F%20%22");
     }
 
     #[test]

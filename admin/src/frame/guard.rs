@@ -24,7 +24,7 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The headers of every reply. Nothing but our own files: no inline script or style, no frame, no form that leads elsewhere.
 /// The referrer is for our own pages only; with none at all browsers would send no `Origin` either.
-pub(crate) const HEADERS: [(HeaderName, &str); 7] = [
+pub const HEADERS: [(HeaderName, &str); 7] = [
     (
         CONTENT_SECURITY_POLICY,
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; \
@@ -51,7 +51,7 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     let (begun, id) = (Instant::now(), RequestId::new());
     request.extensions_mut().insert(Visit(id));
     request.extensions_mut().insert(Arc::clone(&side));
-    let (method, chosen) = (request.method().clone(), Language::cookie(request.query_string(), &side));
+    let (method, chosen) = (request.method().clone(), Language::cookie(request.query_string()));
     let mut response = if is_safe(&method) || is_from_own_page(&side, request.headers()) {
         next.call(request).await?.map_into_boxed_body()
     } else {

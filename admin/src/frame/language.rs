@@ -6,9 +6,6 @@ use actix_web::http::header::ACCEPT_LANGUAGE;
 use actix_web::web::Query;
 use serde::Deserialize;
 
-use super::cookie;
-use super::side::Side;
-
 /// It holds nothing but the tag of a language.
 const COOKIE: &str = "xiaoyi_language";
 
@@ -44,10 +41,9 @@ impl Language {
     }
 
     /// The cookie that keeps a choice made by `?lang=` for the pages after it.
-    pub(crate) fn cookie(query: &str, side: &Side) -> Option<Cookie<'static>> {
+    pub(crate) fn cookie(query: &str) -> Option<Cookie<'static>> {
         let language = Self::asked(query)?;
-        let cookie = Cookie::build(COOKIE, language.tag()).path(cookie::path(side)).http_only(true);
-        Some(cookie.same_site(SameSite::Lax).secure(side.is_secure()).finish())
+        Some(Cookie::build(COOKIE, language.tag()).path("/").http_only(true).same_site(SameSite::Lax).finish())
     }
 
     /// The tag for HTML.
@@ -106,7 +102,6 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::frame::side::tests::side;
 
     #[rstest]
     #[case("/", None, Language::English)]
@@ -129,11 +124,10 @@ mod tests {
 
     #[test]
     fn a_choice_is_kept_for_the_pages_after_it() {
-        let side = side("http://127.0.0.1:8081");
-        let cookie = Language::cookie("lang=zh", &side).unwrap();
+        let cookie = Language::cookie("lang=zh").unwrap();
         let request =
             TestRequest::with_uri("/").cookie(cookie).insert_header((ACCEPT_LANGUAGE, "en")).to_http_request();
         assert_eq!(Language::of(&request), Language::Chinese);
-        assert_eq!(Language::cookie("lang=xx", &side), None);
+        assert_eq!(Language::cookie("lang=xx"), None);
     }
 }

@@ -11,9 +11,10 @@ use shared::money::Amount;
 
 use super::assets;
 use super::failure::{Failed, Handled};
-use super::format::{self, Id, Money, When};
+use super::format::{self, Id, Money, When, segment};
 use super::language::Language;
 use super::moment;
+use super::paging::query_of;
 use super::side::Side;
 
 /// What every page knows of its visitor. Templates say `page.say(..)`, `page.money(..)`, `page.when(..)`.
@@ -31,6 +32,9 @@ pub(crate) struct Page {
     pub(crate) now: Timestamp,
     /// The first part of the page's path, such as `/tenants`: where in the navigation it is.
     pub(crate) here: String,
+    /// The query of the page, as it was asked for.
+    pub(crate) query: String,
+    /// Where it is.
     pub(crate) side: Arc<Side>,
 }
 
@@ -40,7 +44,8 @@ impl Page {
         let below = request.path().strip_prefix(side.root).unwrap_or_default();
         let here = below.split('/').nth(1).map(|part| format!("{}/{part}", side.root)).unwrap_or_default();
         let (language, side) = (Language::of(request), Arc::clone(side));
-        Self { language, theme: "", csrf: String::new(), who: String::new(), now, here, side }
+        let query = request.query_string().to_owned();
+        Self { language, theme: "", csrf: String::new(), who: String::new(), now, here, query, side }
     }
 
     /// The text in the visitor's language.
@@ -82,6 +87,17 @@ impl Page {
     /// An id in monospace, shortened in the middle, with a button that copies it.
     pub(crate) fn id(&self, id: impl ToString) -> Id {
         Id { id: id.to_string(), copy: self.say("Copy", "复制") }
+    }
+
+    /// The path of the page of `name` below `folder`, such as `/channels`; a name may hold anything.
+    pub(crate) fn path(&self, folder: &str, name: &str) -> String {
+        format!("{}{folder}/{}", self.side.root, segment(name))
+    }
+
+    /// The query of the same page in another language, `en` or `zh`.
+    pub(crate) fn in_language(&self, language: &str) -> String {
+        let own: Vec<(String, String)> = serde_urlencoded::from_str(&self.query).unwrap_or_default();
+        query_of(&own, &[("lang", language)])
     }
 
     /// The path of an asset.

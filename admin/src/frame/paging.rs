@@ -1,9 +1,16 @@
 //! Queries of links: a view's filters are in its URL, so that it can be sent to a colleague, and pages go by a key, never by an offset.
 
+use actix_web::HttpRequest;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// Rows of one page.
 pub(crate) const PAGE: usize = 50;
+
+/// The filters in a page's own query. A query that cannot be read as such has none.
+pub(crate) fn filters<T: DeserializeOwned + Default>(request: &HttpRequest) -> T {
+    serde_urlencoded::from_str(request.query_string()).unwrap_or_default()
+}
 
 /// The query of a link: those `pairs` whose value is not empty, escaped.
 pub(crate) fn query(pairs: &[(&str, &str)]) -> String {

@@ -3,10 +3,8 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::rt::time::timeout;
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use serde::Deserialize;
@@ -19,8 +17,6 @@ use super::side::Side;
 
 /// The most bytes of a form.
 pub(crate) const LONGEST_FORM: usize = 64 * 1024;
-/// How long a form may take to arrive.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The fields of a form that a page of this session has sent.
 #[derive(Debug)]
@@ -29,6 +25,10 @@ pub(crate) struct Posted<T>(pub(crate) T);
 /// The fields of a form that is sent before there is a session (signing in): only where it came from is checked, by the guard.
 #[derive(Debug)]
 pub(crate) struct PostedByAnyone<T>(pub(crate) T);
+
+/// The fields of a form that is only a button.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Nothing {}
 
 #[derive(Deserialize)]
 struct Token {
@@ -43,7 +43,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Posted<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, body) = (request.clone(), Bytes::from_request(request, payload));
         Box::pin(async move {
-            let body = arrived(&request, body).await?;
+            let body = body.await.map_err(|_| too_long(&request))?;
             let side = request.extensions().get::<Arc<Side>>().cloned();
             let session = side.and_then(|side| cookie::token(&request, &side));
             let given: Token = serde_urlencoded::from_bytes(&body).map_err(|error| unreadable(&request, &error))?;
@@ -62,22 +62,14 @@ impl<T: DeserializeOwned + 'static> FromRequest for PostedByAnyone<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, body) = (request.clone(), Bytes::from_request(request, payload));
         Box::pin(async move {
-            let body = arrived(&request, body).await?;
+            let body = body.await.map_err(|_| too_long(&request))?;
             serde_urlencoded::from_bytes(&body).map(Self).map_err(|error| unreadable(&request, &error))
         })
     }
 }
 
-async fn arrived(
-    request: &HttpRequest,
-    body: impl Future<Output = Result<Bytes, actix_web::Error>>,
-) -> Result<Bytes, Failed> {
-    let unreadable = |why: String| Failed::new(request, Problem::Unreadable(why));
-    match timeout(LONGEST_WAIT, body).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(_)) => Err(unreadable(format!("a form has at most {} KiB, and must arrive whole", LONGEST_FORM / 1024))),
-        Err(_) => Err(unreadable(format!("a form must arrive within {} s", LONGEST_WAIT.as_secs()))),
-    }
+fn too_long(request: &HttpRequest) -> Failed {
+    Failed::new(request, Problem::Unreadable(format!("a form has at most {} KiB", LONGEST_FORM / 1024)))
 }
 
 /// What is wrong, without what was typed: it may be a password.
