@@ -6,6 +6,7 @@ mod openai;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use admin::{Answered, AskChannel};
 use serde_json::{Value, json};
 use shared::catalogue::channel::{self, Channel, ChannelKind};
 use shared::config::Settings;
@@ -200,12 +201,12 @@ impl Service {
 }
 
 /// How the panel asks a channel: like `xiaoyi channel test`.
-fn ask_channel(workbench: Workbench) -> admin::AskChannel {
+fn ask_channel(workbench: Workbench) -> AskChannel {
     Arc::new(move |name| {
         let workbench = workbench.clone();
         Box::pin(async move {
-            let tested = channel_test::ask(&workbench, name, None).await;
-            tested.map(|tested| (tested.answer, tested.milliseconds)).map_err(|failure| failure.message)
+            let tested = channel_test::ask(&workbench, name, None).await.map_err(|failure| failure.message)?;
+            Ok(Answered { model: tested.model, answer: tested.answer, milliseconds: tested.milliseconds })
         })
     })
 }

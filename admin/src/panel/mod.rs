@@ -1,9 +1,15 @@
 //! The operators' panel, on a listener of its own.
 
 pub(crate) mod access;
+mod audit;
+mod channels;
 mod dashboard;
+mod entrance;
+mod models;
 pub(crate) mod navigation;
 mod routes;
+mod settings;
+mod staff;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,13 +25,25 @@ use shared::deployment::{Deployment, Workbench};
 use shared::health::Health;
 use shared::queue::Queue;
 use shared::seal::Sealer;
+use shared::staff::Reception;
 
 use crate::frame::guard::guard;
 use crate::frame::posted::LONGEST_FORM;
 use crate::frame::side::Side;
 
-/// What asking a channel gave: its answer and how long it took in milliseconds, or what went wrong, in words.
-pub type ChannelAnswer = Result<(String, i64), String>;
+/// What a channel answered when it was asked for a few words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// Under which of its models, by the public name.
+    pub model: String,
+    /// The answer's text.
+    pub answer: String,
+    /// How long it took.
+    pub milliseconds: i64,
+}
+
+/// What asking a channel gave, or what went wrong, in words.
+pub type ChannelAnswer = Result<Answered, String>;
 
 /// Asks the channel of this name for a few words. (This crate speaks to no provider.)
 pub type AskChannel = Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = ChannelAnswer> + Send>> + Send + Sync>;
@@ -37,6 +55,8 @@ pub(crate) struct Panel {
     pub(crate) clock: Clock,
     pub(crate) database: Database,
     pub(crate) sealer: Arc<Sealer>,
+    /// Where people show who they are.
+    pub(crate) reception: Reception,
     pub(crate) catalogue: Catalogue,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) health: Health,
@@ -72,6 +92,7 @@ pub fn panel(
         clock: deployment.clock.clone(),
         database: deployment.database.clone(),
         sealer: Arc::clone(&workbench.sealer),
+        reception: Reception::new(deployment.database.clone(), deployment.clock.clone(), Arc::clone(&workbench.sealer)),
         catalogue: deployment.catalogue.clone(),
         queue: Arc::clone(&deployment.queue),
         health: deployment.health.clone(),

@@ -8,7 +8,6 @@
 )]
 
 mod app;
-mod blocked_users;
 mod calls;
 mod client;
 mod connections;

@@ -1,0 +1,72 @@
+//! The audit log as a file: exactly what is filtered, whatever its size.
+
+use actix_web::HttpRequest;
+use actix_web::web::{Bytes, Data};
+use futures_util::{Stream, stream};
+use shared::audit_log::{self, Filter, Record};
+use shared::db::{Database, DbError};
+
+use super::super::Panel;
+use super::super::access::{May, ReadAudit};
+use super::{Filters, filter_of};
+use crate::frame::csv::{self, Rows};
+use crate::frame::failure::{Failed, Handled};
+use crate::frame::paging;
+
+/// Entries that are read at a time.
+const STEP: usize = 500;
+
+const HEADINGS: [&str; 9] = ["id", "at", "actor", "address", "action", "tenant", "subject", "before", "after"];
+
+/// Sends it.
+pub(in crate::panel) async fn export(request: HttpRequest, _: May<ReadAudit>, panel: Data<Panel>) -> Handled {
+    let (filters, zone) = (paging::filters::<Filters>(&request), panel.settings.timezone);
+    let read = panel.database.read_records(move |connection| filter_of(connection, &filters, zone)).await;
+    let (filter, _) = read.map_err(|error| Failed::database(&request, &error))?;
+    Ok(csv::send("audit", pieces(panel.database.clone(), filter)))
+}
+
+/// Where the reading is.
+enum At {
+    Start,
+    Below(i64),
+    End,
+}
+
+fn pieces(database: Database, filter: Filter) -> impl Stream<Item = Result<Bytes, DbError>> {
+    stream::try_unfold(At::Start, move |at| {
+        let (database, filter) = (database.clone(), filter.clone());
+        async move {
+            let mut rows = Rows::default();
+            let before = match at {
+                At::Start => {
+                    rows.add(HEADINGS);
+                    None
+                }
+                At::Below(id) => Some(id),
+                At::End => return Ok(None),
+            };
+            let read = move |connection: &mut _| audit_log::page(connection, &filter, before, STEP);
+            let records = database.read_records(read).await?;
+            records.iter().for_each(|record| add(&mut rows, record));
+            let next = records.last().filter(|_| records.len() == STEP).map_or(At::End, |last| At::Below(last.id));
+            Ok(Some((rows.take(), next)))
+        }
+    })
+}
+
+fn add(rows: &mut Rows, record: &Record) {
+    let json = |value: &Option<serde_json::Value>| value.as_ref().map(ToString::to_string).unwrap_or_default();
+    let fields = [
+        record.id.to_string(),
+        record.at.to_rfc3339(),
+        record.origin.actor.to_string(),
+        record.origin.address.map(|address| address.to_string()).unwrap_or_default(),
+        record.action.clone(),
+        record.tenant.map(|tenant| tenant.to_string()).unwrap_or_default(),
+        record.subject.clone(),
+        json(&record.before),
+        json(&record.after),
+    ];
+    rows.add(fields.iter().map(String::as_str));
+}

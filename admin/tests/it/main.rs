@@ -1,0 +1,17 @@
+//! The pages over a real server and a real database, by a client that does what a browser does without scripts.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, also in what helps it"
+)]
+
+mod audit;
+mod channels;
+mod models;
+mod routes;
+mod settings;
+mod signing_in;
+mod staff;
+mod support;

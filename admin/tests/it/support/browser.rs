@@ -1,0 +1,156 @@
+//! A browser without scripts: it keeps cookies, says where a form comes from, and sends what is hidden in it.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::Reply;
+
+/// Longer than anything here takes; a test that hangs ends with its name.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A browser.
+#[derive(Debug, Clone)]
+pub(crate) struct Browser {
+    address: SocketAddr,
+    cookies: Vec<(String, String)>,
+    /// What it sends as `Origin` with forms; `None` as its own pages would.
+    pub(crate) origin: Option<String>,
+    /// Which languages it asks for.
+    pub(crate) languages: &'static str,
+    /// For whom it claims to speak.
+    pub(crate) forwarded_for: Option<String>,
+}
+
+impl Browser {
+    /// One that was never here.
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self { address, cookies: Vec::new(), origin: None, languages: "en", forwarded_for: None }
+    }
+
+    /// The value of a cookie.
+    pub(crate) fn cookie(&self, name: &str) -> Option<&str> {
+        self.cookies.iter().find(|(each, _)| each == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Puts a cookie there.
+    pub(crate) fn set_cookie(&mut self, name: &str, value: &str) {
+        self.cookies.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Opens a page.
+    pub(crate) async fn get(&mut self, path: &str) -> Reply {
+        self.send("GET", path, None).await
+    }
+
+    /// Sends fields, and nothing else.
+    pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        self.send("POST", path, Some(encoded(fields))).await
+    }
+
+    /// Fills in the form of `page` that is sent to `action`, and sends it. (An empty `action` is the page itself; say where that is with
+    /// [`Browser::submit_to`].)
+    #[track_caller]
+    pub(crate) fn submit(
+        &mut self,
+        page: &Reply,
+        action: &str,
+        typed: &[(&str, &str)],
+    ) -> impl Future<Output = Reply> + use<'_> {
+        self.submit_to(action, page.hidden(action), typed)
+    }
+
+    /// Sends hidden fields together with typed ones.
+    pub(crate) fn submit_to(
+        &mut self,
+        path: &str,
+        hidden: Vec<(String, String)>,
+        typed: &[(&str, &str)],
+    ) -> impl Future<Output = Reply> + use<'_> {
+        let hidden = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let fields: Vec<_> = hidden.chain(typed.iter().copied()).collect();
+        let (body, path) = (encoded(&fields), path.to_owned());
+        async move { self.send("POST", &path, Some(body)).await }
+    }
+
+    /// Sends any request.
+    pub(crate) async fn send(&mut self, method: &str, path: &str, body: Option<String>) -> Reply {
+        let Self { address, languages, .. } = self;
+        let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+        write!(text, "Accept-Language: {languages}\r\n").unwrap();
+        if method != "GET" {
+            let origin = self.origin.clone().unwrap_or_else(|| format!("http://{address}"));
+            write!(text, "Origin: {origin}\r\n").unwrap();
+        }
+        if let Some(forwarded) = &self.forwarded_for {
+            write!(text, "X-Forwarded-For: {forwarded}\r\n").unwrap();
+        }
+        if !self.cookies.is_empty() {
+            let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            write!(text, "Cookie: {}\r\n", cookies.join("; ")).unwrap();
+        }
+        if let Some(body) = &body {
+            write!(text, "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n", body.len())
+                .unwrap();
+        }
+        text = text + "\r\n" + body.as_deref().unwrap_or_default();
+        let reply = read(&exchange(self.address, text.as_bytes()).await);
+        self.keep_cookies(&reply);
+        reply
+    }
+
+    fn keep_cookies(&mut self, reply: &Reply) {
+        for (_, cookie) in reply.headers.iter().filter(|(name, _)| name == "set-cookie") {
+            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+            self.cookies.retain(|(each, _)| each != name);
+            if !cookie.contains("Max-Age=0") {
+                self.cookies.push((name.to_owned(), value.to_owned()));
+            }
+        }
+    }
+}
+
+fn encoded(fields: &[(&str, &str)]) -> String {
+    serde_urlencoded::to_string(fields).unwrap()
+}
+
+async fn exchange(address: SocketAddr, request: &[u8]) -> Vec<u8> {
+    let exchanging = async {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        bytes
+    };
+    tokio::time::timeout(PATIENCE, exchanging).await.expect("the server says nothing")
+}
+
+fn read(bytes: &[u8]) -> Reply {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a reply has a head");
+    let head = std::str::from_utf8(&bytes[..end]).unwrap();
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let headers = lines.filter_map(|line| line.split_once(": "));
+    let headers: Vec<_> = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
+    let is_chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+    let body = &bytes[end + 4..];
+    let body = if is_chunked { joined(body) } else { body.to_vec() };
+    Reply { status, headers, body: String::from_utf8(body).unwrap() }
+}
+
+/// The pieces of a streamed body; the last one must be there.
+fn joined(mut body: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    loop {
+        let end = body.windows(2).position(|window| window == b"\r\n").expect("the body breaks off");
+        let size = usize::from_str_radix(std::str::from_utf8(&body[..end]).unwrap(), 16).unwrap();
+        if size == 0 {
+            return whole;
+        }
+        whole.extend_from_slice(&body[end + 2..end + 2 + size]);
+        body = &body[end + 4 + size..];
+    }
+}

@@ -1,0 +1,15 @@
+//! What the tests of all pages stand on.
+
+mod browser;
+mod reply;
+mod scene;
+
+pub(crate) use browser::Browser;
+pub(crate) use reply::Reply;
+pub(crate) use scene::{PASSWORD, Scene};
+
+/// A name with everything that a page could take for something else.
+pub(crate) const HOSTILE: &str = "<script>alert(1)</script>\"'&\u{202e}😀";
+
+/// Where [`HOSTILE`] stands in a page as text: none of its markup is left.
+pub(crate) const HOSTILE_AS_TEXT: &str = "&#60;script&#62;alert(1)&#60;/script&#62;&#34;&#39;&#38;\u{202e}😀";
