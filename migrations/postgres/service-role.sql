@@ -42,7 +42,7 @@ GRANT DELETE ON staff_sessions, staff_invitations, staff_recovery_codes TO :"rol
 -- The rest: a new price is a new row; names, hashes and addresses never change.
 GRANT INSERT ON prices, tenants, keys, channels, channel_models, facts, processes TO :"role";
 GRANT UPDATE (suspended_at) ON tenants TO :"role";
-GRANT UPDATE (revoked_at, grace_until) ON keys TO :"role";
+GRANT UPDATE (revoked_at, grace_until, last_used_at) ON keys TO :"role";
 GRANT UPDATE (enabled, sealed_key) ON channels TO :"role";
 GRANT UPDATE (value) ON facts, epoch TO :"role";
 GRANT UPDATE (seen_at) ON processes TO :"role";
@@ -56,4 +56,9 @@ GRANT INSERT, UPDATE ON call_slots, call_days TO :"role";
 -- Sessions of the console come and go.
 GRANT INSERT, DELETE ON console_sessions TO :"role";
 GRANT UPDATE (seen_at) ON console_sessions TO :"role";
+
+-- Redeem codes: a batch can only be revoked, and what was redeemed stays so. Notes are only added; who is blocked may be let go.
+GRANT INSERT ON code_batches, codes, redemptions, tenant_notes, blocked_users TO :"role";
+GRANT UPDATE (revoked_at, revoked_by) ON code_batches TO :"role";
+GRANT DELETE ON blocked_users TO :"role";
 COMMIT;

@@ -12,6 +12,7 @@ use shared::ledger::LedgerError;
 use shared::secret_key::without_keys;
 use shared::staff::StaffError;
 use shared::tenant::TenantError;
+use shared::top_ups::TopUpError;
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +126,21 @@ impl From<LedgerError> for Failure {
             LedgerError::TimedOut => "ledger_timeout",
             LedgerError::Stopped => "ledger_stopped",
             LedgerError::Database(error) => return error.into(),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<TopUpError> for Failure {
+    fn from(error: TopUpError) -> Self {
+        let code = match error {
+            TopUpError::NotPositive(_) => "amount_not_positive",
+            TopUpError::BadReference => "bad_reference",
+            TopUpError::ReservedReference => "reserved_reference",
+            TopUpError::BadNote => "bad_note",
+            TopUpError::BadReason => "bad_reason",
+            TopUpError::IdTaken(_) => "id_taken",
+            TopUpError::Ledger(error) => return error.into(),
         };
         Self::new(code, error.to_string())
     }

@@ -17,8 +17,8 @@ use shared::config::DatabaseUrl;
 use shared::db::{Connection, Database, write_alone};
 use shared::id::{ProcessId, RequestId, TenantId, TransferId};
 use shared::ledger::{
-    Capture, Captured, Charge, Hold, HoldDecision, Ledger, LedgerError, Operation, Outcome, TopUp, WriterSettings,
-    apply_one, audit, open_account,
+    Capture, Captured, Charge, Hold, HoldDecision, Ledger, LedgerError, Operation, Outcome, TopUp, TopUpSource,
+    WriterSettings, apply_one, audit, open_account,
 };
 use shared::money::Amount;
 use shared::price::{Basis, PriceVersion, cost_of_tokens};
@@ -259,8 +259,8 @@ async fn fill(database: &Database) {
             for account in (1_001..=1_000 + ACCOUNTS).map(TenantId) {
                 open_account(connection, account, Timestamp(0))?;
                 let amount = Amount::from_nanos(1_000_000_000_000_000);
-                let top_up =
-                    TopUp { id: TransferId::new(), account, amount, reference: "first".to_owned(), note: None };
+                let (id, source, reference) = (TransferId::new(), TopUpSource::Cash, "first".to_owned());
+                let top_up = TopUp { id, account, amount, source, reference, note: None };
                 apply_one(connection, Operation::TopUp(top_up), Timestamp(0))?;
             }
             Ok::<(), LedgerError>(())

@@ -2,10 +2,12 @@
 //! and opens nothing from the moment on from which the key would not. The browser has a random token, the database its hash.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use diesel::prelude::*;
 
 use crate::audit_log::{Actor, Origin};
+use crate::blocked_users::{self, BlockedSet};
 use crate::clock::Timestamp;
 use crate::db::schema::console_sessions::dsl;
 use crate::db::{Connection, DbError};
@@ -36,12 +38,13 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When it was last used, to the minute.
     pub seen_at: Timestamp,
+    blocked_users: Option<Arc<BlockedSet>>,
 }
 
 impl Session {
     /// Who makes a call in this session.
     pub fn caller(&self) -> Caller {
-        Caller::of(self.key.clone())
+        Caller::of(self.key.clone(), self.blocked_users.clone())
     }
 
     /// The origin of what is done in it from `address`.
@@ -96,7 +99,9 @@ pub fn find(
     if let Some(barred) = found.barred_at(now) {
         return Ok(Err(Shut::Barred(barred)));
     }
-    let session = Session { hash: *hash, key: found.key, tenant_name: found.tenant_name, created_at, seen_at };
+    let blocked_users = blocked_users::set_of(connection, found.key.tenant)?;
+    let (key, tenant_name) = (found.key, found.tenant_name);
+    let session = Session { hash: *hash, key, tenant_name, created_at, seen_at, blocked_users };
     if !session.caller().may_call_from(address) {
         return Ok(Err(Shut::NotFromHere));
     }

@@ -1,6 +1,8 @@
 //! Secret Keys as they are kept: policy, state, and the hash of the secret.
 
+mod last_used;
 mod new_secret;
+mod overview;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -9,6 +11,9 @@ use std::str::FromStr;
 use diesel::prelude::*;
 pub use new_secret::{NewSecret, NewSecretError, new_secret};
 use serde::Serialize;
+
+pub(crate) use last_used::{LastUsed, Uses, WRITE_MS};
+pub use overview::{KeyFilter, KeyOverview, KeyState, overview, search};
 
 use crate::clock::Timestamp;
 use crate::config::Cidr;
@@ -129,6 +134,8 @@ pub struct Key {
     pub revoked_at: Option<Timestamp>,
     /// When it was issued.
     pub created_at: Timestamp,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
 }
 
 impl Key {
@@ -271,6 +278,7 @@ pub fn issue(
         grace_until: None,
         revoked_at: None,
         created_at: now,
+        last_used_at: None,
     })
 }
 
@@ -354,7 +362,7 @@ fn read_networks(json: &str) -> Option<Vec<Cidr>> {
     texts.iter().map(|text| text.parse().ok()).collect()
 }
 
-#[derive(Queryable, Selectable)]
+#[derive(Queryable, QueryableByName, Selectable)]
 #[diesel(table_name = keys)]
 struct Row {
     id: String,
@@ -371,6 +379,7 @@ struct Row {
     tpm: Option<i64>,
     concurrency: Option<i64>,
     ips: Option<String>,
+    last_used_at: Option<i64>,
 }
 
 impl Row {
@@ -402,6 +411,7 @@ impl Row {
             grace_until: self.grace_until.map(Timestamp),
             revoked_at: self.revoked_at.map(Timestamp),
             created_at: Timestamp(self.created_at),
+            last_used_at: self.last_used_at.map(Timestamp),
         })
     }
 }

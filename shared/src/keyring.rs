@@ -10,12 +10,13 @@ use std::time::Duration;
 use moka::future::Cache;
 use tokio::sync::Semaphore;
 
+use crate::blocked_users::{BlockedSet, BlockedSets};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Cidr;
 use crate::db::{Database, DbError};
 use crate::epoch::EpochWatch;
 use crate::id::TenantId;
-use crate::key::{self, Barred, Console, Key, KeyWithHash};
+use crate::key::{self, Barred, Console, Key, KeyWithHash, LastUsed, Uses};
 use crate::limits::KeyLimits;
 use crate::refusal::{Reason, Refusal};
 use crate::secret_key::{CacheDigest, DigestKey, InvalidKey, KeyId, PresentedKey, TagKey, verify};
@@ -35,11 +36,13 @@ pub struct Caller {
     pub limits: KeyLimits,
     /// The networks that it may be used from; `None`: from everywhere.
     pub networks: Option<Arc<[Cidr]>>,
+    /// The end users whose calls are refused; `None`: nobody's.
+    pub blocked_users: Option<Arc<BlockedSet>>,
 }
 
 impl Caller {
-    /// Who calls with this key.
-    pub fn of(key: Key) -> Self {
+    /// Who calls with this key, of a tenant that blocks these end users.
+    pub fn of(key: Key, blocked_users: Option<Arc<BlockedSet>>) -> Self {
         let Key { id, tenant, policy, .. } = key;
         Self {
             key: id,
@@ -48,6 +51,7 @@ impl Caller {
             console: policy.console,
             limits: policy.limits,
             networks: policy.networks.map(Arc::from),
+            blocked_users,
         }
     }
 
@@ -60,6 +64,11 @@ impl Caller {
     pub fn may_call_from(&self, address: Option<IpAddr>) -> bool {
         let Some(networks) = &self.networks else { return true };
         address.is_some_and(|address| networks.iter().any(|network| network.contains(address)))
+    }
+
+    /// Whether calls for this end user are refused.
+    pub fn blocks(&self, end_user: Option<&str>) -> bool {
+        self.blocked_users.as_ref().zip(end_user).is_some_and(|(blocked, end_user)| blocked.contains(end_user))
     }
 
     /// The key that its view of the records is limited to; `None`: it sees all of the tenant's.
@@ -118,6 +127,8 @@ pub struct Keyring {
     digest_key: DigestKey,
     cache: Cache<CacheDigest, Arc<Entry>>,
     hashing: Arc<Semaphore>,
+    blocked: Arc<BlockedSets>,
+    uses: Uses,
 }
 
 struct Entry {
@@ -130,6 +141,7 @@ struct Verified {
     expires_at: Option<Timestamp>,
     revoked: bool,
     suspended: bool,
+    last_used: LastUsed,
 }
 
 impl std::fmt::Debug for Keyring {
@@ -160,6 +172,8 @@ impl Keyring {
             digest_key: DigestKey::generate()?,
             cache,
             hashing,
+            blocked: Arc::default(),
+            uses: Uses::default(),
         })
     }
 
@@ -197,11 +211,21 @@ impl Keyring {
 
     fn admit(&self, entry: &Entry) -> Result<Caller, NotACaller> {
         let Some(verified) = &entry.verified else { return Err(NotACaller::Unknown) };
-        let Verified { caller, expires_at, revoked, suspended } = verified;
-        match Barred::of(*revoked, *expires_at, *suspended, self.clock.now()) {
-            Some(barred) => Err(NotACaller::Barred(barred)),
-            None => Ok(caller.clone()),
+        let Verified { caller, expires_at, revoked, suspended, last_used } = verified;
+        let now = self.clock.now();
+        if let Some(barred) = Barred::of(*revoked, *expires_at, *suspended, now) {
+            return Err(NotACaller::Barred(barred));
         }
+        self.uses.note(caller.key, last_used, now);
+        Ok(caller.clone())
+    }
+
+    /// Writes down which keys were used; a duty of the deployment, every few seconds.
+    ///
+    /// # Errors
+    /// [`DbError`]; what was not written then comes again with the next use of each key.
+    pub async fn write_uses(&self) -> Result<(), DbError> {
+        self.uses.write(&self.database).await
     }
 
     async fn look_up(&self, digest: CacheDigest, presented: PresentedKey<'_>) -> Result<Arc<Entry>, NotACaller> {
@@ -215,9 +239,18 @@ impl Keyring {
     async fn load(&self, presented: PresentedKey<'_>) -> Result<Arc<Entry>, DbError> {
         let id = presented.key_id();
         // The epoch before the row: a change in between leaves an entry that is too old, never one that is too new.
-        let (epoch, row) = self
+        let blocked_sets = Arc::clone(&self.blocked);
+        let (epoch, row, blocked) = self
             .database
-            .read(move |connection| Ok((crate::epoch::read(connection)?, key::find(connection, id)?)))
+            .read(move |connection| {
+                let epoch = crate::epoch::read(connection)?;
+                let row = key::find(connection, id)?;
+                let blocked = match &row {
+                    Some(row) => blocked_sets.of(connection, row.key.tenant, epoch)?,
+                    None => None,
+                };
+                Ok((epoch, row, blocked))
+            })
             .await?;
         let Some(row) = row else {
             return Ok(Arc::new(Entry { epoch, verified: None }));
@@ -232,18 +265,20 @@ impl Keyring {
                 .is_ok_and(|presented| verify(&presented, &row.hash));
             is_right.then_some(row)
         });
-        let verified = checked.await.map_err(|error| busy(error.to_string()))?.map(Verified::from);
+        let row = checked.await.map_err(|error| busy(error.to_string()))?;
+        let verified = row.map(|row| Verified::new(row, blocked));
         Ok(Arc::new(Entry { epoch, verified }))
     }
 }
 
-impl From<KeyWithHash> for Verified {
-    fn from(row: KeyWithHash) -> Self {
+impl Verified {
+    fn new(row: KeyWithHash, blocked_users: Option<Arc<BlockedSet>>) -> Self {
         Self {
             expires_at: row.key.ends_at(),
             revoked: row.key.revoked_at.is_some(),
             suspended: row.tenant_suspended_at.is_some(),
-            caller: Caller::of(row.key),
+            last_used: LastUsed::new(row.key.last_used_at),
+            caller: Caller::of(row.key, blocked_users),
         }
     }
 }

@@ -29,6 +29,8 @@ pub enum Reason {
     ModelNotAllowed,
     /// The key may not be used from this address.
     IpNotAllowed,
+    /// The operator has blocked this end user of the tenant's.
+    UserBlocked,
     /// The tenant is suspended.
     TenantSuspended,
     /// No such model.
@@ -72,7 +74,7 @@ impl Reason {
             Self::MissingApiKey => 40100,
             Self::InvalidApiKey => 40101,
             Self::InsufficientQuota => 40200,
-            Self::ModelNotAllowed | Self::IpNotAllowed | Self::TenantSuspended => 40300,
+            Self::ModelNotAllowed | Self::IpNotAllowed | Self::UserBlocked | Self::TenantSuspended => 40300,
             Self::ModelNotFound | Self::NotFound => 40400,
             Self::MethodNotAllowed => 40500,
             Self::RequestTooLarge => 41300,
@@ -105,6 +107,7 @@ impl Reason {
             Self::InsufficientQuota => "insufficient_quota",
             Self::ModelNotAllowed => "model_not_allowed",
             Self::IpNotAllowed => "ip_not_allowed",
+            Self::UserBlocked => "user_blocked",
             Self::TenantSuspended => "tenant_suspended",
             Self::ModelNotFound => "model_not_found",
             Self::NotFound => "not_found",
@@ -126,7 +129,9 @@ impl Reason {
     pub const fn family(self) -> &'static str {
         match self {
             Self::InsufficientQuota => "insufficient_quota",
-            Self::ModelNotAllowed | Self::IpNotAllowed | Self::TenantSuspended => "permission_error",
+            Self::ModelNotAllowed | Self::IpNotAllowed | Self::UserBlocked | Self::TenantSuspended => {
+                "permission_error"
+            }
             Self::RateLimitExceeded => "rate_limit_error",
             Self::UpstreamError | Self::Timeout => "upstream_error",
             Self::QueueFull | Self::NoChannel | Self::Unavailable => "overloaded_error",

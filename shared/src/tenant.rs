@@ -1,7 +1,12 @@
 //! Tenants: the customers. A tenant's id is its account's in the ledger.
 
+pub mod notes;
+mod overview;
+
 use diesel::prelude::*;
 use serde::Serialize;
+
+pub use overview::{TenantOverview, by_id, search};
 
 use crate::clock::Timestamp;
 use crate::db::schema::tenants::dsl;

@@ -31,7 +31,8 @@ pub(crate) fn forget(side: &Side) -> Cookie<'static> {
     cookie
 }
 
-fn path(side: &Side) -> &'static str {
+/// Which paths a side's cookies are sent to: its own only.
+pub(crate) fn path(side: &Side) -> &'static str {
     if side.root.is_empty() { "/" } else { side.root }
 }
 

@@ -62,15 +62,14 @@ pub(crate) type Handled = Result<HttpResponse, Failed>;
 impl Failed {
     /// A failure of `request`.
     pub(crate) fn new(request: &HttpRequest, problem: Problem) -> Self {
-        // Looking at cookies borrows the extensions too.
-        let (request_id, root) = {
-            let extensions = request.extensions();
-            let request_id = extensions.get::<Visit>().map(|visit| visit.0.to_string()).unwrap_or_default();
-            (request_id, extensions.get::<Arc<Side>>().map_or("", |side| side.root))
-        };
+        // Before the extensions are borrowed: cookies that were read are kept there.
+        let language = Language::of(request);
+        let extensions = request.extensions();
+        let request_id = extensions.get::<Visit>().map(|visit| visit.0.to_string()).unwrap_or_default();
+        let root = extensions.get::<Arc<Side>>().map_or("", |side| side.root);
         let is_page = request.method() == Method::GET && request.headers().get("hx-request").is_none();
         let back = is_page.then(|| request.uri().path_and_query().map(ToString::to_string)).flatten();
-        Self { problem, language: Language::of(request), root, back, request_id }
+        Self { problem, language, root, back, request_id }
     }
 
     /// A failure of the database, which is logged here, once.
@@ -244,4 +243,18 @@ struct FailurePage<'a> {
     money: &'a str,
     todo: &'a str,
     request_id: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn is_written_in_the_visitors_language_with_nothing_that_was_asked_for_before() {
+        let request = TestRequest::with_uri("/nowhere").insert_header(("cookie", "xiaoyi_language=zh"));
+        let failed = Failed::new(&request.to_http_request(), Problem::NotFound);
+        assert_eq!((failed.language, failed.status_code()), (Language::Chinese, StatusCode::NOT_FOUND));
+    }
 }

@@ -51,7 +51,7 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     let (begun, id) = (Instant::now(), RequestId::new());
     request.extensions_mut().insert(Visit(id));
     request.extensions_mut().insert(Arc::clone(&side));
-    let (method, chosen) = (request.method().clone(), Language::cookie(request.query_string()));
+    let (method, chosen) = (request.method().clone(), Language::cookie(request.query_string(), &side));
     let mut response = if is_safe(&method) || is_from_own_page(&side, request.headers()) {
         next.call(request).await?.map_into_boxed_body()
     } else {

@@ -6,6 +6,9 @@ use actix_web::http::header::ACCEPT_LANGUAGE;
 use actix_web::web::Query;
 use serde::Deserialize;
 
+use super::cookie;
+use super::side::Side;
+
 /// It holds nothing but the tag of a language.
 const COOKIE: &str = "xiaoyi_language";
 
@@ -41,9 +44,10 @@ impl Language {
     }
 
     /// The cookie that keeps a choice made by `?lang=` for the pages after it.
-    pub(crate) fn cookie(query: &str) -> Option<Cookie<'static>> {
+    pub(crate) fn cookie(query: &str, side: &Side) -> Option<Cookie<'static>> {
         let language = Self::asked(query)?;
-        Some(Cookie::build(COOKIE, language.tag()).path("/").http_only(true).same_site(SameSite::Lax).finish())
+        let cookie = Cookie::build(COOKIE, language.tag()).path(cookie::path(side)).http_only(true);
+        Some(cookie.same_site(SameSite::Lax).secure(side.is_secure()).finish())
     }
 
     /// The tag for HTML.
@@ -102,6 +106,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::frame::side::tests::side;
 
     #[rstest]
     #[case("/", None, Language::English)]
@@ -124,10 +129,11 @@ mod tests {
 
     #[test]
     fn a_choice_is_kept_for_the_pages_after_it() {
-        let cookie = Language::cookie("lang=zh").unwrap();
+        let side = side("http://127.0.0.1:8081");
+        let cookie = Language::cookie("lang=zh", &side).unwrap();
         let request =
             TestRequest::with_uri("/").cookie(cookie).insert_header((ACCEPT_LANGUAGE, "en")).to_http_request();
         assert_eq!(Language::of(&request), Language::Chinese);
-        assert_eq!(Language::cookie("lang=xx"), None);
+        assert_eq!(Language::cookie("lang=xx", &side), None);
     }
 }

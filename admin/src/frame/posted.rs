@@ -3,8 +3,10 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
+use actix_web::rt::time::timeout;
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use serde::Deserialize;
@@ -17,6 +19,8 @@ use super::side::Side;
 
 /// The most bytes of a form.
 pub(crate) const LONGEST_FORM: usize = 64 * 1024;
+/// How long a form may take to arrive.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The fields of a form that a page of this session has sent.
 #[derive(Debug)]
@@ -43,7 +47,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Posted<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, body) = (request.clone(), Bytes::from_request(request, payload));
         Box::pin(async move {
-            let body = body.await.map_err(|_| too_long(&request))?;
+            let body = arrived(&request, body).await?;
             let side = request.extensions().get::<Arc<Side>>().cloned();
             let session = side.and_then(|side| cookie::token(&request, &side));
             let given: Token = serde_urlencoded::from_bytes(&body).map_err(|error| unreadable(&request, &error))?;
@@ -62,14 +66,22 @@ impl<T: DeserializeOwned + 'static> FromRequest for PostedByAnyone<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, body) = (request.clone(), Bytes::from_request(request, payload));
         Box::pin(async move {
-            let body = body.await.map_err(|_| too_long(&request))?;
+            let body = arrived(&request, body).await?;
             serde_urlencoded::from_bytes(&body).map(Self).map_err(|error| unreadable(&request, &error))
         })
     }
 }
 
-fn too_long(request: &HttpRequest) -> Failed {
-    Failed::new(request, Problem::Unreadable(format!("a form has at most {} KiB", LONGEST_FORM / 1024)))
+async fn arrived(
+    request: &HttpRequest,
+    body: impl Future<Output = Result<Bytes, actix_web::Error>>,
+) -> Result<Bytes, Failed> {
+    let unreadable = |why: String| Failed::new(request, Problem::Unreadable(why));
+    match timeout(LONGEST_WAIT, body).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(_)) => Err(unreadable(format!("a form has at most {} KiB, and must arrive whole", LONGEST_FORM / 1024))),
+        Err(_) => Err(unreadable(format!("a form must arrive within {} s", LONGEST_WAIT.as_secs()))),
+    }
 }
 
 /// What is wrong, without what was typed: it may be a password.

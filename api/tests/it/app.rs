@@ -15,7 +15,7 @@ use shared::deployment::{Deployment, Role, Workbench};
 use shared::id::{TenantId, TransferId};
 use shared::installation;
 use shared::key::{self, Console, KeyError, KeyPolicy, NewSecret};
-use shared::ledger::{self, Balance, LedgerError, Operation, TopUp, TopUpDecision};
+use shared::ledger::{self, Balance, LedgerError, Operation, TopUp, TopUpDecision, TopUpSource};
 use shared::money::Amount;
 use shared::queue::Job;
 use shared::secret_key::{PlainSecretKey, hash};
@@ -89,6 +89,7 @@ impl TestApp {
             id: TransferId::new(),
             account: tenant,
             amount: "10.00".parse().unwrap(),
+            source: TopUpSource::Cash,
             reference: "first".to_owned(),
             note: None,
         };
@@ -140,8 +141,8 @@ impl TestApp {
         let (tenant, now) = (self.tenant, self.workbench.clock.now());
         let kept = self.workbench.database.write(move |connection| {
             let amount = Amount::from_nanos(1);
-            let top_up =
-                TopUp { id: TransferId::new(), account: tenant, amount, reference: "never".to_owned(), note: None };
+            let (id, source, reference) = (TransferId::new(), TopUpSource::Cash, "never".to_owned());
+            let top_up = TopUp { id, account: tenant, amount, source, reference, note: None };
             ledger::apply_one(connection, Operation::TopUp(top_up), now)?;
             begun();
             std::thread::sleep(time);

@@ -8,6 +8,7 @@
 )]
 
 mod app;
+mod blocked_users;
 mod calls;
 mod client;
 mod connections;

@@ -38,7 +38,9 @@ CREATE TABLE settlements (
     CHECK (outcome = 'captured' OR amount = 0)
 );
 
--- Double entry: `amount` moves from `debit` to `credit`. A capture's id is its request's, so there is one a request.
+-- Double entry: `amount` moves from `debit` to `credit`. A capture's id is its request's, so there is one a request. A top-up comes from
+-- cash, or from promotion where a code was redeemed. A reversal goes the other way between the same accounts: all of a capture or of its
+-- write-off, and of a top-up what is left of it.
 -- `debit` and `credit` refer to `accounts`, `request_id` to `settlements`, `reverses` to another transfer.
 CREATE TABLE transfers (
     id         BYTEA  NOT NULL PRIMARY KEY CHECK (octet_length(id) = 16),
@@ -54,9 +56,9 @@ CREATE TABLE transfers (
     CHECK ((kind = 'opening' AND amount = 0 AND debit = credit) OR (kind <> 'opening' AND amount > 0 AND debit <> credit)),
     CHECK (CASE kind
            WHEN 'capture'   THEN debit > 1000 AND credit = 2
-           WHEN 'top_up'    THEN debit = 1 AND credit > 1000
+           WHEN 'top_up'    THEN (debit = 1 OR debit = 4) AND credit > 1000
            WHEN 'write_off' THEN debit = 3 AND credit = 2
-           WHEN 'reversal'  THEN debit = 2 AND (credit > 1000 OR credit = 3)
+           WHEN 'reversal'  THEN (debit = 2 AND (credit > 1000 OR credit = 3)) OR (debit > 1000 AND (credit = 1 OR credit = 4))
            WHEN 'opening'   THEN debit > 1000
            ELSE FALSE END),
     CHECK (kind <> 'capture' OR (request_id IS NOT NULL AND id = request_id)),
@@ -67,6 +69,8 @@ CREATE TABLE transfers (
 CREATE UNIQUE INDEX transfers_reverses ON transfers (reverses) WHERE reverses IS NOT NULL;
 CREATE UNIQUE INDEX transfers_reference ON transfers (credit, reference) WHERE reference IS NOT NULL;
 CREATE UNIQUE INDEX transfers_write_off ON transfers (request_id) WHERE kind = 'write_off';
+-- The list of top-ups, newest first, with what it is searched by.
+CREATE INDEX transfers_top_ups ON transfers (created_at, id, credit, reference) WHERE reference IS NOT NULL;
 
 -- A customer's side of a transfer. Each line names the line before it by account, number and balance, so a balance cannot be
 -- altered without altering every line after it, which nothing can. Line 0 (all zero) names itself.
@@ -172,8 +176,11 @@ BEGIN
     IF EXISTS (SELECT 1 FROM added n WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = greatest(n.debit, n.credit) OFFSET 0)
                OR (n.request_id IS NOT NULL
                    AND NOT EXISTS (SELECT 1 FROM settlements WHERE request_id = n.request_id OFFSET 0))
-               OR (n.reverses IS NOT NULL AND NOT EXISTS (SELECT 1 FROM transfers WHERE id = n.reverses OFFSET 0))) THEN
-        RAISE EXCEPTION 'a transfer has accounts, a settlement if it is for a request, and what it reverses';
+               OR (n.reverses IS NOT NULL
+                   AND NOT EXISTS (SELECT 1 FROM transfers WHERE id = n.reverses AND debit = n.credit AND credit = n.debit
+                                   AND (amount = n.amount OR (kind = 'top_up' AND amount OPERATOR(pg_catalog.>) n.amount))
+                                   OFFSET 0))) THEN
+        RAISE EXCEPTION 'a transfer has accounts, a settlement if it is for a request, and gives back no more than what it reverses';
     END IF;
     RETURN NULL;
 END $$;

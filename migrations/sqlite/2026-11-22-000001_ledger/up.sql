@@ -35,7 +35,9 @@ CREATE TABLE settlements (
     CHECK (outcome = 'captured' OR amount = 0)
 ) STRICT, WITHOUT ROWID;
 
--- Double entry: `amount` moves from `debit` to `credit`. A capture's id is its request's, so there is one a request.
+-- Double entry: `amount` moves from `debit` to `credit`. A capture's id is its request's, so there is one a request. A top-up comes from
+-- cash, or from promotion where a code was redeemed. A reversal goes the other way between the same accounts: all of a capture or of its
+-- write-off, and of a top-up what is left of it.
 CREATE TABLE transfers (
     id         BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     kind       TEXT    NOT NULL,
@@ -50,9 +52,9 @@ CREATE TABLE transfers (
     CHECK ((kind = 'opening' AND amount = 0 AND debit = credit) OR (kind <> 'opening' AND amount > 0 AND debit <> credit)),
     CHECK (CASE kind
            WHEN 'capture'   THEN debit > 1000 AND credit = 2
-           WHEN 'top_up'    THEN debit = 1 AND credit > 1000
+           WHEN 'top_up'    THEN (debit = 1 OR debit = 4) AND credit > 1000
            WHEN 'write_off' THEN debit = 3 AND credit = 2
-           WHEN 'reversal'  THEN debit = 2 AND (credit > 1000 OR credit = 3)
+           WHEN 'reversal'  THEN (debit = 2 AND (credit > 1000 OR credit = 3)) OR (debit > 1000 AND (credit = 1 OR credit = 4))
            WHEN 'opening'   THEN debit > 1000
            ELSE FALSE END),
     CHECK (kind <> 'capture' OR (request_id IS NOT NULL AND id = request_id)),
@@ -63,6 +65,8 @@ CREATE TABLE transfers (
 CREATE UNIQUE INDEX transfers_reverses ON transfers (reverses) WHERE reverses IS NOT NULL;
 CREATE UNIQUE INDEX transfers_reference ON transfers (credit, reference) WHERE reference IS NOT NULL;
 CREATE UNIQUE INDEX transfers_write_off ON transfers (request_id) WHERE kind = 'write_off';
+-- The list of top-ups, newest first, with what it is searched by.
+CREATE INDEX transfers_top_ups ON transfers (created_at, id, credit, reference) WHERE reference IS NOT NULL;
 
 -- A customer's side of a transfer. Each line names the line before it by account, number and balance, so a balance cannot be
 -- altered without altering every line after it, which nothing can. Line 0 (all zero) names itself. The key has the balance in it
@@ -139,10 +143,12 @@ CREATE TRIGGER settlements_no_replace BEFORE INSERT ON settlements
     BEGIN SELECT RAISE(ABORT, 'this request is settled'); END;
 CREATE TRIGGER transfers_no_replace BEFORE INSERT ON transfers
     WHEN EXISTS (SELECT 1 FROM transfers WHERE id = NEW.id)
-      OR (NEW.reverses IS NOT NULL AND EXISTS (SELECT 1 FROM transfers WHERE reverses = NEW.reverses))
+      OR (NEW.reverses IS NOT NULL AND (EXISTS (SELECT 1 FROM transfers WHERE reverses = NEW.reverses)
+          OR NOT EXISTS (SELECT 1 FROM transfers WHERE id = NEW.reverses AND debit = NEW.credit AND credit = NEW.debit
+                         AND (amount = NEW.amount OR (kind = 'top_up' AND amount > NEW.amount)))))
       OR (NEW.reference IS NOT NULL AND EXISTS (SELECT 1 FROM transfers WHERE credit = NEW.credit AND reference = NEW.reference))
       OR (NEW.kind = 'write_off' AND EXISTS (SELECT 1 FROM transfers WHERE kind = 'write_off' AND request_id = NEW.request_id))
-    BEGIN SELECT RAISE(ABORT, 'this transfer exists'); END;
+    BEGIN SELECT RAISE(ABORT, 'this transfer exists, or it does not give back what it reverses'); END;
 -- The audit comes from the hold: a charge on another account would be seen only by the one who reads that account's usage.
 CREATE TRIGGER charges_no_replace BEFORE INSERT ON charges
     WHEN EXISTS (SELECT 1 FROM charges WHERE request_id = NEW.request_id)

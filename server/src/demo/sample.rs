@@ -7,11 +7,12 @@ use shared::clock::Timestamp;
 use shared::db::Connection;
 use shared::id::TransferId;
 use shared::key::{self, KeyPolicy};
-use shared::ledger::{self, Operation, Outcome, TopUp, TopUpDecision};
+use shared::ledger::{self, TopUpDecision};
 use shared::money::Amount;
 use shared::seal::Sealer;
 use shared::secret_key::{KeyId, PlainSecretKey};
 use shared::tenant::{self, Tenant};
+use shared::top_ups::{self, Payment};
 
 use crate::commands::key_issue::new_secret;
 use crate::failure::Failure;
@@ -87,9 +88,9 @@ fn pay(
     reference: String,
     now: Timestamp,
 ) -> Result<bool, Failure> {
-    let top_up = TopUp { id: TransferId::new(), account: tenant.id, amount, reference, note: None };
-    let outcome = ledger::apply_one(connection, Operation::TopUp(top_up), now)?;
-    Ok(matches!(outcome, Outcome::TopUp(TopUpDecision::Posted { replayed: false, .. })))
+    let payment = Payment { amount, reference, note: None };
+    let decision = top_ups::book(connection, TransferId::new(), tenant.id, payment, now)?;
+    Ok(matches!(decision, TopUpDecision::Posted { replayed: false, .. }))
 }
 
 fn sample_channel(connection: &mut Connection, sealer: &Sealer, now: Timestamp) -> Result<(), Failure> {

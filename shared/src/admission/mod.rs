@@ -141,8 +141,9 @@ impl Admission {
             || models.known.iter().any(|known| known == model)
     }
 
-    /// Asks the key's limits, holds the call's cost and hands it to the workers. What a call has taken of its key's requests and tokens
-    /// a minute stays taken, also when it is refused after that; its place is free again when it ends, however it does.
+    /// Refuses a blocked end user, asks the key's limits, holds the call's cost and hands it to the workers. What a call has taken of its
+    /// key's requests and tokens a minute stays taken, also when it is refused after that; its place is free again when it ends, however it
+    /// does.
     ///
     /// # Errors
     /// [`NotAdmitted`]; nothing is held then.
@@ -153,6 +154,11 @@ impl Admission {
         request: CallRequest,
     ) -> Result<Call, NotAdmitted> {
         let inner = &self.inner;
+        if caller.blocks(request.end_user.as_deref()) {
+            self.count_refusal(caller.tenant, caller.key, Some(&request.model), Reason::UserBlocked);
+            let message = "the end user of this call (`user`) is blocked; nothing was charged, please ask the operator of the service";
+            return Err(Refusal::of_field(Reason::UserBlocked, "user", message).into());
+        }
         let tokens = if caller.limits.tpm.is_some() { self.most_tokens(&request) } else { 0 };
         let job = self.job(caller, request_id, request)?;
         let counted = |refused: NotAdmitted| {

@@ -5,6 +5,7 @@
 
 mod either;
 mod migrations;
+mod pattern;
 mod pool;
 mod postgres;
 pub mod schema;
@@ -17,6 +18,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use either::EitherConnection as Connection;
+pub(crate) use pattern::containing;
 pub(crate) use statement::{Column, FixedSql, Statement, Value, count_pieces, pieces, sql};
 pub use write::write_alone;
 pub(crate) use write::{is_disconnection, write_batch, write_statement};

@@ -27,6 +27,7 @@ diesel::table! {
         tpm -> Nullable<BigInt>,
         concurrency -> Nullable<BigInt>,
         ips -> Nullable<Text>,
+        last_used_at -> Nullable<BigInt>,
     }
 }
 
@@ -139,6 +140,28 @@ diesel::table! {
         created_at -> BigInt,
         seen_at -> BigInt,
     }
+}
+
+diesel::table! {
+    code_batches (id) {
+        id -> BigInt,
+        name -> Text,
+        value -> BigInt,
+        count -> BigInt,
+        expires_at -> BigInt,
+        created_by -> Text,
+        created_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+        revoked_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    tenant_notes (id) { id -> BigInt, tenant -> BigInt, author -> Text, text -> Text, created_at -> BigInt, }
+}
+
+diesel::table! {
+    blocked_users (tenant, end_user) { tenant -> BigInt, end_user -> Text, blocked_at -> BigInt, blocked_by -> Text, }
 }
 
 diesel::joinable!(keys -> tenants (tenant));

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::{Deployment, DeploymentError};
 use crate::calls;
 use crate::epoch;
+use crate::key;
 use crate::ledger::{self, Audit, AuditScope, Sweeper};
 
 /// How often a process shows that it lives, in milliseconds.
@@ -28,6 +29,7 @@ const RECORDS_PAUSE: Duration = Duration::from_millis(20);
 pub(super) fn start(deployment: &Deployment, sweeper: Sweeper) {
     tokio::spawn(watch_epoch(deployment.clone()));
     tokio::spawn(show_life(deployment.clone()));
+    tokio::spawn(write_uses(deployment.clone()));
     let leads = watch::Sender::new(false);
     tokio::spawn(sweep(deployment.clone(), sweeper, leads.subscribe()));
     tokio::spawn(audit(deployment.clone(), leads.subscribe()));
@@ -64,6 +66,17 @@ async fn show_life(deployment: Deployment) {
         }
         if deployment.ledger.is_failing() {
             deployment.ledger.try_again();
+        }
+    }
+}
+
+/// Writes down which keys were used.
+async fn write_uses(deployment: Deployment) {
+    let mut tick = ticks(key::WRITE_MS);
+    loop {
+        tick.tick().await;
+        if let Err(error) = deployment.keyring.write_uses().await {
+            tracing::warn!(%error, "when keys were last used could not be written down");
         }
     }
 }

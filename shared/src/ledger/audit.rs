@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use self::charges::ChargeCheck;
 use self::rows::{HoldCheck, LineCheck, SettlementCheck, TransferCheck};
-use super::{CASH, FIRST_CUSTOMER, REVENUE, WRITE_OFF};
+use super::operation::TopUpSource;
+use super::{FIRST_CUSTOMER, REVENUE, WRITE_OFF};
 use crate::clock::{Clock, Timestamp};
 use crate::db::{self, Connection, Database, DbError, Statement, Value, sql};
 use crate::facts::{self, SETTLED_BELOW};
@@ -361,9 +362,10 @@ fn is_customer(account: i64) -> bool {
 fn sides_fit(kind: &str, debit: i64, credit: i64) -> bool {
     match kind {
         "opening" => debit == credit && is_customer(debit),
-        "top_up" => debit == CASH && is_customer(credit),
+        "top_up" => TopUpSource::of_account(debit).is_some() && is_customer(credit),
         "capture" => is_customer(debit) && credit == REVENUE,
         "write_off" => debit == WRITE_OFF && credit == REVENUE,
+        "reversal" if is_customer(debit) => TopUpSource::of_account(credit).is_some(),
         "reversal" => debit == REVENUE && (is_customer(credit) || credit == WRITE_OFF),
         _ => false,
     }

@@ -10,11 +10,12 @@ use super::LedgerError;
 use super::inbox::{Inbox, Work};
 use super::operation::{
     Capture, Captured, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, TopUp, TopUpDecision,
+    TopUpReversal,
 };
 use super::writer;
 use crate::clock::Clock;
 use crate::db::{Database, DbError, RunTask, Task};
-use crate::id::{RequestId, TenantId};
+use crate::id::{RequestId, TenantId, TransferId};
 
 /// The bounds of the writer.
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +88,7 @@ impl Ledger {
     pub async fn hold(&self, hold: Hold) -> Result<HoldDecision, LedgerError> {
         match self.run(Operation::Hold(hold)).await? {
             Outcome::Hold(decision) => Ok(decision),
-            other => Err(unexpected(other)),
+            other => Err(other.unexpected()),
         }
     }
 
@@ -100,7 +101,7 @@ impl Ledger {
             Outcome::Captured(captured) => Ok(Ok(captured)),
             Outcome::AlreadySettled(settlement) => Ok(Err(Some(settlement))),
             Outcome::NoSuchHold => Ok(Err(None)),
-            other => Err(unexpected(other)),
+            other => Err(other.unexpected()),
         }
     }
 
@@ -118,7 +119,7 @@ impl Ledger {
             Outcome::Ended => Ok(Ok(())),
             Outcome::AlreadySettled(settlement) => Ok(Err(Some(settlement))),
             Outcome::NoSuchHold => Ok(Err(None)),
-            other => Err(unexpected(other)),
+            other => Err(other.unexpected()),
         }
     }
 
@@ -129,7 +130,7 @@ impl Ledger {
     pub async fn top_up(&self, top_up: TopUp) -> Result<TopUpDecision, LedgerError> {
         match self.run(Operation::TopUp(top_up)).await? {
             Outcome::TopUp(decision) => Ok(decision),
-            other => Err(unexpected(other)),
+            other => Err(other.unexpected()),
         }
     }
 
@@ -140,7 +141,24 @@ impl Ledger {
     pub async fn reverse_capture(&self, request_id: RequestId, account: TenantId) -> Result<Reversal, LedgerError> {
         match self.run(Operation::ReverseCapture { request_id, account }).await? {
             Outcome::Reversal(reversal) => Ok(reversal),
-            other => Err(unexpected(other)),
+            other => Err(other.unexpected()),
+        }
+    }
+
+    /// Takes a top-up back as far as the money is there, by a new transfer of this `id`.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; after [`LedgerError::TimedOut`] it may be taken back: ask again under the same id.
+    pub async fn reverse_top_up(
+        &self,
+        id: TransferId,
+        account: TenantId,
+        transfer: TransferId,
+        reason: String,
+    ) -> Result<TopUpReversal, LedgerError> {
+        match self.run(Operation::ReverseTopUp { id, account, transfer, reason }).await? {
+            Outcome::TopUpReversal(reversal) => Ok(reversal),
+            other => Err(other.unexpected()),
         }
     }
 
@@ -183,8 +201,4 @@ impl Ledger {
         // A full line will make it try.
         let _ = self.work.try_send(Work::Task(Box::new(|_| ())));
     }
-}
-
-fn unexpected(outcome: Outcome) -> LedgerError {
-    LedgerError::Database(DbError::Corrupt(format!("the ledger answered another operation: {outcome:?}")))
 }

@@ -3,10 +3,13 @@
 
 use super::operation::{
     Capture, Captured, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, SettlementOutcome, TopUp,
-    TopUpDecision,
+    TopUpDecision, TopUpReversal,
 };
-use super::state::{AccountRow, CaptureRow, Change, ChargeRow, Effects, HoldRow, Line, State, Transfer, TransferKind};
-use super::{CASH, LedgerError, REVENUE, WRITE_OFF};
+use super::state::{
+    AccountRow, CaptureRow, Change, ChargeRow, Effects, HoldRow, Line, ReferredRow, State, TopUpRow, Transfer,
+    TransferKind,
+};
+use super::{LedgerError, REVENUE, WRITE_OFF};
 use crate::id::{RequestId, TenantId, TransferId};
 use crate::money::Amount;
 
@@ -39,6 +42,9 @@ fn decide<'a>(
         Operation::TopUp(top_up) => decide_top_up(state, effects, top_up).map(Outcome::TopUp),
         Operation::ReverseCapture { request_id, account } => {
             decide_reversal(state, effects, *request_id, *account).map(Outcome::Reversal)
+        }
+        Operation::ReverseTopUp { id, account, transfer, reason } => {
+            decide_top_up_reversal(state, effects, *id, *account, *transfer, reason).map(Outcome::TopUpReversal)
         }
     }
 }
@@ -156,8 +162,8 @@ fn decide_top_up<'a>(
         return Err(LedgerError::TooLarge);
     }
     let key = (top_up.account, top_up.reference.as_str());
-    if let Some(Some((id, amount))) = state.top_ups.get(&key).copied() {
-        return Ok(if amount == top_up.amount {
+    if let Some(Some(ReferredRow { id, amount, source })) = state.references.get(&key).copied() {
+        return Ok(if (amount, source) == (top_up.amount, top_up.source) {
             TopUpDecision::Posted { id, posted: account.posted, replayed: true }
         } else {
             TopUpDecision::ReferenceTaken { amount }
@@ -166,7 +172,7 @@ fn decide_top_up<'a>(
     let transfer = Transfer {
         id: top_up.id,
         kind: TransferKind::TopUp,
-        debit: CASH,
+        debit: top_up.source.account(),
         credit: top_up.account.0,
         amount: top_up.amount,
         request_id: None,
@@ -175,7 +181,9 @@ fn decide_top_up<'a>(
         note: top_up.note.as_deref(),
     };
     let posted = post(state, effects, top_up.account, top_up.amount.nanos(), transfer)?;
-    state.top_ups.insert(key, Some((top_up.id, top_up.amount)));
+    let TopUp { id, account, amount, source, .. } = *top_up;
+    state.references.insert(key, Some(ReferredRow { id, amount, source }));
+    state.top_ups.insert(id, Some(TopUpRow { account, amount, source, reversal: None }));
     Ok(TopUpDecision::Posted { id: top_up.id, posted, replayed: false })
 }
 
@@ -210,6 +218,46 @@ fn decide_reversal(
     }
     state.captures.insert(request_id, Some(CaptureRow { reversed: true, ..capture }));
     Ok(Reversal::Reversed(capture.paid))
+}
+
+fn decide_top_up_reversal<'a>(
+    state: &mut State<'a>,
+    effects: &mut Effects<'a>,
+    id: TransferId,
+    tenant: TenantId,
+    transfer: TransferId,
+    reason: &'a str,
+) -> Result<TopUpReversal, LedgerError> {
+    let account = state.account(tenant)?;
+    let Some(top_up) = state.top_ups.get(&transfer).copied().flatten().filter(|found| found.account == tenant) else {
+        return Ok(TopUpReversal::NoSuchTopUp);
+    };
+    if let Some((before, recovered)) = top_up.reversal {
+        if before != id {
+            return Ok(TopUpReversal::AlreadyReversed { id: before, recovered });
+        }
+        let not_recovered = subtract(top_up.amount, recovered)?;
+        return Ok(TopUpReversal::Reversed { id, recovered, not_recovered, posted: account.posted, replayed: true });
+    }
+    let recovered = top_up.amount.min(account.available()?);
+    if recovered == Amount::ZERO {
+        return Ok(TopUpReversal::NothingAvailable { amount: top_up.amount });
+    }
+    let not_recovered = subtract(top_up.amount, recovered)?;
+    let back = Transfer {
+        id,
+        kind: TransferKind::Reversal,
+        debit: tenant.0,
+        credit: top_up.source.account(),
+        amount: recovered,
+        request_id: None,
+        reverses: Some(transfer),
+        reference: None,
+        note: Some(reason),
+    };
+    let posted = post(state, effects, tenant, -recovered.nanos(), back)?;
+    state.top_ups.insert(transfer, Some(TopUpRow { reversal: Some((id, recovered)), ..top_up }));
+    Ok(TopUpReversal::Reversed { id, recovered, not_recovered, posted, replayed: false })
 }
 
 /// Appends the customer's side of `transfer` and gives the new balance.

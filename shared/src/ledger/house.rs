@@ -4,12 +4,9 @@
 use diesel::QueryableByName;
 use diesel::sql_types::BigInt;
 
-use super::{CASH, REVENUE, WRITE_OFF};
+use super::{CASH, PROMOTION, REVENUE, WRITE_OFF};
 use crate::db::{Connection, DbError, Statement, sql};
 use crate::money::Amount;
-
-/// The house account that money comes from when a code is redeemed.
-const PROMOTION: i64 = 4;
 
 /// What the house's accounts hold, and all customers together. A balance that does not fit in 64 bits is `None`.
 ///

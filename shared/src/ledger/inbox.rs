@@ -99,7 +99,7 @@ impl Inbox {
 mod tests {
     use rstest::rstest;
 
-    use super::super::operation::{Captured, Hold, TopUp};
+    use super::super::operation::{Captured, Hold, TopUp, TopUpSource};
     use super::*;
     use crate::clock::Timestamp;
     use crate::id::{ProcessId, RequestId, TenantId};
@@ -209,7 +209,14 @@ mod tests {
         let account = TenantId(u32::from_str_radix(letter, 36).unwrap().into());
         let (request_id, amount) = (RequestId::new(), Amount::from_nanos(number.parse().unwrap()));
         if letter == letter.to_uppercase() {
-            return Operation::TopUp(TopUp { id: request_id, account, amount, reference: name.to_owned(), note: None });
+            return Operation::TopUp(TopUp {
+                id: request_id,
+                account,
+                amount,
+                source: TopUpSource::Cash,
+                reference: name.to_owned(),
+                note: None,
+            });
         }
         Operation::Hold(Hold {
             request_id,

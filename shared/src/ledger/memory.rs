@@ -98,7 +98,7 @@ fn hold_of(operation: &Operation) -> Option<RequestId> {
         Operation::Hold(hold) => Some(hold.request_id),
         Operation::Capture(capture) => Some(capture.request_id),
         Operation::End { request_id, .. } => Some(*request_id),
-        Operation::TopUp(_) | Operation::ReverseCapture { .. } => None,
+        Operation::TopUp(_) | Operation::ReverseCapture { .. } | Operation::ReverseTopUp { .. } => None,
     }
 }
 
@@ -106,7 +106,7 @@ fn hold_of(operation: &Operation) -> Option<RequestId> {
 mod tests {
     use rstest::rstest;
 
-    use super::super::operation::{Ended, Hold, TopUp};
+    use super::super::operation::{Ended, Hold, TopUp, TopUpSource};
     use super::*;
     use crate::clock::Timestamp;
     use crate::id::ProcessId;
@@ -170,10 +170,17 @@ mod tests {
         id: RequestId::new(),
         account: ACCOUNT,
         amount: Amount::from_nanos(1),
+        source: TopUpSource::Cash,
         reference: String::new(),
         note: None,
     })])]
     #[case::a_reversal(&|open| vec![Operation::ReverseCapture { request_id: open, account: ACCOUNT }])]
+    #[case::a_reversal_of_a_payment(&|open| vec![Operation::ReverseTopUp {
+        id: RequestId::new(),
+        account: ACCOUNT,
+        transfer: open,
+        reason: String::new(),
+    }])]
     fn what_is_not_guessed(#[case] operations: &dyn Fn(RequestId) -> Vec<Operation>) {
         let open = RequestId::new();
         assert!(memory(open).guess(&operations(open)).is_none());

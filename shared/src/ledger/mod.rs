@@ -28,7 +28,7 @@ pub use house::{HouseBalances, house_balances};
 pub use open_holds::OpenHolds;
 pub use operation::{
     Capture, Captured, Charge, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, SettlementOutcome,
-    TopUp, TopUpDecision,
+    TopUp, TopUpDecision, TopUpReversal, TopUpSource,
 };
 pub use records::{
     Balance, Grouping, Page, StatementEntry, Totals, UsageRow, balance, charged_between, statement, totals, usage,
@@ -47,6 +47,8 @@ pub const CASH: i64 = 1;
 pub const REVENUE: i64 = 2;
 /// The house account that bears what a call cost above its hold and the free balance.
 pub const WRITE_OFF: i64 = 3;
+/// The house account that money comes from when a customer redeems a code.
+pub const PROMOTION: i64 = 4;
 /// The first id of a customer's account.
 pub const FIRST_CUSTOMER: i64 = 1001;
 

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
+use super::{CASH, LedgerError, PROMOTION};
 use crate::clock::Timestamp;
+use crate::db::DbError;
 use crate::id::{ProcessId, RequestId, TenantId, TransferId};
 use crate::money::Amount;
 use crate::price::{Basis, PriceVersion};
@@ -37,6 +41,17 @@ pub enum Operation {
         request_id: RequestId,
         /// Who was charged.
         account: TenantId,
+    },
+    /// Take a top-up back, as far as the money is there.
+    ReverseTopUp {
+        /// The new transfer's id: the same again is the same reversal.
+        id: TransferId,
+        /// Whose top-up it was.
+        account: TenantId,
+        /// The top-up.
+        transfer: TransferId,
+        /// Why, for people.
+        reason: String,
     },
 }
 
@@ -116,7 +131,7 @@ impl Charge {
     }
 }
 
-/// A customer's payment.
+/// What makes a customer's balance grow: a payment, or a code that was redeemed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopUp {
     /// The new transfer's id.
@@ -125,10 +140,37 @@ pub struct TopUp {
     pub account: TenantId,
     /// By how much; above zero.
     pub amount: Amount,
+    /// Where the money comes from.
+    pub source: TopUpSource,
     /// The payment's own name, unique per tenant: the same again is the same payment.
     pub reference: String,
     /// Words for people.
     pub note: Option<String>,
+}
+
+/// Where the money of a top-up comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TopUpSource {
+    /// The customer paid.
+    Cash,
+    /// The house gives it, for a code.
+    Promotion,
+}
+
+impl TopUpSource {
+    /// The house account.
+    pub const fn account(self) -> i64 {
+        match self {
+            Self::Cash => CASH,
+            Self::Promotion => PROMOTION,
+        }
+    }
+
+    /// The source whose house account this is.
+    pub fn of_account(account: i64) -> Option<Self> {
+        [Self::Cash, Self::Promotion].into_iter().find(|source| source.account() == account)
+    }
 }
 
 /// How a hold ends without a charge.
@@ -231,9 +273,9 @@ pub enum TopUpDecision {
         /// Whether it was done before.
         replayed: bool,
     },
-    /// The reference belongs to a payment of another amount.
+    /// The reference belongs to a top-up of another amount, or from another source.
     ReferenceTaken {
-        /// That payment's amount.
+        /// That top-up's amount.
         amount: Amount,
     },
 }
@@ -247,6 +289,39 @@ pub enum Reversal {
     Already,
     /// There is no capture with a transfer to give back.
     NothingCaptured,
+}
+
+/// The answer to [`Operation::ReverseTopUp`]. What the customer has used or holds for running calls is never taken back, so a balance does
+/// not fall below what is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopUpReversal {
+    /// Done, or done before under the same id.
+    Reversed {
+        /// The new transfer.
+        id: TransferId,
+        /// What was taken back, above zero.
+        recovered: Amount,
+        /// What of the top-up was not there any more.
+        not_recovered: Amount,
+        /// The balance now.
+        posted: Amount,
+        /// Whether it was done before.
+        replayed: bool,
+    },
+    /// It was taken back before, under another id; nothing was changed.
+    AlreadyReversed {
+        /// The transfer that did.
+        id: TransferId,
+        /// What was taken back then.
+        recovered: Amount,
+    },
+    /// Nothing of the balance is available, so nothing can be taken back; nothing was changed.
+    NothingAvailable {
+        /// The top-up's amount.
+        amount: Amount,
+    },
+    /// This tenant has no such top-up.
+    NoSuchTopUp,
 }
 
 /// What the ledger decided.
@@ -264,8 +339,17 @@ pub enum Outcome {
     NoSuchHold,
     /// To a top-up.
     TopUp(TopUpDecision),
-    /// To a reversal.
+    /// To the reversal of a capture.
     Reversal(Reversal),
+    /// To the reversal of a top-up.
+    TopUpReversal(TopUpReversal),
+}
+
+impl Outcome {
+    /// What to say of an answer to another operation than was asked for.
+    pub(crate) fn unexpected(self) -> LedgerError {
+        LedgerError::Database(DbError::Corrupt(format!("the ledger answered another operation: {self:?}")))
+    }
 }
 
 impl Operation {
@@ -276,7 +360,9 @@ impl Operation {
             Self::Hold(hold) => hold.account,
             Self::Capture(capture) => capture.account,
             Self::TopUp(top_up) => top_up.account,
-            Self::End { account, .. } | Self::ReverseCapture { account, .. } => *account,
+            Self::End { account, .. } | Self::ReverseCapture { account, .. } | Self::ReverseTopUp { account, .. } => {
+                *account
+            }
         }
     }
 

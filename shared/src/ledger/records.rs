@@ -7,7 +7,7 @@ use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
 use crate::clock::Timestamp;
 use crate::db::{Connection, DbError, Statement, Value, sql};
-use crate::id::{RequestId, TenantId};
+use crate::id::{RequestId, TenantId, TransferId};
 use crate::money::Amount;
 use crate::secret_key::KeyId;
 
@@ -50,7 +50,7 @@ pub fn balance(connection: &mut Connection, tenant: TenantId) -> Result<Option<B
 /// What a customer ever paid and used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Totals {
-    /// All top-ups.
+    /// All top-ups, less what was taken back of them.
     pub granted: Amount,
     /// What was charged and not given back: granted less posted.
     pub used: Amount,
@@ -70,7 +70,8 @@ pub fn totals(connection: &mut Connection, tenant: TenantId) -> Result<Option<To
     }
     let Some(balance) = balance(connection, tenant)? else { return Ok(None) };
     let row: Row = Statement::new(sql!(
-        "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS granted FROM transfers WHERE credit = ? AND reference IS NOT NULL"),
+        "SELECT CAST(COALESCE(SUM(t.amount - COALESCE(r.amount, 0)), 0) AS BIGINT) AS granted FROM transfers t \
+         LEFT JOIN transfers r ON r.reverses = t.id AND r.reverses IS NOT NULL WHERE t.credit = ? AND t.reference IS NOT NULL"),
         &[Value::Int(tenant.0)],
     )
     .get_result(connection)?;
@@ -86,7 +87,7 @@ pub struct StatementEntry {
     pub seq: i64,
     /// The transfer.
     pub transfer: RequestId,
-    /// `top_up`, `capture` or `reversal`.
+    /// `top_up`, `capture` or `reversal`. A reversal of a capture gives money back; one of a top-up (it has no request) takes it back.
     pub kind: String,
     /// By how much the balance changed.
     pub delta: Amount,
@@ -94,6 +95,8 @@ pub struct StatementEntry {
     pub balance: Amount,
     /// The request that it is for.
     pub request_id: Option<RequestId>,
+    /// The transfer that a reversal reverses.
+    pub reverses: Option<TransferId>,
     /// The payment's own name.
     pub reference: Option<String>,
     /// Words for people.
@@ -215,6 +218,8 @@ pub fn statement(
         kind: String,
         #[diesel(sql_type = Nullable<Binary>)]
         request_id: Option<Vec<u8>>,
+        #[diesel(sql_type = Nullable<Binary>)]
+        reverses: Option<Vec<u8>>,
         #[diesel(sql_type = Nullable<Text>)]
         reference: Option<String>,
         #[diesel(sql_type = Nullable<Text>)]
@@ -225,7 +230,7 @@ pub fn statement(
     let key = key.map(|key| key.to_string());
     let rows: Vec<Row> = Statement::new(
         sql!(
-            "SELECT l.seq, l.delta, l.balance, t.id, t.kind, t.request_id, t.reference, t.note, t.created_at \
+            "SELECT l.seq, l.delta, l.balance, t.id, t.kind, t.request_id, t.reverses, t.reference, t.note, t.created_at \
          FROM lines l JOIN transfers t ON t.id = l.transfer \
          LEFT JOIN charges c ON c.account = l.account AND c.request_id = t.request_id \
          WHERE l.account = ? AND l.seq > 0 AND l.seq < ? AND (? OR c.key_id = ?) ORDER BY l.seq DESC LIMIT ?"
@@ -254,6 +259,7 @@ pub fn statement(
             delta: Amount::from_nanos(row.delta),
             balance: Amount::from_nanos(row.balance),
             request_id,
+            reverses: row.reverses.as_deref().and_then(TransferId::from_slice),
             reference: row.reference,
             note: row.note,
             created_at: Timestamp(row.created_at),

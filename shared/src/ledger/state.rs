@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::operation::{Charge, Hold, Settlement};
+use super::operation::{Charge, Hold, Settlement, TopUpSource};
 use crate::id::{RequestId, TenantId, TransferId};
 use crate::money::Amount;
 
@@ -63,12 +63,33 @@ pub(super) struct CaptureRow {
     pub(super) reversed: bool,
 }
 
+/// The top-up that a reference belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ReferredRow {
+    pub(super) id: TransferId,
+    pub(super) amount: Amount,
+    pub(super) source: TopUpSource,
+}
+
+/// A top-up, as its reversal needs it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TopUpRow {
+    pub(super) account: TenantId,
+    pub(super) amount: Amount,
+    pub(super) source: TopUpSource,
+    /// The transfer that took it back, and how much.
+    pub(super) reversal: Option<(TransferId, Amount)>,
+}
+
 /// What the decisions of a batch need to know. A key with `None` was looked for and is not there.
 #[derive(Debug, Default)]
 pub(super) struct State<'a> {
     pub(super) accounts: BTreeMap<TenantId, Option<AccountRow>>,
     pub(super) holds: HashMap<RequestId, Option<HoldRow>>,
-    pub(super) top_ups: HashMap<(TenantId, &'a str), Option<(TransferId, Amount)>>,
+    /// By their references.
+    pub(super) references: HashMap<(TenantId, &'a str), Option<ReferredRow>>,
+    /// By their ids.
+    pub(super) top_ups: HashMap<TransferId, Option<TopUpRow>>,
     pub(super) captures: HashMap<RequestId, Option<CaptureRow>>,
 }
 

@@ -13,12 +13,13 @@ use shared::db::DbError;
 use shared::deployment::{Deployment, Role, Workbench};
 use shared::id::{RequestId, TenantId};
 use shared::keyring::Caller;
-use shared::ledger::{self, Capture, Ended, Operation, TopUp};
+use shared::ledger::{self, Capture, Ended};
 use shared::money::Amount;
 use shared::queue::{Chunk, Delivery, End, Endpoint, Interruption, Way};
 use shared::refusal::{Reason, Refusal};
 use shared::tenant;
 use shared::tokens::Tally;
+use shared::top_ups::{self, Payment};
 use testkit::Pair;
 
 /// A whole deployment on a database of the pair of this run, with a tenant who has 10.00, and no worker but the test itself.
@@ -55,9 +56,8 @@ impl Bench {
                 channel::add(connection, &sealer, &echo, now).unwrap();
                 let tenant = tenant::create(connection, "t", now).unwrap().id;
                 let amount = "10".parse().unwrap();
-                let top_up =
-                    TopUp { id: RequestId::new(), account: tenant, amount, reference: "r".to_owned(), note: None };
-                ledger::apply_one(connection, Operation::TopUp(top_up), now).unwrap();
+                let payment = Payment { amount, reference: "r".to_owned(), note: None };
+                top_ups::book(connection, RequestId::new(), tenant, payment, now).unwrap();
                 Ok::<_, DbError>(tenant)
             })
             .await
@@ -69,6 +69,7 @@ impl Bench {
             console: Default::default(),
             limits: Default::default(),
             networks: None,
+            blocked_users: None,
         };
         Self { deployment: Deployment::start(workbench, Role::All).await.unwrap(), caller, _folder: folder }
     }

@@ -15,4 +15,5 @@ mod database;
 mod ledger;
 mod place;
 mod queue_lost;
+mod records;
 mod staff;

@@ -5,13 +5,13 @@ use serde_json::value::RawValue;
 
 use super::field::{Fault, any_object, at_most_characters, boolean, integer, is_list, is_string, must_be};
 use super::field::{list, missing, number, object, optional, shown, string};
+use crate::blocked_users::{LONGEST_END_USER, recorded};
 use crate::json_object::{Duplicates, Members};
 use crate::refusal::Refusal;
 
 const MOST_ANSWERS: i64 = 128;
 const MOST_STOPS: usize = 4;
 const MOST_TOOLS: usize = 512;
-const LONGEST_END_USER: usize = 512;
 
 /// What admission reads of the fields that both endpoints of text have.
 #[derive(Debug)]
@@ -47,15 +47,14 @@ impl Options {
     }
 }
 
-/// `user`: the caller's own name for the end user, as it is recorded; the provider gets it as it came. PostgreSQL's texts cannot hold
-/// U+0000, so it becomes the replacement character.
+/// `user`: the caller's own name for the end user, as it is recorded; the provider gets it as it came.
 pub(super) fn end_user(members: &Members<'_>) -> Result<Option<String>, Refusal> {
     let user = optional(members, "user", |value| {
         let user = string(value)?;
         at_most_characters(&user, LONGEST_END_USER)?;
         Ok(user)
     })?;
-    Ok(user.filter(|user| !user.is_empty()).map(|user| user.replace('\0', "\u{fffd}")))
+    Ok(user.filter(|user| !user.is_empty()).map(|user| recorded(&user)))
 }
 
 fn include_usage(members: &Members<'_>, stream: bool) -> Result<bool, Refusal> {

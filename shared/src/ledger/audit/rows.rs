@@ -19,7 +19,7 @@ pub(super) const LINES: &str = "SELECT l.account, l.seq, l.transfer, l.delta, l.
 pub(super) const TRANSFERS: &str = "SELECT t.id, t.kind, t.debit, t.credit, t.amount, \
     (SELECT count(*) FROM lines l WHERE l.transfer = t.id) AS line_count, \
     s.outcome, s.amount AS settled, h.account AS holder, \
-    r.amount AS reversed_amount, r.debit AS reversed_debit \
+    r.kind AS reversed_kind, r.amount AS reversed_amount, r.debit AS reversed_debit, r.credit AS reversed_credit \
     FROM transfers t LEFT JOIN settlements s ON s.request_id = t.request_id LEFT JOIN holds h ON h.request_id = t.request_id \
     LEFT JOIN transfers r ON r.id = t.reverses \
     WHERE t.id > ? ORDER BY t.id LIMIT ?";
@@ -134,10 +134,14 @@ pub(super) struct TransferCheck {
     settled: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
     holder: Option<i64>,
+    #[diesel(sql_type = NullableText)]
+    reversed_kind: Option<String>,
     #[diesel(sql_type = Nullable<BigInt>)]
     reversed_amount: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
     reversed_debit: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    reversed_credit: Option<i64>,
 }
 
 impl TransferCheck {
@@ -150,7 +154,7 @@ impl TransferCheck {
                     && self.holder == Some(self.debit)
             }
             "write_off" => self.outcome.as_deref() == Some("captured"),
-            "reversal" => self.reversed_amount == Some(self.amount) && self.reversed_debit == Some(self.credit),
+            "reversal" => self.gives_back(),
             _ => true,
         };
         if self.line_count == customer_sides && settled && sides_fit(&self.kind, self.debit, self.credit) {
@@ -170,6 +174,17 @@ impl TransferCheck {
                 self.settled
             ),
         })
+    }
+
+    /// Whether it turns what it reverses round: all of it, or of a top-up at most that.
+    fn gives_back(&self) -> bool {
+        let turned_round = self.reversed_debit == Some(self.credit) && self.reversed_credit == Some(self.debit);
+        let as_much = match (self.reversed_kind.as_deref(), self.reversed_amount) {
+            (Some("top_up"), Some(amount)) => self.amount <= amount,
+            (Some("capture" | "write_off"), Some(amount)) => self.amount == amount,
+            _ => false,
+        };
+        turned_round && as_much
     }
 }
 

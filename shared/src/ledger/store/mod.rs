@@ -6,12 +6,12 @@ mod sqlite;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary};
+use diesel::sql_types::{BigInt, Binary, Nullable};
 
 use super::LedgerError;
 use super::decide::{Decided, decide_all};
-use super::operation::{Operation, Outcome, Settlement, SettlementOutcome};
-use super::state::State;
+use super::operation::{Operation, Outcome, Settlement, SettlementOutcome, TopUpSource};
+use super::state::{ReferredRow, State, TopUpRow};
 use crate::clock::Timestamp;
 use crate::db::{Connection, DbError, Statement, Value, sql};
 use crate::id::{TenantId, TransferId};
@@ -96,8 +96,8 @@ fn settlement(outcome: Option<&str>, amount: Option<i64>) -> Result<Option<Settl
     Ok(Some(Settlement { outcome, amount: Amount::from_nanos(amount) }))
 }
 
-/// Reads the payment that a reference names; a single row on both engines, since people pay one at a time.
-fn read_top_up<'a>(
+/// Reads the top-up that a reference names; a single row on both engines, since people pay one at a time.
+fn read_reference<'a>(
     connection: &mut Connection,
     state: &mut State<'a>,
     tenant: TenantId,
@@ -109,24 +109,77 @@ fn read_top_up<'a>(
         id: Vec<u8>,
         #[diesel(sql_type = BigInt)]
         amount: i64,
+        #[diesel(sql_type = BigInt)]
+        debit: i64,
     }
     let key = (tenant, reference);
-    if state.top_ups.contains_key(&key) {
+    if state.references.contains_key(&key) {
         return Ok(());
     }
     let row: Option<Row> = Statement::new(
-        sql!("SELECT id, amount FROM transfers WHERE credit = ? AND reference = ? AND reference IS NOT NULL"),
+        sql!("SELECT id, amount, debit FROM transfers WHERE credit = ? AND reference = ? AND reference IS NOT NULL"),
         &[Value::Int(tenant.0), Value::Text(reference)],
     )
     .get_result(connection)
     .optional()?;
-    let found = row.map(|row| Ok::<_, DbError>((transfer_id(&row.id)?, Amount::from_nanos(row.amount)))).transpose()?;
-    state.top_ups.insert(key, found);
+    let found = match row {
+        None => None,
+        Some(row) => Some(ReferredRow {
+            id: transfer_id(&row.id)?,
+            amount: Amount::from_nanos(row.amount),
+            source: source(row.debit)?,
+        }),
+    };
+    state.references.insert(key, found);
     Ok(())
 }
 
-/// What the house bore of a capture: the transfer and how much.
-fn written_off(id: Option<Vec<u8>>, amount: Option<i64>) -> Result<Option<(TransferId, Amount)>, DbError> {
+/// Reads a top-up and what was taken back of it; a single row on both engines, for the same reason.
+fn read_top_up(connection: &mut Connection, state: &mut State<'_>, id: TransferId) -> Result<(), DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        account: i64,
+        #[diesel(sql_type = BigInt)]
+        debit: i64,
+        #[diesel(sql_type = BigInt)]
+        amount: i64,
+        #[diesel(sql_type = Nullable<Binary>)]
+        reversal: Option<Vec<u8>>,
+        #[diesel(sql_type = Nullable<BigInt>)]
+        recovered: Option<i64>,
+    }
+    if state.top_ups.contains_key(&id) {
+        return Ok(());
+    }
+    let row: Option<Row> = Statement::new(
+        sql!(
+            "SELECT t.credit AS account, t.debit, t.amount, r.id AS reversal, r.amount AS recovered FROM transfers t \
+             LEFT JOIN transfers r ON r.reverses = t.id AND r.reverses IS NOT NULL WHERE t.id = ? AND t.kind = 'top_up'"
+        ),
+        &[Value::Blob(id.as_bytes())],
+    )
+    .get_result(connection)
+    .optional()?;
+    let found = match row {
+        None => None,
+        Some(row) => Some(TopUpRow {
+            account: TenantId(row.account),
+            amount: Amount::from_nanos(row.amount),
+            source: source(row.debit)?,
+            reversal: transfer_of(row.reversal, row.recovered)?,
+        }),
+    };
+    state.top_ups.insert(id, found);
+    Ok(())
+}
+
+fn source(debit: i64) -> Result<TopUpSource, DbError> {
+    TopUpSource::of_account(debit).ok_or_else(|| DbError::Corrupt(format!("a top-up from account {debit}")))
+}
+
+/// A transfer that may be there, and how much it moved.
+fn transfer_of(id: Option<Vec<u8>>, amount: Option<i64>) -> Result<Option<(TransferId, Amount)>, DbError> {
     let (Some(id), Some(amount)) = (id, amount) else { return Ok(None) };
     Ok(Some((transfer_id(&id)?, Amount::from_nanos(amount))))
 }

@@ -12,7 +12,7 @@ use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
 use super::super::operation::{Operation, Settlement};
 use super::super::state::{AccountRow, CaptureRow, Change, ChargeRow, Effects, HoldRow, Numbers, State};
-use super::{read_top_up, settlement, written_off};
+use super::{read_reference, read_top_up, settlement, transfer_of};
 use crate::clock::Timestamp;
 use crate::db::{Column, Connection, DbError, Statement, Value, sql};
 use crate::id::{RequestId, TenantId};
@@ -39,7 +39,8 @@ pub(super) fn read<'a>(
             Operation::Capture(capture) => requests.push(capture.request_id),
             Operation::End { request_id, .. } => requests.push(*request_id),
             Operation::ReverseCapture { request_id, .. } => reversed.push(*request_id),
-            Operation::TopUp(top_up) => read_top_up(connection, state, top_up.account, &top_up.reference)?,
+            Operation::TopUp(top_up) => read_reference(connection, state, top_up.account, &top_up.reference)?,
+            Operation::ReverseTopUp { transfer, .. } => read_top_up(connection, state, *transfer)?,
         }
     }
     state.holds.extend(requests.iter().map(|request_id| (*request_id, None)));
@@ -139,7 +140,7 @@ fn read_captures(connection: &mut Connection, state: &mut State<'_>, requests: &
     for row in rows {
         let request_id = RequestId::from_slice(&row.id).ok_or_else(|| DbError::Corrupt("a capture's id".to_owned()))?;
         let (account, paid) = (TenantId(row.account), Amount::from_nanos(row.paid));
-        let written_off = written_off(row.write_off, row.written_off)?;
+        let written_off = transfer_of(row.write_off, row.written_off)?;
         state.captures.insert(request_id, Some(CaptureRow { account, paid, written_off, reversed: row.reversed }));
     }
     Ok(())

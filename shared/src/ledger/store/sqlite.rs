@@ -5,7 +5,7 @@ use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use super::super::operation::Operation;
 use super::super::state::{AccountRow, CaptureRow, Change, ChargeRow, Effects, HoldRow, Numbers, State, Transfer};
-use super::{read_top_up, settlement, written_off};
+use super::{read_reference, read_top_up, settlement, transfer_of};
 use crate::clock::Timestamp;
 use crate::db::{Connection, DbError, Statement, Value, sql};
 use crate::id::{RequestId, TenantId};
@@ -30,9 +30,13 @@ fn load<'a>(connection: &mut Connection, state: &mut State<'a>, operation: &'a O
         Operation::End { request_id, .. } => load_hold(connection, state, *request_id),
         Operation::TopUp(top_up) => {
             load_account(connection, state, top_up.account)?;
-            read_top_up(connection, state, top_up.account, &top_up.reference)
+            read_reference(connection, state, top_up.account, &top_up.reference)
         }
         Operation::ReverseCapture { request_id, .. } => load_capture(connection, state, *request_id),
+        Operation::ReverseTopUp { account, transfer, .. } => {
+            load_account(connection, state, *account)?;
+            read_top_up(connection, state, *transfer)
+        }
     }
 }
 
@@ -129,7 +133,7 @@ fn load_capture(connection: &mut Connection, state: &mut State<'_>, request_id: 
         Some(row) => {
             let account = TenantId(row.account);
             load_account(connection, state, account)?;
-            let written_off = written_off(row.write_off, row.written_off)?;
+            let written_off = transfer_of(row.write_off, row.written_off)?;
             Some(CaptureRow { account, paid: Amount::from_nanos(row.paid), written_off, reversed: row.reversals > 0 })
         }
     };

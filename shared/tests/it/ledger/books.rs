@@ -14,7 +14,7 @@ use shared::db::{Connection, Database, DbError};
 use shared::id::{ProcessId, RequestId, TenantId};
 use shared::ledger::{
     self, Capture, Charge, Ended, Hold, HoldDecision, Ledger, LedgerError, Operation, Outcome, TopUp, TopUpDecision,
-    WriterSettings,
+    TopUpSource, WriterSettings,
 };
 use shared::money::Amount;
 use shared::price::{Basis, PriceVersion};
@@ -296,6 +296,7 @@ pub(crate) fn top_up(account: TenantId, nanos: i64, reference: &str) -> TopUp {
         id: RequestId::new(),
         account,
         amount: Amount::from_nanos(nanos),
+        source: TopUpSource::Cash,
         reference: reference.to_owned(),
         note: None,
     }

@@ -120,17 +120,15 @@ type Finding = (&'static str, &'static str);
     "INSERT INTO transfers VALUES (:new, 'write_off', 3, 2, 5, :voided, NULL, NULL, NULL, 0)",
     &[(TRANSFER, "transfer :new"), (SETTLEMENT, "request :voided")]
 )]
-#[case::more_given_back_than_paid(
-    "INSERT INTO transfers VALUES (:new, 'reversal', 2, 1001, 3001, :captured, :captured, NULL, NULL, 0);
-     INSERT INTO lines VALUES (1001, 5, :new, 3001, 4, 997000, 1000001);
-     UPDATE accounts SET posted = 1000001, seq = 5 WHERE id = 1001",
-    &[(TRANSFER, "transfer :new")]
+#[case::taken_back_without_its_line(
+    "INSERT INTO transfers VALUES (:new, 'reversal', 1003, 4, 500, NULL, :given, NULL, NULL, 0)",
+    &[(TRANSFER, "transfer :new"), (SUM, "ledger")]
 )]
-#[case::given_back_to_another(
-    "INSERT INTO transfers VALUES (:new, 'reversal', 2, 1002, 3000, :captured, :captured, NULL, NULL, 0);
-     INSERT INTO lines VALUES (1002, 3, :new, 3000, 2, 0, 3000);
-     UPDATE accounts SET posted = 3000, seq = 3 WHERE id = 1002",
-    &[(TRANSFER, "transfer :new")]
+#[case::more_taken_from_the_balance_than_back(
+    "INSERT INTO transfers VALUES (:new, 'reversal', 1003, 4, 400, NULL, :given, NULL, NULL, 0);
+     INSERT INTO lines VALUES (1003, 4, :new, -500, 3, 500, 0);
+     UPDATE accounts SET posted = 0, seq = 4 WHERE id = 1003",
+    &[(LINE, "account 1003 line 4"), (SUM, "ledger")]
 )]
 #[case::an_account_without_line_0("INSERT INTO accounts (id, kind) VALUES (1500, 'customer')", &[(NEWEST, "account 1500")])]
 #[case::opened_twice(
@@ -219,6 +217,53 @@ async fn damage_is_found(#[case] damage: &str, #[case] expected: &[Finding]) {
 #[case::a_hold_removed(
     "DROP TRIGGER holds_no_delete; DELETE FROM holds WHERE request_id = :captured",
     &[(TRANSFER, "transfer :captured"), (SETTLEMENT, "request :captured")]
+)]
+#[case::more_given_back_than_paid(
+    "DROP TRIGGER transfers_no_replace; INSERT INTO transfers VALUES (:new, 'reversal', 2, 1001, 3001, :captured, :captured, NULL, NULL, 0);
+     INSERT INTO lines VALUES (1001, 5, :new, 3001, 4, 997000, 1000001);
+     UPDATE accounts SET posted = 1000001, seq = 5 WHERE id = 1001",
+    &[(TRANSFER, "transfer :new")]
+)]
+#[case::less_given_back_than_paid(
+    "DROP TRIGGER transfers_no_replace; INSERT INTO transfers VALUES (:new, 'reversal', 2, 1001, 2999, :captured, :captured, NULL, NULL, 0);
+     INSERT INTO lines VALUES (1001, 5, :new, 2999, 4, 997000, 999999);
+     UPDATE accounts SET posted = 999999, seq = 5 WHERE id = 1001",
+    &[(TRANSFER, "transfer :new")]
+)]
+#[case::given_back_to_another(
+    "DROP TRIGGER transfers_no_replace; INSERT INTO transfers VALUES (:new, 'reversal', 2, 1002, 3000, :captured, :captured, NULL, NULL, 0);
+     INSERT INTO lines VALUES (1002, 3, :new, 3000, 2, 0, 3000);
+     UPDATE accounts SET posted = 3000, seq = 3 WHERE id = 1002",
+    &[(TRANSFER, "transfer :new")]
+)]
+#[case::given_back_for_nothing(
+    "DROP TRIGGER transfers_no_replace; INSERT INTO transfers VALUES (:new, 'reversal', 2, 1002, 3000, NULL, :nobody, NULL, NULL, 0);
+     INSERT INTO lines VALUES (1002, 3, :new, 3000, 2, 0, 3000);
+     UPDATE accounts SET posted = 3000, seq = 3 WHERE id = 1002",
+    &[(TRANSFER, "transfer :new")]
+)]
+#[case::more_taken_back_than_paid(
+    "DROP TRIGGER transfers_no_update; UPDATE transfers SET amount = 499 WHERE id = :given; DROP TRIGGER transfers_no_replace;
+     INSERT INTO transfers VALUES (:new, 'reversal', 1003, 4, 500, NULL, :given, NULL, NULL, 0);
+     INSERT INTO lines VALUES (1003, 4, :new, -500, 3, 500, 0);
+     UPDATE accounts SET posted = 0, seq = 4 WHERE id = 1003",
+    &[(TRANSFER, "transfer :new"), (LINE, "account 1003 line 2"), (SUM, "ledger")]
+)]
+#[case::taken_back_from_another(
+    "DROP TRIGGER transfers_no_replace; INSERT INTO transfers VALUES (:new, 'reversal', 1001, 4, 500, NULL, :given, NULL, NULL, 0);
+     INSERT INTO lines VALUES (1001, 5, :new, -500, 4, 997000, 996500);
+     UPDATE accounts SET posted = 996500, seq = 5 WHERE id = 1001",
+    &[(TRANSFER, "transfer :new")]
+)]
+#[case::taken_back_to_another_house(
+    "DROP TRIGGER transfers_no_replace; INSERT INTO transfers VALUES (:new, 'reversal', 1003, 1, 500, NULL, :given, NULL, NULL, 0);
+     INSERT INTO lines VALUES (1003, 4, :new, -500, 3, 500, 0);
+     UPDATE accounts SET posted = 0, seq = 4 WHERE id = 1003",
+    &[(TRANSFER, "transfer :new")]
+)]
+#[case::a_payment_from_another_house(
+    "DROP TRIGGER transfers_no_update; UPDATE transfers SET debit = 5 WHERE id = :given",
+    &[(TRANSFER, "transfer :given")]
 )]
 #[case::a_hold_raised("DROP TRIGGER holds_no_update; UPDATE holds SET amount = 10001 WHERE request_id = :open", &[(HELD, "account 1001")])]
 #[case::an_account_below_zero("UPDATE accounts SET held = -5 WHERE id = 1002", &[(HELD, "account 1002")])]

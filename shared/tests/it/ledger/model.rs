@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use shared::id::{RequestId, TenantId};
 use shared::ledger::{
     self, Captured, Charge, Ended, HoldDecision, LedgerError, Operation, Outcome, Reversal, TopUp, TopUpDecision,
+    TopUpReversal, TopUpSource,
 };
 use shared::money::Amount;
 use shared::tokens::Tally;
@@ -20,24 +21,31 @@ const BATCHES: usize = 48;
 const LARGEST_BATCH: u64 = 64;
 const ACCOUNTS: usize = 4;
 /// What must have happened at least once, or the operations are not worth much.
-const MUST_HAPPEN: [&str; 19] = [
+const MUST_HAPPEN: [&str; 26] = [
     "already given back",
     "already settled",
     "below or at the hold",
     "cost nothing",
     "held",
+    "given",
     "insufficient",
     "no account",
     "no such hold",
+    "no such top-up",
     "nothing captured",
+    "nothing to take back",
     "posted",
     "reference taken",
     "released",
     "replayed hold",
     "replayed payment",
+    "replayed taking back",
     "reversal too large",
     "reversed",
     "reversed a written-off one",
+    "taken back",
+    "taken back before",
+    "taken back in part",
     "too large",
     "written off",
 ];
@@ -78,6 +86,7 @@ async fn run(seed: u64, happened: &mut BTreeMap<&'static str, usize>) {
         requests: Vec::new(),
         held_for: BTreeMap::new(),
         payments: Vec::new(),
+        taken_back: Vec::new(),
     };
     for number in 0..ACCOUNTS {
         let tenant = books.tenant(&format!("tenant {number}"), 0).await;
@@ -122,7 +131,8 @@ async fn run(seed: u64, happened: &mut BTreeMap<&'static str, usize>) {
 
 async fn check_the_end(books: &Books, author: &Author<'_>, seed: u64) {
     books.prove().await;
-    for (account, expected) in [(1, author.model.cash), (2, author.model.revenue), (3, author.model.write_off)] {
+    let Model { cash, revenue, write_off, promotion, .. } = author.model;
+    for (account, expected) in [(1, cash), (2, revenue), (3, write_off), (4, promotion)] {
         let sum = |side: &str| -> i128 {
             books.numbers(&format!("SELECT amount AS number FROM transfers WHERE {side} = {account}")).iter().sum()
         };
@@ -143,6 +153,14 @@ async fn check_the_end(books: &Books, author: &Author<'_>, seed: u64) {
             }
         }
         assert_eq!(sum, author.model.posted[&tenant], "seed {seed}: statement of {tenant}");
+        let granted = author.model.granted(tenant);
+        // What the rich one has paid in all its life is more than one number holds.
+        if granted <= i64::MAX.into() {
+            let totals = books.database.read(move |connection| ledger::totals(connection, tenant)).await;
+            let totals = totals.unwrap().unwrap();
+            let (found, used) = (i128::from(totals.granted.nanos()), i128::from(totals.used.nanos()));
+            assert_eq!((found, found - used), (granted, sum), "seed {seed}: totals of {tenant}");
+        }
     }
 }
 
@@ -164,13 +182,16 @@ struct Author<'a> {
     /// The requests that the present batch holds money for, each with the account that it named.
     held_for: BTreeMap<RequestId, TenantId>,
     payments: Vec<TopUp>,
+    /// Reversals of payments: the id of each, and what it takes back.
+    taken_back: Vec<(RequestId, RequestId)>,
 }
 
 impl Author<'_> {
     fn operation(&mut self) -> Operation {
         match self.random.below(100) {
             0..20 => self.top_up(),
-            20..52 => self.hold(),
+            20..27 => self.take_back(),
+            27..52 => self.hold(),
             52..80 => self.capture(),
             80..84 => self.end(Ended::Voided),
             84..88 => self.end(Ended::Expired),
@@ -204,6 +225,8 @@ impl Author<'_> {
             (4..6, Some(before)) => TopUp { id: RequestId::new(), amount: new.amount, ..before },
             (6, Some(before)) => TopUp { account: self.account(), ..new }.under(before.reference),
             (7, _) => TopUp { amount: Amount::from_nanos(-self.below(2)), ..new },
+            (11, Some(before)) => TopUp { id: RequestId::new(), source: TopUpSource::Promotion, ..before },
+            (12..14, _) => TopUp { source: TopUpSource::Promotion, ..new },
             (8, _) => TopUp { account: rich, amount: Amount::from_nanos(i64::MAX - self.below(3)), ..new },
             // As much as still fits, or one more.
             (9..11, _) => TopUp {
@@ -215,6 +238,28 @@ impl Author<'_> {
         };
         self.payments.push(top_up.clone());
         Operation::TopUp(top_up)
+    }
+
+    /// Takes a payment back: a new one of this batch's or any, one that was taken back before, one of another's, or none at all.
+    fn take_back(&mut self) -> Operation {
+        let all = self.payments.len();
+        let paid = match self.random.below(4) {
+            0 => self.payments.get(self.random.index(all)),
+            _ => self.payments[all.saturating_sub(8)..].get(self.random.index(all.min(8))),
+        };
+        // A payment that was a replay has no transfer of its id.
+        let (transfer, account) = paid.map_or((RequestId::new(), self.accounts[0]), |paid| (paid.id, paid.account));
+        let before = self.taken_back.get(self.random.index(self.taken_back.len())).copied();
+        let (id, transfer) = match (self.random.below(10), before) {
+            (0..2, Some(before)) => before,
+            (2, Some((_, transfer))) => (RequestId::new(), transfer),
+            (3, _) => (RequestId::new(), self.request()),
+            _ => (RequestId::new(), transfer),
+        };
+        let account = self.model.paid_by(transfer).unwrap_or(account);
+        let account = if self.random.below(20) == 0 { self.account() } else { account };
+        self.taken_back.push((id, transfer));
+        Operation::ReverseTopUp { id, account, transfer, reason: "paid by mistake".to_owned() }
     }
 
     fn hold(&mut self) -> Operation {
@@ -340,7 +385,10 @@ fn what_happened(model: &Model, operation: &Operation, answer: &Answer) -> &'sta
         (_, Ok(Outcome::Ended)) => "released",
         (_, Ok(Outcome::AlreadySettled(_))) => "already settled",
         (_, Ok(Outcome::NoSuchHold)) => "no such hold",
-        (_, Ok(Outcome::TopUp(TopUpDecision::Posted { replayed: false, .. }))) => "posted",
+        (Operation::TopUp(top_up), Ok(Outcome::TopUp(TopUpDecision::Posted { replayed: false, .. }))) => {
+            if top_up.source == TopUpSource::Promotion { "given" } else { "posted" }
+        }
+        (_, Ok(Outcome::TopUp(TopUpDecision::Posted { replayed: false, .. }))) => "a payment of another operation",
         (_, Ok(Outcome::TopUp(TopUpDecision::Posted { replayed: true, .. }))) => "replayed payment",
         (_, Ok(Outcome::TopUp(TopUpDecision::ReferenceTaken { .. }))) => "reference taken",
         (Operation::ReverseCapture { request_id, .. }, Ok(Outcome::Reversal(Reversal::Reversed(_))))
@@ -348,6 +396,12 @@ fn what_happened(model: &Model, operation: &Operation, answer: &Answer) -> &'sta
         {
             "reversed a written-off one"
         }
+        (_, Ok(Outcome::TopUpReversal(TopUpReversal::Reversed { replayed: true, .. }))) => "replayed taking back",
+        (_, Ok(Outcome::TopUpReversal(TopUpReversal::Reversed { not_recovered: Amount::ZERO, .. }))) => "taken back",
+        (_, Ok(Outcome::TopUpReversal(TopUpReversal::Reversed { .. }))) => "taken back in part",
+        (_, Ok(Outcome::TopUpReversal(TopUpReversal::AlreadyReversed { .. }))) => "taken back before",
+        (_, Ok(Outcome::TopUpReversal(TopUpReversal::NothingAvailable { .. }))) => "nothing to take back",
+        (_, Ok(Outcome::TopUpReversal(TopUpReversal::NoSuchTopUp))) => "no such top-up",
         (_, Ok(Outcome::Reversal(Reversal::Reversed(_)))) => "reversed",
         (_, Ok(Outcome::Reversal(Reversal::Already))) => "already given back",
         (_, Ok(Outcome::Reversal(Reversal::NothingCaptured))) => "nothing captured",

@@ -183,8 +183,15 @@ async fn client(number: usize, ledger: Ledger, database: Database, accounts: [Te
             let (expires_at, price_version) = (Clock::System.now().plus_ms(600_000), PriceVersion(1));
             let hold = Hold { request_id, account, amount, owner, expires_at, price_version };
             if ledger.hold(hold).await.unwrap() != HoldDecision::Held {
-                ledger.top_up(top_up(account, 15, &format!("{number} {round} {place}"))).await.unwrap();
+                let paid = top_up(account, 15, &format!("{number} {round} {place}"));
+                ledger.top_up(paid.clone()).await.unwrap();
                 operations += 1;
+                // All of it, a part, or nothing: others use the account too.
+                if round % 5 == 0 {
+                    let reason = "by mistake".to_owned();
+                    ledger.reverse_top_up(RequestId::new(), account, paid.id, reason).await.unwrap();
+                    operations += 1;
+                }
             }
             // Where there is no hold nothing happens.
             match (number + round + 3 * place) % 6 {

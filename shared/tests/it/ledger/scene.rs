@@ -5,17 +5,28 @@ use shared::audit_log::{self, Entry, Origin};
 use shared::clock::{Clock, Timestamp};
 use shared::db::{Connection, DbError};
 use shared::id::{RequestId, TenantId};
-use shared::ledger::{Ended, Hold, HoldDecision, Reversal};
+use shared::ledger::{Ended, Hold, HoldDecision, Reversal, TopUp, TopUpDecision, TopUpReversal, TopUpSource};
+use shared::money::Amount;
 use testkit::Pair;
 
-use super::books::{Books, capture, request_at};
+use super::books::{Books, capture, request_at, top_up};
 
 /// What stands for a request in the SQL of a test, as `:open`, and the number of its id. Of `:new` there is nothing yet.
-const NAMES: [(&str, u64); 6] =
-    [("open", 1), ("captured", 2), ("voided", 3), ("reversed", 4), ("written_off", 5), ("new", 9)];
+const NAMES: [(&str, u64); 9] = [
+    ("open", 1),
+    ("captured", 2),
+    ("voided", 3),
+    ("reversed", 4),
+    ("written_off", 5),
+    ("paid", 6),
+    ("given", 7),
+    ("back", 8),
+    ("new", 9),
+];
 
 /// Account 1001 has 997,000 (line 4: the reversal; line 3 had 993,000), of which `:open` holds 10,000. `:captured` paid 3,000 and
-/// `:reversed` 4,000. Account 1002 paid all of its 1,000 for `:written_off`, which cost 1,500.
+/// `:reversed` 4,000. Account 1002 paid all of its 1,000 for `:written_off`, which cost 1,500. Account 1003 has the 500 that it was `:given`
+/// for a code; the 2,000 that it had `:paid` were taken `:back` (line 3).
 pub(super) struct Scene {
     pub(super) books: Books,
     set_at: Timestamp,
@@ -55,6 +66,16 @@ impl Scene {
         let write =
             move |connection: &mut Connection| audit_log::record(connection, &Origin::COMMAND_LINE, &entry, set_at);
         books.database.write::<_, DbError, _>(write).await.unwrap();
+        assert_eq!(books.tenant("refunded", 0).await.0, 1003);
+        let paid = TopUp { id: scene.id("paid"), ..top_up(TenantId(1003), 2_000, "paid") };
+        let source = TopUpSource::Promotion;
+        let given = TopUp { id: scene.id("given"), source, ..top_up(TenantId(1003), 500, "code:1/1") };
+        for top_up in [paid, given] {
+            assert!(matches!(books.ledger.top_up(top_up).await.unwrap(), TopUpDecision::Posted { .. }));
+        }
+        let (back, paid) = (scene.id("back"), scene.id("paid"));
+        let back = books.ledger.reverse_top_up(back, TenantId(1003), paid, "by mistake".to_owned()).await.unwrap();
+        assert!(matches!(back, TopUpReversal::Reversed { not_recovered: Amount::ZERO, .. }), "{back:?}");
         books.prove().await;
         scene
     }
@@ -78,8 +99,9 @@ impl Scene {
     /// A violation's subject with the names' ids in it.
     pub(super) fn subject(&self, text: &str) -> String {
         let hex = if self.books.is_sqlite() { "lower(hex(id))" } else { "encode(id, 'hex')" };
-        let reversals =
-            self.books.words(&format!("SELECT {hex} AS word FROM transfers WHERE kind = 'reversal' ORDER BY id"));
+        let reversals = self.books.words(&format!(
+            "SELECT {hex} AS word FROM transfers WHERE kind = 'reversal' AND request_id IS NOT NULL ORDER BY id"
+        ));
         let reversal: RequestId = reversals[0].parse().unwrap();
         let text = text.replace(":reversal", &reversal.to_string());
         NAMES.iter().fold(text, |text, (name, _)| text.replace(&format!(":{name}"), &self.id(name).to_string()))

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use shared::id::{RequestId, TenantId, TransferId};
 use shared::ledger::{
     Capture, Captured, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, SettlementOutcome, TopUp,
-    TopUpDecision,
+    TopUpDecision, TopUpReversal, TopUpSource,
 };
 use shared::money::Amount;
 
@@ -25,7 +25,8 @@ pub(crate) struct Model {
     pub(crate) held: HashMap<TenantId, i128>,
     holds: HashMap<RequestId, (TenantId, i128)>,
     ends: HashMap<RequestId, Settlement>,
-    payments: HashMap<(TenantId, String), (TransferId, i128)>,
+    payments: HashMap<(TenantId, String), TransferId>,
+    paid: HashMap<TransferId, Paid>,
     /// What captures took from customers, and what the house bore of each.
     captures: HashMap<RequestId, (i128, i128)>,
     reversed: HashSet<RequestId>,
@@ -33,6 +34,15 @@ pub(crate) struct Model {
     pub(crate) cash: i128,
     pub(crate) revenue: i128,
     pub(crate) write_off: i128,
+    pub(crate) promotion: i128,
+}
+
+/// A payment, and what was taken back of it by which transfer.
+struct Paid {
+    by: TenantId,
+    amount: i128,
+    source: TopUpSource,
+    taken_back: Option<(TransferId, i128)>,
 }
 
 impl Model {
@@ -55,6 +65,17 @@ impl Model {
         self.captures.get(&request).is_some_and(|(_, written_off)| *written_off > 0)
     }
 
+    /// Whose payment it was.
+    pub(crate) fn paid_by(&self, transfer: TransferId) -> Option<TenantId> {
+        self.paid.get(&transfer).map(|paid| paid.by)
+    }
+
+    /// What a customer paid and still has or used.
+    pub(crate) fn granted(&self, tenant: TenantId) -> i128 {
+        let of_tenant = self.paid.values().filter(|paid| paid.by == tenant);
+        of_tenant.map(|paid| paid.amount - paid.taken_back.map_or(0, |(_, amount)| amount)).sum()
+    }
+
     /// Does it, and says what the ledger should answer.
     pub(crate) fn apply(&mut self, operation: &Operation) -> Answer {
         match operation {
@@ -63,6 +84,7 @@ impl Model {
             Operation::Capture(capture) => self.capture(capture),
             Operation::End { request_id, account, ended } => Ok(self.end(*request_id, *account, *ended)),
             Operation::ReverseCapture { request_id, account } => self.reverse(*request_id, *account),
+            Operation::ReverseTopUp { id, account, transfer, .. } => self.take_back(*id, *account, *transfer),
         }
     }
 
@@ -73,16 +95,19 @@ impl Model {
             return Err(TOO_LARGE);
         }
         let name = (top_up.account, top_up.reference.clone());
-        let decision = match self.payments.get(&name) {
-            Some((id, before)) if *before == paid => {
-                TopUpDecision::Posted { id: *id, posted: amount(posted), replayed: true }
+        let before = self.payments.get(&name).and_then(|id| Some((*id, self.paid.get(id)?)));
+        let decision = match before {
+            Some((id, before)) if (before.amount, before.source) == (paid, top_up.source) => {
+                TopUpDecision::Posted { id, posted: amount(posted), replayed: true }
             }
-            Some((_, before)) => TopUpDecision::ReferenceTaken { amount: amount(*before) },
+            Some((_, before)) => TopUpDecision::ReferenceTaken { amount: amount(before.amount) },
             None if posted + paid > MOST => return Err(TOO_LARGE),
             None => {
-                self.payments.insert(name, (top_up.id, paid));
-                self.posted.insert(top_up.account, posted + paid);
-                self.cash -= paid;
+                self.payments.insert(name, top_up.id);
+                let (by, source) = (top_up.account, top_up.source);
+                self.paid.insert(top_up.id, Paid { by, amount: paid, source, taken_back: None });
+                self.posted.insert(by, posted + paid);
+                *self.house(source) -= paid;
                 TopUpDecision::Posted { id: top_up.id, posted: amount(posted + paid), replayed: false }
             }
         };
@@ -171,6 +196,44 @@ impl Model {
             }
         };
         Ok(Outcome::Reversal(reversal))
+    }
+
+    fn take_back(&mut self, id: TransferId, account: TenantId, transfer: TransferId) -> Answer {
+        let Some(posted) = self.posted.get(&account).copied() else { return Err(NO_ACCOUNT) };
+        let free = self.free(account);
+        let reversal = match self.paid.get_mut(&transfer).filter(|paid| paid.by == account) {
+            None => TopUpReversal::NoSuchTopUp,
+            Some(Paid { amount: paid, taken_back: Some((before, taken)), .. }) if *before == id => {
+                let (recovered, not_recovered) = (amount(*taken), amount(*paid - *taken));
+                TopUpReversal::Reversed { id, recovered, not_recovered, posted: amount(posted), replayed: true }
+            }
+            Some(Paid { taken_back: Some((before, taken)), .. }) => {
+                TopUpReversal::AlreadyReversed { id: *before, recovered: amount(*taken) }
+            }
+            Some(paid) if free == 0 => TopUpReversal::NothingAvailable { amount: amount(paid.amount) },
+            Some(paid) => {
+                let taken = paid.amount.min(free);
+                paid.taken_back = Some((id, taken));
+                let (source, left) = (paid.source, paid.amount - taken);
+                self.posted.insert(account, posted - taken);
+                *self.house(source) += taken;
+                TopUpReversal::Reversed {
+                    id,
+                    recovered: amount(taken),
+                    not_recovered: amount(left),
+                    posted: amount(posted - taken),
+                    replayed: false,
+                }
+            }
+        };
+        Ok(Outcome::TopUpReversal(reversal))
+    }
+
+    fn house(&mut self, source: TopUpSource) -> &mut i128 {
+        match source {
+            TopUpSource::Cash => &mut self.cash,
+            TopUpSource::Promotion => &mut self.promotion,
+        }
     }
 
     fn release(&mut self, request: RequestId, outcome: SettlementOutcome) {

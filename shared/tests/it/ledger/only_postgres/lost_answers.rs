@@ -11,7 +11,8 @@ use rstest::rstest;
 use secrecy::ExposeSecret;
 use shared::clock::Clock;
 use shared::config::DatabaseUrl;
-use shared::ledger::{Ended, HoldDecision, Operation, Outcome, Reversal, TopUpDecision};
+use shared::id::RequestId;
+use shared::ledger::{Ended, HoldDecision, Operation, Outcome, Reversal, TopUpDecision, TopUpReversal};
 use testkit::{Pair, Proxy};
 use url::Url;
 
@@ -43,6 +44,7 @@ enum Asked {
     Void,
     TopUp,
     Reversal,
+    TopUpReversal,
 }
 
 /// The server is held back inside its commit, the connection is cut, and then the commit is carried out.
@@ -52,6 +54,7 @@ enum Asked {
 #[case::of_a_void(Asked::Void, "settlements")]
 #[case::of_a_payment(Asked::TopUp, "transfers")]
 #[case::of_a_reversal(Asked::Reversal, "transfers")]
+#[case::of_the_reversal_of_a_payment(Asked::TopUpReversal, "transfers")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_answer(#[case] asked: Asked, #[case] table: &str, #[values(false, true)] is_remembered: bool) {
     let books = Books::on(Pair::Servers, Clock::System).await;
@@ -67,6 +70,12 @@ async fn a_lost_answer(#[case] asked: Asked, #[case] table: &str, #[values(false
         Asked::Reversal => {
             books.ledger.capture(capture(request, tenant, 7)).await.unwrap().unwrap();
             (Operation::ReverseCapture { request_id: request, account: tenant }, (100, 0))
+        }
+        Asked::TopUpReversal => {
+            let paid = top_up(tenant, 5, "second");
+            books.ledger.top_up(paid.clone()).await.unwrap();
+            let (id, reason) = (RequestId::new(), "by mistake".to_owned());
+            (Operation::ReverseTopUp { id, account: tenant, transfer: paid.id, reason }, (100, 10))
         }
     };
     if is_remembered {
@@ -98,6 +107,9 @@ async fn a_lost_answer(#[case] asked: Asked, #[case] table: &str, #[values(false
         | (Asked::TopUp, Outcome::TopUp(TopUpDecision::Posted { .. })) => {}
         (Asked::Capture, Outcome::Captured(captured)) => assert_eq!(captured.paid.nanos(), 7),
         (Asked::Reversal, Outcome::Reversal(Reversal::Already | Reversal::Reversed(_))) => {}
+        (Asked::TopUpReversal, Outcome::TopUpReversal(TopUpReversal::Reversed { recovered, .. })) => {
+            assert_eq!(recovered.nanos(), 5);
+        }
         other => panic!("{other:?}"),
     }
     assert_eq!(books.balance(tenant).await, balance);

@@ -5,22 +5,26 @@ use std::sync::Arc;
 
 use diesel::connection::SimpleConnection;
 use secrecy::ExposeSecret;
+use shared::blocked_users;
 use shared::catalogue::channel::{self, ChannelKind, NewChannel};
 use shared::clock::Clock;
 use shared::config::{DatabaseUrl, Settings, Sources};
 use shared::console_session;
 use shared::db::DbError;
 use shared::deployment::{Deployment, Role, Workbench};
+use shared::id::RequestId;
 use shared::key::{self, KeyPolicy, NewSecret};
-use shared::ledger::{self, Audit, Ended, Reversal, Sweeper};
+use shared::ledger::{self, Audit, Ended, Reversal, Sweeper, TopUpReversal};
+use shared::money::Amount;
 use shared::seal::{MasterSecret, Sealer};
 use shared::secret_key::{self, PlainSecretKey, TagKey};
-use shared::tenant;
+use shared::tenant::{self, notes};
 use shared::token::Token;
+use shared::vouchers::{self, NewBatch, Redeemed};
 use testkit::Pair;
 use url::Url;
 
-use crate::ledger::books::{Books, capture};
+use crate::ledger::books::{Books, capture, top_up};
 use crate::place::{self, Place};
 
 /// The script, as operators have it.
@@ -68,6 +72,11 @@ async fn it_carries_out_all_of_a_services_duties() {
     books.ledger.capture(capture(given_back, tenant, 70)).await.unwrap().unwrap();
     assert!(matches!(books.ledger.reverse_capture(given_back, tenant).await.unwrap(), Reversal::Reversed(_)));
     books.ledger.capture(capture(above, tenant, 5_000)).await.unwrap().unwrap();
+    let mistake = top_up(tenant, 50, "by mistake");
+    books.ledger.top_up(mistake.clone()).await.unwrap();
+    let back =
+        books.ledger.reverse_top_up(RequestId::new(), tenant, mistake.id, "paid twice".to_owned()).await.unwrap();
+    assert!(matches!(back, TopUpReversal::Reversed { .. }), "{back:?}");
     let free = books.held(tenant, 0).await;
     books.ledger.end(free, tenant, Ended::Voided).await.unwrap().unwrap();
 
@@ -85,6 +94,20 @@ async fn it_carries_out_all_of_a_services_duties() {
             let issued = key::issue(connection, tenant, KeyPolicy::default(), &first, now).unwrap();
             let (rotated, _) = key::rotate(connection, issued.id.as_str(), now.plus_ms(1_000), &second, now).unwrap();
             key::revoke(connection, rotated.id.as_str(), now).unwrap();
+            let new = NewBatch {
+                name: "batch".to_owned(),
+                value: Amount::from_nanos(5),
+                expires_at: now.plus_ms(1),
+                created_by: "test".to_owned(),
+            };
+            let codes = vouchers::generate(2).unwrap();
+            let batch = vouchers::create(connection, &new, &codes, now).unwrap();
+            let redeemed = vouchers::redeem(connection, &codes[0], tenant, rotated.id, now).unwrap();
+            assert!(matches!(redeemed, Redeemed::Redeemed { .. }), "{redeemed:?}");
+            vouchers::revoke(connection, batch.id, "test", now).unwrap();
+            notes::add(connection, tenant, "test", "a note", now).unwrap();
+            blocked_users::block(connection, tenant, "ann", "test", now).unwrap();
+            assert!(blocked_users::unblock(connection, tenant, "ann").unwrap().is_some());
             let echo = NewChannel {
                 name: "echo".to_owned(),
                 kind: ChannelKind::Echo,

@@ -13,7 +13,8 @@ const NOT_NULL: &str = "violates not-null constraint";
 const RANGE: &str = "bigint out of range";
 const REFERRED: &str = "cannot truncate a table referenced in a foreign key constraint";
 const SETTLEMENT: &str = "a settlement has a hold";
-const TRANSFER: &str = "a transfer has accounts, a settlement if it is for a request, and what it reverses";
+const TRANSFER: &str =
+    "a transfer has accounts, a settlement if it is for a request, and gives back no more than what it reverses";
 
 /// Tables whose rows are never changed or removed, their key, and their rule.
 pub(super) const APPEND_ONLY: [(&str, &str, &str); 7] = [
@@ -56,6 +57,18 @@ pub(super) const COLLIDING: &[(&str, &str, &str, &str)] = &[
         "(request_id) WHERE kind = 'write_off'",
         "amount",
         "(:new, 'write_off', 3, 2, 1, :written_off, NULL, NULL, NULL, 0)",
+    ),
+    (
+        "transfers",
+        "(credit, reference) WHERE reference IS NOT NULL",
+        "amount",
+        "(:new, 'top_up', 4, 1003, 500, NULL, NULL, 'code:1/1', NULL, 0)",
+    ),
+    (
+        "transfers",
+        "(reverses) WHERE reverses IS NOT NULL",
+        "amount",
+        "(:new, 'reversal', 1003, 1, 1, NULL, :paid, NULL, NULL, 0)",
     ),
     // By a line's number, its number and balance, and its transfer: of the same account, of another, at the right place.
     ("lines", "(account, seq)", "delta", "(1001, 4, :lineless, 4000, 3, 993000, 997000)"),
@@ -124,6 +137,12 @@ pub(super) const SINGLE: &[(&str, &str)] = &[
     ("INSERT INTO transfers VALUES (:new, 'opening', 1, 1, 0, NULL, NULL, NULL, NULL, 0)", CHECK),
     ("INSERT INTO transfers VALUES (:new, 'reversal', 2, 1001, 5, NULL, NULL, NULL, NULL, 0)", CHECK),
     ("INSERT INTO transfers VALUES (:new, 'reversal', 1, 1001, 3000, NULL, :captured, NULL, NULL, 0)", CHECK),
+    ("INSERT INTO transfers VALUES (:new, 'reversal', 1, 1003, 2000, NULL, :back, NULL, NULL, 0)", CHECK),
+    ("INSERT INTO transfers VALUES (:new, 'reversal', 1003, 4, -5, NULL, :given, NULL, NULL, 0)", CHECK),
+    ("INSERT INTO transfers VALUES (:new, 'top_up', 4, 1003, 500, NULL, :back, 'r', NULL, 0)", CHECK),
+    ("INSERT INTO transfers VALUES (:new, 'top_up', 2, 1001, 5, NULL, NULL, 'r', NULL, 0)", CHECK),
+    ("INSERT INTO transfers VALUES (:new, 'top_up', 3, 1001, 5, NULL, NULL, 'r', NULL, 0)", CHECK),
+    ("INSERT INTO transfers VALUES (:new, 'top_up', 5, 1001, 5, NULL, NULL, 'r', NULL, 0)", CHECK),
     ("INSERT INTO transfers VALUES (:new, 'write_off', 3, 2, 5, NULL, NULL, NULL, NULL, 0)", CHECK),
     ("INSERT INTO transfers VALUES (:new, 'write_off', 3, 2, 5, :captured, :captured, NULL, NULL, 0)", CHECK),
     ("INSERT INTO transfers VALUES (:new, 'gift', 1, 1001, 5, NULL, NULL, NULL, NULL, 0)", CHECK),
@@ -140,17 +159,17 @@ pub(super) const SINGLE: &[(&str, &str)] = &[
     ("UPDATE accounts SET held = posted + 1 WHERE id = 1001", CHECK),
     ("UPDATE accounts SET held = -1 WHERE id = 1001", CHECK),
     ("UPDATE accounts SET held = NULL WHERE id = 1001", NOT_NULL),
-    ("INSERT INTO accounts VALUES (1003, 'customer', 5, 0, 0)", ACCOUNT),
-    ("INSERT INTO accounts VALUES (1003, 'customer', 0, 0, 1)", ACCOUNT),
-    ("INSERT INTO accounts VALUES (1003, 'customer', 5, 5, 0)", ACCOUNT),
+    ("INSERT INTO accounts VALUES (1004, 'customer', 5, 0, 0)", ACCOUNT),
+    ("INSERT INTO accounts VALUES (1004, 'customer', 0, 0, 1)", ACCOUNT),
+    ("INSERT INTO accounts VALUES (1004, 'customer', 5, 5, 0)", ACCOUNT),
     ("INSERT INTO accounts VALUES (6, 'customer', 0, 0, 0)", CHECK),
-    ("INSERT INTO accounts VALUES (1003, 'cash', 0, 0, 0)", CHECK),
+    ("INSERT INTO accounts VALUES (1004, 'cash', 0, 0, 0)", CHECK),
     ("INSERT INTO accounts VALUES (6, 'gift', 0, 0, 0)", CHECK),
     ("INSERT INTO accounts VALUES (NULL, 'customer', 0, 0, 0)", NOT_NULL),
     ("DELETE FROM accounts", ACCOUNT),
     ("DELETE FROM accounts WHERE id = 1002", ACCOUNT),
     ("DELETE FROM accounts WHERE id = 4", ACCOUNT),
-    ("UPDATE accounts SET id = 1003 WHERE id = 1002", ACCOUNT),
+    ("UPDATE accounts SET id = 1004 WHERE id = 1002", ACCOUNT),
     ("UPDATE accounts SET kind = 'cash' WHERE id = 2", ACCOUNT),
     ("UPDATE accounts SET id = 6, kind = 'cash', posted = 0, seq = 0 WHERE id = 1002", ACCOUNT),
     ("UPDATE accounts SET posted = 5 WHERE id = 2", CHECK),
@@ -201,6 +220,14 @@ pub(super) const SINGLE: &[(&str, &str)] = &[
     ("INSERT INTO transfers VALUES (:new, 'write_off', 3, 2, 5, :open, NULL, NULL, NULL, 0)", TRANSFER),
     ("INSERT INTO transfers VALUES (:new, 'reversal', 2, 1001, 5, NULL, :nobody, NULL, NULL, 0)", TRANSFER),
     ("INSERT INTO transfers VALUES (:new, 'reversal', 2, 9999, 5, NULL, :captured, NULL, NULL, 0)", TRANSFER),
+    // More given back than was moved, less of a capture, and another way than it came.
+    ("INSERT INTO transfers VALUES (:new, 'reversal', 2, 1001, 3001, :captured, :captured, NULL, NULL, 0)", TRANSFER),
+    ("INSERT INTO transfers VALUES (:new, 'reversal', 2, 1001, 2999, :captured, :captured, NULL, NULL, 0)", TRANSFER),
+    ("INSERT INTO transfers VALUES (:new, 'reversal', 2, 1002, 3000, :captured, :captured, NULL, NULL, 0)", TRANSFER),
+    ("INSERT INTO transfers VALUES (:new, 'reversal', 1003, 4, 501, NULL, :given, NULL, NULL, 0)", TRANSFER),
+    ("INSERT INTO transfers VALUES (:new, 'reversal', 1003, 1, 500, NULL, :given, NULL, NULL, 0)", TRANSFER),
+    ("INSERT INTO transfers VALUES (:new, 'reversal', 1001, 4, 500, NULL, :given, NULL, NULL, 0)", TRANSFER),
+    ("INSERT INTO transfers VALUES (:new, 'reversal', 2, 1003, 500, NULL, :given, NULL, NULL, 0)", TRANSFER),
     ("INSERT INTO lines VALUES (1001, 5, :new, -1, 4, 997000, 996999)", LINE),
     ("INSERT INTO charges VALUES (1001, :open, :charge_tail)", CHARGE),
     // One of many in a statement that is right otherwise.
@@ -265,7 +292,15 @@ pub(super) const SINGLE: &[(&str, &str)] = &[
         "CREATE TEMPORARY TABLE lines (account BIGINT, seq BIGINT, balance BIGINT); INSERT INTO lines VALUES (1001, 9, 5); UPDATE accounts SET posted = 5, seq = 9, held = 0 WHERE id = 1001",
         NEWEST,
     ),
+    (
+        "CREATE TEMPORARY TABLE transfers (id BYTEA, kind TEXT, debit BIGINT, credit BIGINT, amount BIGINT); INSERT INTO transfers VALUES (:given, 'top_up', 4, 1003, 900); INSERT INTO public.transfers VALUES (:new, 'reversal', 1003, 4, 900, NULL, :given, NULL, NULL, 0)",
+        TRANSFER,
+    ),
     // An operator of one's own in front of the real one.
+    (
+        "CREATE SCHEMA evil; CREATE FUNCTION evil.yes(BIGINT, BIGINT) RETURNS BOOLEAN LANGUAGE sql AS 'SELECT TRUE'; CREATE OPERATOR evil.> (FUNCTION = evil.yes, LEFTARG = BIGINT, RIGHTARG = BIGINT); SET LOCAL search_path = evil, pg_catalog, public; INSERT INTO transfers VALUES (:new, 'reversal', 1003, 4, 900, NULL, :given, NULL, NULL, 0)",
+        TRANSFER,
+    ),
     (
         "CREATE SCHEMA evil; CREATE FUNCTION evil.yes(BIGINT, BIGINT) RETURNS BOOLEAN LANGUAGE sql AS 'SELECT TRUE'; CREATE OPERATOR evil.= (FUNCTION = evil.yes, LEFTARG = BIGINT, RIGHTARG = BIGINT); SET LOCAL search_path = evil, pg_catalog, public; UPDATE accounts SET posted = 5, held = 0 WHERE id = 1001",
         NEWEST,
