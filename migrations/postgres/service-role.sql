@@ -52,6 +52,8 @@ GRANT DELETE ON processes TO :"role";
 GRANT INSERT, DELETE ON calls TO :"role";
 GRANT INSERT, UPDATE, DELETE ON refusals, channel_minutes TO :"role";
 GRANT INSERT, UPDATE ON call_slots, call_days TO :"role";
+GRANT INSERT, UPDATE, DELETE ON usage_sums TO :"role";
+GRANT INSERT, DELETE ON usage_reversals TO :"role";
 
 -- Sessions of the console come and go.
 GRANT INSERT, DELETE ON console_sessions TO :"role";

@@ -18,6 +18,9 @@ pub(crate) const LAST_AUDIT: &str = "last_audit";
 /// The newest audit that found something, until one of the whole ledger finds nothing.
 pub(crate) const STANDING_VIOLATION: &str = "standing_violation";
 
+/// How far charges are summed, as JSON.
+pub(crate) const USAGE_STATE: &str = "usage_state";
+
 /// A fact's value, if it is known.
 pub(crate) fn read(connection: &mut Connection, name: &str) -> Result<Option<Vec<u8>>, DbError> {
     Ok(dsl::facts.find(name).select(dsl::value).first(connection).optional()?)

@@ -43,6 +43,12 @@ impl RequestId {
         Self(Uuid::from_u128(self.0.as_u128().saturating_sub(1)))
     }
 
+    /// The smallest identifier above this one.
+    #[must_use]
+    pub fn after(self) -> Self {
+        Self(Uuid::from_u128(self.0.as_u128().saturating_add(1)))
+    }
+
     /// The bytes as the database keeps them.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()

@@ -24,8 +24,8 @@ CREATE TABLE calls (
 -- Pages of one tenant's and of one key's calls, newest first. The model stands behind, so that looking for a rare one reads no rows.
 CREATE INDEX calls_tenant ON calls (tenant, request_id, model);
 CREATE INDEX calls_key ON calls (key_id, request_id, model);
--- Pages of one end user's calls. Only calls that name one pay for it.
-CREATE INDEX calls_end_user ON calls (tenant, end_user, request_id) WHERE end_user IS NOT NULL;
+-- Pages of one end user's calls, and their number. Only calls that name one pay for it.
+CREATE INDEX calls_end_user ON calls (end_user, request_id, tenant, status) WHERE end_user IS NOT NULL;
 -- Pages of what went wrong, of all and of one tenant. Answered calls cost nothing here.
 CREATE INDEX calls_failed ON calls (request_id) WHERE status <> 0;
 CREATE INDEX calls_tenant_failed ON calls (tenant, request_id) WHERE status <> 0;

@@ -3,17 +3,28 @@
 //! Nothing here is a source of truth about money. Whoever settles a call hands its details to the [`CallLog`], which never waits and may
 //! lose some; what a call cost is always read from the ledger.
 
+mod detail;
+mod export;
+mod filter;
 mod health;
+mod list;
 mod log;
 mod purge;
 mod record;
 mod refused;
 mod store;
+mod totals;
 
+pub use detail::{CallDetail, HoldDetail, ReversalDetail, SettlementDetail, detail};
+pub use export::CallExport;
+pub use filter::{CallFilter, NotAStatus, StatusFilter};
 pub use health::{ChannelHealth, RefusedRow, channel_health, refused};
+pub use list::{CallPage, CallRow, Cursor, RowCharge, list};
 pub use log::CallLog;
 pub use purge::purge;
 pub use record::{CallRecord, Status};
+pub(crate) use store::{CLASS_BOUNDS_MS, CLASSES};
+pub use totals::{CallTotals, totals};
 
 /// Counts over time are kept for quarters of an hour: every time zone's days begin at a multiple of it.
 pub(crate) const SLOT_MS: i64 = 900_000;

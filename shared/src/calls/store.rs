@@ -54,10 +54,10 @@ use crate::id::TenantId;
 use crate::secret_key::KeyId;
 
 /// Upper bounds of the classes in which times of calls are counted, in milliseconds; the last class has none.
-pub(super) const CLASS_BOUNDS_MS: [i64; 15] =
+pub(crate) const CLASS_BOUNDS_MS: [i64; 15] =
     [25, 50, 100, 200, 400, 700, 1_000, 1_500, 2_500, 4_000, 7_000, 12_000, 20_000, 40_000, 90_000];
 /// How many classes there are.
-pub(super) const CLASSES: usize = CLASS_BOUNDS_MS.len() + 1;
+pub(crate) const CLASSES: usize = CLASS_BOUNDS_MS.len() + 1;
 const MINUTE_MS: i64 = 60_000;
 
 /// What one transaction writes.

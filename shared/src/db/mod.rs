@@ -9,6 +9,7 @@ mod pattern;
 mod pool;
 mod postgres;
 pub mod schema;
+mod snapshot;
 mod sqlite;
 mod statement;
 mod write;
@@ -19,7 +20,8 @@ use std::time::Duration;
 
 pub use either::EitherConnection as Connection;
 pub(crate) use pattern::containing;
-pub(crate) use statement::{Column, FixedSql, Statement, Value, count_pieces, pieces, sql};
+pub(crate) use snapshot::snapshot;
+pub(crate) use statement::{Column, Composed, FixedSql, Statement, Value, count_pieces, pieces, sql};
 pub use write::write_alone;
 pub(crate) use write::{is_disconnection, write_batch, write_statement};
 

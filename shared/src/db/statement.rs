@@ -118,6 +118,91 @@ impl<'a, T: FixedSql> Statement<'a, T> {
     }
 }
 
+/// A statement that is put together when it is needed, for queries of people: with many filters, only those that are asked for are in it,
+/// so each engine finds the index that fits. It is prepared anew each time.
+#[derive(Debug, Default)]
+pub(crate) struct Composed<'a> {
+    parts: Vec<Part<'a>>,
+}
+
+#[derive(Debug)]
+enum Part<'a> {
+    Sql(&'static str),
+    Value(Value<'a>),
+}
+
+impl<'a> Composed<'a> {
+    /// Begins with this text, without any value.
+    pub(crate) fn new(sql: &'static str) -> Self {
+        Self { parts: vec![Part::Sql(sql)] }
+    }
+
+    /// Adds text, with one `?` for each of `values`.
+    pub(crate) fn and<const VALUES: usize>(&mut self, sql: &'static str, values: [Value<'a>; VALUES]) -> &mut Self {
+        debug_assert_eq!(sql.matches('?').count(), VALUES, "{sql}");
+        let mut values = values.into_iter();
+        for (at, piece) in sql.split('?').enumerate() {
+            if at > 0
+                && let Some(value) = values.next()
+            {
+                self.parts.push(Part::Value(value));
+            }
+            self.parts.push(Part::Sql(piece));
+        }
+        self
+    }
+
+    /// Runs it and gives all rows.
+    pub(crate) fn load<R: Row>(self, connection: &mut Connection) -> QueryResult<Vec<R>> {
+        match connection {
+            Connection::Postgres(connection) => RunQueryDsl::load(self, connection),
+            Connection::Sqlite(connection) => RunQueryDsl::load(self, connection),
+        }
+    }
+
+    fn walk<'b, DB>(&'b self, mut pass: AstPass<'_, 'b, DB>) -> QueryResult<()>
+    where
+        DB: Backend + HasSqlType<BigInt> + HasSqlType<Bool> + HasSqlType<Binary> + HasSqlType<Text>,
+        i64: ToSql<BigInt, DB>,
+        bool: ToSql<Bool, DB>,
+        [u8]: ToSql<Binary, DB>,
+        str: ToSql<Text, DB>,
+    {
+        pass.unsafe_to_cache_prepared();
+        for part in &self.parts {
+            match part {
+                Part::Sql(sql) => pass.push_sql(sql),
+                Part::Value(value) => push_value(&mut pass, value, |_, column| Err(no_columns(column)))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl QueryId for Composed<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for Composed<'_> {
+    type SqlType = Untyped;
+}
+
+impl RunQueryDsl<SqliteConnection> for Composed<'_> {}
+impl RunQueryDsl<PgConnection> for Composed<'_> {}
+
+impl QueryFragment<Sqlite> for Composed<'_> {
+    fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        self.walk(pass)
+    }
+}
+
+impl QueryFragment<Pg> for Composed<'_> {
+    fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.walk(pass)
+    }
+}
+
 /// What either engine can give as a row.
 pub(crate) trait Row: FromSqlRow<Untyped, Sqlite> + FromSqlRow<Untyped, Pg> + 'static {}
 
@@ -168,10 +253,7 @@ impl<T> RunQueryDsl<PgConnection> for Statement<'_, T> {}
 
 impl<T: FixedSql> QueryFragment<Sqlite> for Statement<'_, T> {
     fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        self.walk(pass, |_, column| {
-            let message = format!("SQLite has no columns of values, such as {column:?}");
-            Err(diesel::result::Error::QueryBuilderError(message.into()))
-        })
+        self.walk(pass, |_, column| Err(no_columns(column)))
     }
 }
 
@@ -205,20 +287,40 @@ impl<T: FixedSql> Statement<'_, T> {
         let mut values = self.values.iter();
         for piece in T::PIECES {
             pass.push_sql(piece);
-            match values.next() {
-                Some(Value::Int(value)) => pass.push_bind_param::<BigInt, _>(value)?,
-                Some(Value::MaybeInt(value)) => pass.push_bind_param::<Nullable<BigInt>, _>(value)?,
-                Some(Value::Flag(value)) => pass.push_bind_param::<Bool, _>(value)?,
-                Some(Value::Blob(value)) => pass.push_bind_param::<Binary, _>(*value)?,
-                Some(Value::MaybeBlob(value)) => pass.push_bind_param::<Nullable<Binary>, _>(value)?,
-                Some(Value::Text(value)) => pass.push_bind_param::<Text, _>(*value)?,
-                Some(Value::MaybeText(value)) => pass.push_bind_param::<Nullable<Text>, _>(value)?,
-                Some(Value::Column(column)) => push_column(&mut pass, column)?,
-                None => {}
+            if let Some(value) = values.next() {
+                push_value(&mut pass, value, &push_column)?;
             }
         }
         Ok(())
     }
+}
+
+fn push_value<'b, DB>(
+    pass: &mut AstPass<'_, 'b, DB>,
+    value: &'b Value<'b>,
+    push_column: impl Fn(&mut AstPass<'_, 'b, DB>, &'b Column<'b>) -> QueryResult<()>,
+) -> QueryResult<()>
+where
+    DB: Backend + HasSqlType<BigInt> + HasSqlType<Bool> + HasSqlType<Binary> + HasSqlType<Text>,
+    i64: ToSql<BigInt, DB>,
+    bool: ToSql<Bool, DB>,
+    [u8]: ToSql<Binary, DB>,
+    str: ToSql<Text, DB>,
+{
+    match value {
+        Value::Int(value) => pass.push_bind_param::<BigInt, _>(value),
+        Value::MaybeInt(value) => pass.push_bind_param::<Nullable<BigInt>, _>(value),
+        Value::Flag(value) => pass.push_bind_param::<Bool, _>(value),
+        Value::Blob(value) => pass.push_bind_param::<Binary, _>(*value),
+        Value::MaybeBlob(value) => pass.push_bind_param::<Nullable<Binary>, _>(value),
+        Value::Text(value) => pass.push_bind_param::<Text, _>(*value),
+        Value::MaybeText(value) => pass.push_bind_param::<Nullable<Text>, _>(value),
+        Value::Column(column) => push_column(pass, column),
+    }
+}
+
+fn no_columns(column: &Column<'_>) -> diesel::result::Error {
+    diesel::result::Error::QueryBuilderError(format!("columns of values have no place here, such as {column:?}").into())
 }
 
 #[cfg(test)]

@@ -62,8 +62,8 @@ where
 {
     let begun = Instant::now();
     let done = begin(connection, lock).map_err(E::from).and_then(|()| {
-        let mut transaction = Transaction { connection, committed: false };
-        let value = work(transaction.connection)?;
+        let mut transaction = Transaction::begun(connection);
+        let value = work(transaction.connection())?;
         transaction.commit()?;
         Ok(value)
     });
@@ -83,7 +83,7 @@ fn explained<T, E: From<DbError>>(connection: &mut Connection, begun: Instant, d
 }
 
 /// Inside a transaction that an earlier failure left open, a statement would be answered and never committed.
-fn nothing_is_open(connection: &mut Connection) -> Result<(), DbError> {
+pub(super) fn nothing_is_open(connection: &mut Connection) -> Result<(), DbError> {
     let status = match connection {
         Connection::Postgres(connection) => AnsiTransactionManager::transaction_manager_status_mut(connection),
         Connection::Sqlite(connection) => AnsiTransactionManager::transaction_manager_status_mut(connection),
@@ -127,13 +127,22 @@ fn begin(connection: &mut Connection, lock: &str) -> Result<(), DbError> {
 }
 
 /// An open transaction. Dropped without a commit (an error, a panic) it is rolled back.
-struct Transaction<'a> {
+pub(super) struct Transaction<'a> {
     connection: &'a mut Connection,
     committed: bool,
 }
 
-impl Transaction<'_> {
-    fn commit(&mut self) -> QueryResult<()> {
+impl<'a> Transaction<'a> {
+    /// The one that has just begun on this connection.
+    pub(super) const fn begun(connection: &'a mut Connection) -> Self {
+        Self { connection, committed: false }
+    }
+
+    pub(super) const fn connection(&mut self) -> &mut Connection {
+        self.connection
+    }
+
+    pub(super) fn commit(&mut self) -> QueryResult<()> {
         match &mut *self.connection {
             Connection::Postgres(connection) => AnsiTransactionManager::commit_transaction(connection)?,
             Connection::Sqlite(connection) => AnsiTransactionManager::commit_transaction(connection)?,

@@ -10,6 +10,7 @@ use crate::calls;
 use crate::epoch;
 use crate::key;
 use crate::ledger::{self, Audit, AuditScope, Sweeper};
+use crate::rollups::{self, Rolled};
 
 /// How often a process shows that it lives, in milliseconds.
 const HEARTBEAT_MS: u64 = 5_000;
@@ -19,7 +20,8 @@ const KEEP_PLACE_MS: u64 = 5_000;
 const SWEEP_AFTER_MS: i64 = 15_000;
 /// How often the sweeper's mark is kept, in sweeps.
 const SAVE_MARK_EVERY: u32 = 12;
-
+/// How often what was charged is summed, in milliseconds.
+const ROLL_MS: u64 = 10_000;
 /// How often records that are too old are looked for, in milliseconds.
 const PURGE_MS: u64 = 60_000;
 /// The pause between two steps of work on the records that could wait, so that calls go first.
@@ -33,6 +35,7 @@ pub(super) fn start(deployment: &Deployment, sweeper: Sweeper) {
     let leads = watch::Sender::new(false);
     tokio::spawn(sweep(deployment.clone(), sweeper, leads.subscribe()));
     tokio::spawn(audit(deployment.clone(), leads.subscribe()));
+    tokio::spawn(roll(deployment.clone(), leads.subscribe()));
     tokio::spawn(purge(deployment.clone(), leads.subscribe()));
     tokio::spawn(keep_place(deployment.clone(), leads));
 }
@@ -173,6 +176,25 @@ async fn audit(deployment: Deployment, mut leads: watch::Receiver<bool>) {
                 }
             }
             Err(error) => tracing::error!(%error, "the running audit failed"),
+        }
+    }
+}
+
+/// Sums what was charged.
+async fn roll(deployment: Deployment, leads: watch::Receiver<bool>) {
+    let zone = deployment.settings.timezone;
+    let mut tick = ticks(ROLL_MS);
+    loop {
+        tick.tick().await;
+        while *leads.borrow() {
+            match rollups::step(&deployment.database, zone, deployment.clock.now()).await {
+                Ok(Rolled::Partly) => tokio::time::sleep(RECORDS_PAUSE).await,
+                Ok(Rolled::All) => break,
+                Err(error) => {
+                    tracing::error!(%error, "what was charged could not be summed; it is tried again");
+                    break;
+                }
+            }
         }
     }
 }

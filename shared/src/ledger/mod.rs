@@ -9,6 +9,7 @@ mod caller;
 mod decide;
 mod house;
 mod inbox;
+mod lines;
 mod link;
 mod memory;
 mod open_holds;
@@ -25,11 +26,14 @@ pub use audit::{
 };
 pub use caller::{Ledger, WriterSettings};
 pub use house::{HouseBalances, house_balances};
+pub(crate) use lines::in_pattern;
+pub use lines::{LedgerLine, LineCursor, LineExport, LineFilter, LineKind, LinePage, NotALineKind, line, lines};
 pub use open_holds::OpenHolds;
 pub use operation::{
     Capture, Captured, Charge, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, SettlementOutcome,
     TopUp, TopUpDecision, TopUpReversal, TopUpSource,
 };
+pub(crate) use records::charge_of;
 pub use records::{
     Balance, Grouping, Page, StatementEntry, Totals, UsageRow, balance, charged_between, statement, totals, usage,
 };

@@ -1,7 +1,5 @@
 //! What was posted and what was used, for people and for billing endpoints.
 
-use std::collections::BTreeMap;
-
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
@@ -9,12 +7,8 @@ use crate::clock::Timestamp;
 use crate::db::{Connection, DbError, Statement, Value, sql};
 use crate::id::{RequestId, TenantId, TransferId};
 use crate::money::Amount;
+use crate::rollups::{self, By, UsageFilter};
 use crate::secret_key::KeyId;
-
-/// A charge is posted at most this long after its request's id was made, in milliseconds; it bounds the index range of a period.
-const LATEST_CHARGE_MS: i64 = 90_000_000;
-/// Charges are summed in slots of this length before they are put into days; every time zone's days begin at a multiple of it.
-const SLOT_MS: i64 = 900_000;
 
 /// A customer's balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,7 +243,7 @@ pub fn statement(
     for row in rows.into_iter().take(usize::try_from(limit).unwrap_or(0)) {
         let request_id = row.request_id.as_deref().and_then(RequestId::from_slice);
         let charge = match request_id {
-            Some(request_id) => charge(connection, tenant, request_id)?,
+            Some(request_id) => charge_of(connection, tenant, request_id)?,
             None => None,
         };
         entries.push(StatementEntry {
@@ -270,7 +264,8 @@ pub fn statement(
     Ok(Page { entries, next })
 }
 
-fn charge(
+/// The arithmetic of a request's charge, if it was charged.
+pub(crate) fn charge_of(
     connection: &mut Connection,
     tenant: TenantId,
     request_id: RequestId,
@@ -324,99 +319,14 @@ pub fn usage(
     period: Period,
     grouping: Grouping,
 ) -> Result<Vec<UsageRow>, DbError> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Text)]
-        grouped: String,
-        #[diesel(sql_type = BigInt)]
-        requests: i64,
-        #[diesel(sql_type = BigInt)]
-        prompt_tokens: i64,
-        #[diesel(sql_type = BigInt)]
-        completion_tokens: i64,
-        #[diesel(sql_type = BigInt)]
-        images: i64,
-        #[diesel(sql_type = BigInt)]
-        amount: i64,
-    }
-    let (from, to) = period;
-    let (first, last) = (RequestId::floor(from.plus_ms(-LATEST_CHARGE_MS)), RequestId::floor(to.plus_ms(1)));
-    let key = key.map(|key| key.to_string());
+    let filter = UsageFilter { tenant: Some(tenant), key, ..UsageFilter::default() };
     let by = match grouping {
-        Grouping::Day(_) => "slot",
-        Grouping::Model => "model",
-        Grouping::Key => "key",
-        Grouping::User => "user",
+        Grouping::Day(zone) => By::Day(zone),
+        Grouping::Model => By::Model,
+        Grouping::Key => By::Key,
+        Grouping::User => By::User,
     };
-    let rows: Vec<Row> = Statement::new(sql!(
-        "SELECT CASE ? WHEN 'slot' THEN CAST(c.charged_at / ? AS TEXT) WHEN 'model' THEN c.model WHEN 'key' THEN c.key_id \
-         ELSE COALESCE(c.end_user, '') END AS grouped, CAST(COUNT(*) AS BIGINT) AS requests, \
-         CAST(SUM(CASE WHEN c.endpoint = 'images' THEN 0 WHEN c.basis = 'upstream' THEN COALESCE(c.upstream_prompt, 0) ELSE c.prompt_tokens END) AS BIGINT) \
-         AS prompt_tokens, \
-         CAST(SUM(CASE c.basis WHEN 'upstream' THEN COALESCE(c.upstream_completion, 0) ELSE c.completion_tokens END) AS BIGINT) \
-         AS completion_tokens, \
-         CAST(SUM(c.images) AS BIGINT) AS images, \
-         CAST(SUM(c.prompt_cost + c.completion_cost + c.image_cost - c.written_off) AS BIGINT) AS amount \
-         FROM charges c WHERE c.account = ? AND c.request_id >= ? AND c.request_id < ? \
-         AND c.charged_at >= ? AND c.charged_at < ? AND (? OR c.key_id = ?) \
-         AND NOT EXISTS (SELECT 1 FROM transfers r WHERE r.reverses = c.request_id) GROUP BY 1"),
-        &[
-            Value::Text(by),
-            Value::Int(SLOT_MS),
-            Value::Int(tenant.0),
-            Value::Blob(first.as_bytes()),
-            Value::Blob(last.as_bytes()),
-            Value::Int(from.0),
-            Value::Int(to.0),
-            Value::Flag(key.is_none()),
-            Value::MaybeText(key.as_deref()),
-        ],
-    )
-    .load(connection)?;
-    let rows = rows.into_iter().map(|row| UsageRow {
-        group: row.grouped,
-        requests: row.requests,
-        prompt_tokens: row.prompt_tokens,
-        completion_tokens: row.completion_tokens,
-        images: row.images,
-        amount: Amount::from_nanos(row.amount),
-    });
-    match grouping {
-        Grouping::Day(zone) => into_days(rows, zone),
-        _ => {
-            // Here, since databases differ in how they order text.
-            let mut rows: Vec<UsageRow> = rows.collect();
-            rows.sort_by(|one, other| one.group.cmp(&other.group));
-            Ok(rows)
-        }
-    }
-}
-
-fn into_days(slots: impl Iterator<Item = UsageRow>, zone: chrono_tz::Tz) -> Result<Vec<UsageRow>, DbError> {
-    let out_of_range = || DbError::Corrupt("usage out of range".to_owned());
-    let mut days: BTreeMap<String, UsageRow> = BTreeMap::new();
-    for slot in slots {
-        let start =
-            slot.group.parse::<i64>().ok().and_then(|slot| slot.checked_mul(SLOT_MS)).ok_or_else(out_of_range)?;
-        let day = chrono::DateTime::from_timestamp_millis(start)
-            .ok_or_else(out_of_range)?
-            .with_timezone(&zone)
-            .date_naive()
-            .to_string();
-        match days.get_mut(&day) {
-            None => {
-                days.insert(day.clone(), UsageRow { group: day, ..slot });
-            }
-            Some(sum) => {
-                sum.requests += slot.requests;
-                sum.prompt_tokens += slot.prompt_tokens;
-                sum.completion_tokens += slot.completion_tokens;
-                sum.images += slot.images;
-                sum.amount = sum.amount.checked_add(slot.amount).ok_or_else(out_of_range)?;
-            }
-        }
-    }
-    Ok(days.into_values().collect())
+    rollups::usage(connection, &filter, period, by)
 }
 
 /// What `tenant` (with `key`: that key) was charged in `period`.

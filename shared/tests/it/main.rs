@@ -8,6 +8,7 @@
 )]
 
 mod audit_log;
+mod call_lists;
 mod call_log;
 mod calls;
 mod console_session;
@@ -16,4 +17,5 @@ mod ledger;
 mod place;
 mod queue_lost;
 mod records;
+mod search;
 mod staff;

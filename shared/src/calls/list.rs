@@ -1,0 +1,284 @@
+//! Pages of calls, newest first, each with what it cost by the ledger.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
+
+use super::filter::{CallFilter, Path};
+use super::{SLOT_MS, floor};
+use crate::clock::Timestamp;
+use crate::db::{Composed, Connection, DbError, Value, snapshot};
+use crate::id::{RequestId, TenantId};
+use crate::money::Amount;
+use crate::queue::Try;
+use crate::rollups::billed;
+use crate::secret_key::KeyId;
+
+/// Where a page begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cursor {
+    /// At the newest call.
+    #[default]
+    Newest,
+    /// Behind this one, towards the past.
+    Older(RequestId),
+    /// Behind this one, towards the present.
+    Newer(RequestId),
+}
+
+/// A page of calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallPage {
+    /// The calls, newest first.
+    pub rows: Vec<CallRow>,
+    /// With [`Cursor::Older`], the page after this one; `None`: there is none.
+    pub older: Option<RequestId>,
+    /// With [`Cursor::Newer`], the page before this one; `None`: there is none.
+    pub newer: Option<RequestId>,
+}
+
+/// A call that got a hold, after its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallRow {
+    /// The call.
+    pub request_id: RequestId,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// Who paid.
+    pub tenant: TenantId,
+    /// The key that called.
+    pub key: KeyId,
+    /// `chat`, `completions` or `images`.
+    pub endpoint: String,
+    /// The model's public name.
+    pub model: String,
+    /// The caller's own name for the end user.
+    pub end_user: Option<String>,
+    /// Whether a stream was asked for.
+    pub streamed: bool,
+    /// 0: answered; else the code of [`super::Status`].
+    pub status: u32,
+    /// The same in a word.
+    pub word: String,
+    /// How long it waited for a worker, in milliseconds. `None`: no worker said so.
+    pub queued_ms: Option<i64>,
+    /// How long its first text took, in milliseconds.
+    pub first_text_ms: Option<i64>,
+    /// How long it took, in milliseconds.
+    pub ended_ms: i64,
+    /// The channel that answered. For operators only.
+    pub channel: Option<String>,
+    /// Every try of a channel, in order. For operators only.
+    pub tries: Vec<Try>,
+    /// What it cost; `None`: nothing.
+    pub charge: Option<RowCharge>,
+}
+
+/// What a call of a list cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowCharge {
+    /// What the customer paid.
+    pub amount: Amount,
+    /// Billed prompt tokens.
+    pub prompt_tokens: i64,
+    /// Billed completion tokens.
+    pub completion_tokens: i64,
+    /// Images.
+    pub images: i64,
+    /// Whether it was given back.
+    pub is_reversed: bool,
+}
+
+/// At most `limit` calls that `filter` lets through.
+///
+/// # Errors
+/// [`DbError`].
+pub fn list(
+    connection: &mut Connection,
+    filter: &CallFilter,
+    cursor: Cursor,
+    limit: usize,
+) -> Result<CallPage, DbError> {
+    let (first, behind) = filter.ids();
+    let (ids, is_towards_past) = match cursor {
+        Cursor::Newest => ((first, behind), true),
+        Cursor::Older(than) => ((first, behind.min(than)), true),
+        Cursor::Newer(than) => ((first.max(than.after()), behind), false),
+    };
+    // One more, to know whether there are more.
+    let wanted = limit.saturating_add(1);
+    let mut rows = snapshot(connection, |connection| {
+        let Some(model) = filter.model.as_ref().filter(|_| filter.path() == Path::All) else {
+            return read(connection, filter, ids, is_towards_past, wanted);
+        };
+        // No index of calls knows models alone; but it is known which quarters of an hour have some.
+        let mut rows = Vec::new();
+        for ids in windows(connection, filter, model, ids, is_towards_past, wanted)? {
+            rows.extend(read(connection, filter, ids, is_towards_past, wanted - rows.len())?);
+            if rows.len() >= wanted {
+                break;
+            }
+        }
+        Ok(rows)
+    })?;
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    if !is_towards_past {
+        rows.reverse();
+    }
+    let (newest, oldest) = (rows.first().map(|row| row.request_id), rows.last().map(|row| row.request_id));
+    let (older, newer) = match cursor {
+        Cursor::Newest => (oldest.filter(|_| has_more), None),
+        // The one that the page begins behind lies on its other side.
+        Cursor::Older(than) => (oldest.filter(|_| has_more), Some(newest.unwrap_or_else(|| than.before()))),
+        Cursor::Newer(than) => (Some(oldest.unwrap_or_else(|| than.after())), newest.filter(|_| has_more)),
+    };
+    Ok(CallPage { rows, older, newer })
+}
+
+/// The call of this id, if its details are still kept.
+///
+/// # Errors
+/// [`DbError`].
+pub(super) fn find(connection: &mut Connection, request_id: RequestId) -> Result<Option<CallRow>, DbError> {
+    let ids = (request_id, request_id.after());
+    Ok(read(connection, &CallFilter::default(), ids, true, 1)?.pop())
+}
+
+/// Quarters of an hour that have calls of a model as the filter wants them, as ranges of ids in the order in which they are read; as many as
+/// it takes for `wanted` calls.
+fn windows(
+    connection: &mut Connection,
+    filter: &CallFilter,
+    model: &str,
+    (first, behind): (RequestId, RequestId),
+    is_towards_past: bool,
+    wanted: usize,
+) -> Result<Vec<(RequestId, RequestId)>, DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        slot_start: i64,
+    }
+    let mut statement = Composed::new("SELECT slot_start FROM call_slots WHERE ");
+    // Calls that failed are found in another way.
+    statement.and(if filter.status.is_some() { "answered > 0" } else { "calls > 0" }, []).and(
+        " AND model = ? AND slot_start >= ? AND slot_start <= ?",
+        [Value::Text(model), Value::Int(floor(first.made_at().0, SLOT_MS)), Value::Int(behind.made_at().0)],
+    );
+    statement.and(if is_towards_past { " ORDER BY slot_start DESC" } else { " ORDER BY slot_start" }, []);
+    // Each has one at least, but for those at the ends.
+    statement.and(" LIMIT ?", [Value::Int(i64::try_from(wanted).unwrap_or(i64::MAX).saturating_add(2))]);
+    let rows: Vec<Row> = statement.load(connection)?;
+    let window = |row: Row| {
+        let (from, to) = (Timestamp(row.slot_start), Timestamp(row.slot_start + SLOT_MS));
+        (RequestId::floor(from).max(first), RequestId::floor(to).min(behind))
+    };
+    Ok(rows.into_iter().map(window).collect())
+}
+
+fn read(
+    connection: &mut Connection,
+    filter: &CallFilter,
+    (first, behind): (RequestId, RequestId),
+    is_towards_past: bool,
+    limit: usize,
+) -> Result<Vec<CallRow>, DbError> {
+    let order = if is_towards_past { " ORDER BY request_id DESC" } else { " ORDER BY request_id" };
+    let mut statement = Composed::new(concat!(
+        "SELECT k.request_id, k.tenant, k.key_id, k.endpoint, k.model, k.end_user, k.streamed, k.status, k.word, k.queued_ms, \
+         k.first_text_ms, k.ended_ms, k.channel, k.tries, ",
+        billed!(prompt_tokens),
+        " AS prompt_tokens, ",
+        billed!(completion_tokens),
+        " AS completion_tokens, c.images, ",
+        billed!(amount),
+        " AS amount, r.id AS reversal FROM (SELECT *"
+    ));
+    filter.select_from(&mut statement, connection);
+    statement
+        .and(" AND request_id >= ? AND request_id < ?", [Value::Blob(first.as_bytes()), Value::Blob(behind.as_bytes())])
+        .and(order, [])
+        .and(" LIMIT ?", [Value::Int(i64::try_from(limit).unwrap_or(i64::MAX))])
+        .and(
+            ") k LEFT JOIN charges c ON c.account = k.tenant AND c.request_id = k.request_id \
+             LEFT JOIN transfers r ON r.reverses = k.request_id",
+            [],
+        )
+        .and(if is_towards_past { " ORDER BY k.request_id DESC" } else { " ORDER BY k.request_id" }, []);
+    let rows: Vec<Row> = statement.load(connection)?;
+    rows.into_iter().map(Row::into_call).collect()
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Binary)]
+    request_id: Vec<u8>,
+    #[diesel(sql_type = BigInt)]
+    tenant: i64,
+    #[diesel(sql_type = Text)]
+    key_id: String,
+    #[diesel(sql_type = Text)]
+    endpoint: String,
+    #[diesel(sql_type = Text)]
+    model: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    end_user: Option<String>,
+    #[diesel(sql_type = Bool)]
+    streamed: bool,
+    #[diesel(sql_type = BigInt)]
+    status: i64,
+    #[diesel(sql_type = Text)]
+    word: String,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    queued_ms: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    first_text_ms: Option<i64>,
+    #[diesel(sql_type = BigInt)]
+    ended_ms: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    channel: Option<String>,
+    #[diesel(sql_type = Text)]
+    tries: String,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    prompt_tokens: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    completion_tokens: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    images: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    amount: Option<i64>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    reversal: Option<Vec<u8>>,
+}
+
+impl Row {
+    fn into_call(self) -> Result<CallRow, DbError> {
+        let corrupt = |what: &str| DbError::Corrupt(format!("{what} of a call"));
+        let request_id = RequestId::from_slice(&self.request_id).ok_or_else(|| corrupt("the id"))?;
+        let charge = self.amount.map(|amount| RowCharge {
+            amount: Amount::from_nanos(amount),
+            prompt_tokens: self.prompt_tokens.unwrap_or_default(),
+            completion_tokens: self.completion_tokens.unwrap_or_default(),
+            images: self.images.unwrap_or_default(),
+            is_reversed: self.reversal.is_some(),
+        });
+        Ok(CallRow {
+            request_id,
+            received_at: request_id.made_at(),
+            tenant: TenantId(self.tenant),
+            key: self.key_id.parse().map_err(|_| corrupt("the key"))?,
+            endpoint: self.endpoint,
+            model: self.model,
+            end_user: self.end_user,
+            streamed: self.streamed,
+            status: u32::try_from(self.status).map_err(|_| corrupt("the status"))?,
+            word: self.word,
+            queued_ms: self.queued_ms,
+            first_text_ms: self.first_text_ms,
+            ended_ms: self.ended_ms,
+            channel: self.channel,
+            tries: serde_json::from_str(&self.tries).map_err(|_| corrupt("the tries"))?,
+            charge,
+        })
+    }
+}

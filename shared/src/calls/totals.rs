@@ -1,0 +1,200 @@
+//! How many calls a filter lets through, and what they cost.
+
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
+use super::filter::{CallFilter, StatusFilter};
+use super::{DAY_MS, floor};
+use crate::clock::Timestamp;
+use crate::db::{Composed, Connection, DbError, Value, snapshot};
+use crate::id::RequestId;
+use crate::money::Amount;
+use crate::rollups::{self, Conditions, Sums, billed};
+use crate::secret_key::KeyId;
+
+/// Sums over the calls of a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CallTotals {
+    /// How many.
+    pub calls: i64,
+    /// Of these, with the whole answer.
+    pub answered: i64,
+    /// Of these, in any other way.
+    pub failed: i64,
+    /// Billed prompt tokens.
+    pub prompt_tokens: i64,
+    /// Billed completion tokens.
+    pub completion_tokens: i64,
+    /// Images.
+    pub images: i64,
+    /// What they cost, by the ledger; what was given back does not count.
+    pub amount: Amount,
+}
+
+/// The totals of all pages of `filter`. What calls cost whose details are not kept any more is in them.
+///
+/// # Errors
+/// [`DbError`].
+pub fn totals(connection: &mut Connection, filter: &CallFilter) -> Result<CallTotals, DbError> {
+    snapshot(connection, |connection| {
+        let (answered, failed) = count(connection, filter)?;
+        let sums = cost(connection, filter)?;
+        Ok(CallTotals {
+            calls: answered + failed,
+            answered,
+            failed,
+            prompt_tokens: sums.prompt_tokens,
+            completion_tokens: sums.completion_tokens,
+            images: sums.images,
+            amount: Amount::from_nanos(sums.amount),
+        })
+    })
+}
+
+/// How many were answered, and how many were not.
+fn count(connection: &mut Connection, filter: &CallFilter) -> Result<(i64, i64), DbError> {
+    let (first, behind) = filter.ids();
+    if filter.end_user.is_some() {
+        // What is counted by days does not know end users; their own index does.
+        return count_rows(connection, filter, first, behind);
+    }
+    let begin = filter.from.map_or(i64::MIN, |from| floor(from.0.saturating_add(DAY_MS - 1), DAY_MS));
+    let end = filter.to.map_or(i64::MAX, |to| floor(to.0, DAY_MS));
+    if begin >= end {
+        return count_rows(connection, filter, first, behind);
+    }
+    let mut counted = count_days(connection, filter, begin, end)?;
+    let edges = [
+        filter.from.map(|_| (first, RequestId::floor(Timestamp(begin)))),
+        filter.to.map(|_| (RequestId::floor(Timestamp(end)), behind)),
+    ];
+    for (first, behind) in edges.into_iter().flatten().filter(|(first, behind)| first < behind) {
+        let (answered, failed) = count_rows(connection, filter, first, behind)?;
+        counted = (counted.0 + answered, counted.1 + failed);
+    }
+    Ok(counted)
+}
+
+#[derive(QueryableByName)]
+struct Counted {
+    #[diesel(sql_type = BigInt)]
+    calls: i64,
+    #[diesel(sql_type = BigInt)]
+    answered: i64,
+}
+
+fn count_rows(
+    connection: &mut Connection,
+    filter: &CallFilter,
+    first: RequestId,
+    behind: RequestId,
+) -> Result<(i64, i64), DbError> {
+    let mut statement = Composed::new(
+        "SELECT CAST(COUNT(*) AS BIGINT) AS calls, CAST(COALESCE(SUM(CASE WHEN status = 0 THEN 1 ELSE 0 END), 0) AS BIGINT) AS answered",
+    );
+    filter.select_from(&mut statement, connection);
+    let ids = [Value::Blob(first.as_bytes()), Value::Blob(behind.as_bytes())];
+    statement.and(" AND request_id >= ? AND request_id < ?", ids);
+    let rows: Vec<Counted> = statement.load(connection)?;
+    Ok(rows.first().map_or((0, 0), |row| (row.answered, row.calls - row.answered)))
+}
+
+fn count_days(connection: &mut Connection, filter: &CallFilter, begin: i64, end: i64) -> Result<(i64, i64), DbError> {
+    let mut statement = Composed::new(
+        "SELECT CAST(COALESCE(SUM(calls), 0) AS BIGINT) AS calls, \
+         CAST(COALESCE(SUM(CASE WHEN status = 0 THEN calls ELSE 0 END), 0) AS BIGINT) AS answered FROM call_days WHERE TRUE",
+    );
+    statement.and(" AND day_start >= ? AND day_start < ?", [Value::Int(begin), Value::Int(end)]);
+    if let Some(tenant) = filter.tenant {
+        statement.and(" AND tenant = ?", [Value::Int(tenant.0)]);
+    }
+    if let Some(key) = &filter.key {
+        statement.and(" AND key_id = ?", [Value::Text(key.as_str())]);
+    }
+    if let Some(model) = &filter.model {
+        statement.and(" AND model = ?", [Value::Text(model)]);
+    }
+    match filter.status {
+        None => {}
+        Some(StatusFilter::Answered) => {
+            statement.and(" AND status = 0", []);
+        }
+        Some(StatusFilter::Failed) => {
+            statement.and(" AND status <> 0", []);
+        }
+        Some(StatusFilter::Code(code)) => {
+            statement.and(" AND status = ?", [Value::Int(i64::from(code))]);
+        }
+    }
+    let rows: Vec<Counted> = statement.load(connection)?;
+    Ok(rows.first().map_or((0, 0), |row| (row.answered, row.calls - row.answered)))
+}
+
+fn cost(connection: &mut Connection, filter: &CallFilter) -> Result<Sums, DbError> {
+    match filter.status {
+        None => all(connection, filter),
+        Some(StatusFilter::Failed | StatusFilter::Code(_)) => of_failed(connection, filter),
+        Some(StatusFilter::Answered) => {
+            let failed = CallFilter { status: Some(StatusFilter::Failed), ..filter.clone() };
+            let (mut sums, failed) = (all(connection, filter)?, of_failed(connection, &failed)?);
+            sums.add(&failed.negative())?;
+            Ok(sums)
+        }
+    }
+}
+
+/// Of all calls of the filter, however they ended: from the sums.
+fn all(connection: &mut Connection, filter: &CallFilter) -> Result<Sums, DbError> {
+    let conditions = Conditions {
+        tenant: filter.tenant,
+        key: filter.key.as_ref().map(KeyId::as_str),
+        model: filter.model.as_deref(),
+        end_user: filter.end_user.as_deref(),
+    };
+    let period = (filter.from.unwrap_or(Timestamp(0)), filter.to.unwrap_or(rollups::END_OF_TIME));
+    rollups::received(connection, conditions, period)
+}
+
+/// Of those that failed: one by one, since few do, and fewer cost something.
+fn of_failed(connection: &mut Connection, filter: &CallFilter) -> Result<Sums, DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        requests: i64,
+        #[diesel(sql_type = BigInt)]
+        prompt_tokens: i64,
+        #[diesel(sql_type = BigInt)]
+        completion_tokens: i64,
+        #[diesel(sql_type = BigInt)]
+        images: i64,
+        #[diesel(sql_type = BigInt)]
+        amount: i64,
+    }
+    let (first, behind) = filter.ids();
+    let mut statement = Composed::new(concat!(
+        "SELECT CAST(COUNT(*) AS BIGINT) AS requests, CAST(COALESCE(SUM(",
+        billed!(prompt_tokens),
+        "), 0) AS BIGINT) AS prompt_tokens, CAST(COALESCE(SUM(",
+        billed!(completion_tokens),
+        "), 0) AS BIGINT) AS completion_tokens, CAST(COALESCE(SUM(c.images), 0) AS BIGINT) AS images, CAST(COALESCE(SUM(",
+        billed!(amount),
+        "), 0) AS BIGINT) AS amount FROM (SELECT tenant, request_id"
+    ));
+    filter.select_from(&mut statement, connection);
+    statement
+        .and(" AND request_id >= ? AND request_id < ?", [Value::Blob(first.as_bytes()), Value::Blob(behind.as_bytes())])
+        .and(
+            ") k JOIN charges c ON c.account = k.tenant AND c.request_id = k.request_id \
+             WHERE NOT EXISTS (SELECT 1 FROM transfers r WHERE r.reverses = k.request_id)",
+            [],
+        );
+    let rows: Vec<Row> = statement.load(connection)?;
+    let sums = |row: &Row| Sums {
+        requests: row.requests,
+        prompt_tokens: row.prompt_tokens,
+        completion_tokens: row.completion_tokens,
+        images: row.images,
+        amount: row.amount,
+    };
+    Ok(rows.first().map(sums).unwrap_or_default())
+}

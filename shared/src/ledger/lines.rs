@@ -1,0 +1,434 @@
+//! What was booked, newest first: of all customers or of one.
+
+use std::str::FromStr;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+
+use crate::clock::Timestamp;
+use crate::db::{Composed, Connection, Database, DbError, Statement, Value, snapshot, sql};
+use crate::id::{RequestId, TenantId, TransferId};
+use crate::money::Amount;
+
+/// A transfer is booked at most this long after its id was made, in milliseconds: a charge has its request's.
+const LATEST_BOOKING_MS: i64 = 90_000_000;
+/// Lines of one account are in the order of time, but for clocks of several processes; they differ by less than this, in milliseconds.
+const CLOCKS_APART_MS: i64 = 600_000;
+/// Lines that one read of an export gives.
+const PAGE: usize = 500;
+
+/// Which transfers. Each condition that is there has to be met.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LineFilter {
+    /// That concern one tenant.
+    pub tenant: Option<TenantId>,
+    /// Of one kind.
+    pub kind: Option<LineKind>,
+    /// With this in the payment's reference, small and capital letters being the same.
+    pub reference: Option<String>,
+    /// Booked at this moment or later.
+    pub from: Option<Timestamp>,
+    /// Booked before this moment.
+    pub to: Option<Timestamp>,
+}
+
+/// A kind of transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineKind {
+    /// A payment, or a code that was redeemed.
+    TopUp,
+    /// A charge.
+    Capture,
+    /// Something was given, or taken, back.
+    Reversal,
+    /// The house bears what a call cost above its hold and the free balance.
+    WriteOff,
+}
+
+impl LineKind {
+    const ALL: [Self; 4] = [Self::TopUp, Self::Capture, Self::Reversal, Self::WriteOff];
+
+    /// The word that the database keeps.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::TopUp => "top_up",
+            Self::Capture => "capture",
+            Self::Reversal => "reversal",
+            Self::WriteOff => "write_off",
+        }
+    }
+}
+
+/// A word that is no kind of transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a kind is top_up, capture, reversal or write_off")]
+pub struct NotALineKind;
+
+impl FromStr for LineKind {
+    type Err = NotALineKind;
+
+    fn from_str(text: &str) -> Result<Self, NotALineKind> {
+        Self::ALL.into_iter().find(|kind| kind.word() == text).ok_or(NotALineKind)
+    }
+}
+
+/// Where a page begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LineCursor {
+    /// At the newest transfer.
+    #[default]
+    Newest,
+    /// Behind this one, towards the past.
+    Older(TransferId),
+    /// Behind this one, towards the present.
+    Newer(TransferId),
+}
+
+/// A transfer, with the customer's side of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerLine {
+    /// The transfer. A charge's is its request's.
+    pub id: TransferId,
+    /// The customer; `None`: it is between house accounts.
+    pub tenant: Option<TenantId>,
+    /// The number of the customer's line.
+    pub seq: Option<i64>,
+    /// See [`LineKind::word`].
+    pub kind: String,
+    /// The account that it came from.
+    pub debit: i64,
+    /// The account that it went to.
+    pub credit: i64,
+    /// How much.
+    pub amount: Amount,
+    /// By how much the customer's balance changed.
+    pub delta: Option<Amount>,
+    /// The customer's balance after it.
+    pub balance: Option<Amount>,
+    /// The request that it is for.
+    pub request_id: Option<RequestId>,
+    /// The transfer that it takes back.
+    pub reverses: Option<TransferId>,
+    /// The transfer that takes it back.
+    pub reversed_by: Option<TransferId>,
+    /// The payment's own name.
+    pub reference: Option<String>,
+    /// Words for people.
+    pub note: Option<String>,
+    /// When it was booked.
+    pub created_at: Timestamp,
+}
+
+/// A page of transfers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinePage {
+    /// Newest first: of one tenant by the numbers of its lines; of all by their ids, which for a charge is when its call was received.
+    pub lines: Vec<LedgerLine>,
+    /// With [`LineCursor::Older`], the page after this one; `None`: there is none.
+    pub older: Option<TransferId>,
+    /// With [`LineCursor::Newer`], the page before this one; `None`: there is none.
+    pub newer: Option<TransferId>,
+}
+
+/// At most `limit` transfers that `filter` lets through.
+///
+/// # Errors
+/// [`DbError`].
+pub fn lines(
+    connection: &mut Connection,
+    filter: &LineFilter,
+    cursor: LineCursor,
+    limit: usize,
+) -> Result<LinePage, DbError> {
+    let is_towards_past = !matches!(cursor, LineCursor::Newer(_));
+    let wanted = limit.saturating_add(1);
+    let mut lines = snapshot(connection, |connection| match filter.tenant.filter(|_| !filter.is_rare()) {
+        Some(tenant) => of_tenant(connection, filter, tenant, cursor, wanted),
+        None => of_all(connection, filter, cursor, wanted),
+    })?;
+    let has_more = lines.len() > limit;
+    lines.truncate(limit);
+    if !is_towards_past {
+        lines.reverse();
+    }
+    let (newest, oldest) = (lines.first().map(|line| line.id), lines.last().map(|line| line.id));
+    let (older, newer) = match cursor {
+        LineCursor::Newest => (oldest.filter(|_| has_more), None),
+        LineCursor::Older(than) => (oldest.filter(|_| has_more), Some(newest.unwrap_or(than))),
+        LineCursor::Newer(than) => (Some(oldest.unwrap_or(than)), newest.filter(|_| has_more)),
+    };
+    Ok(LinePage { lines, older, newer })
+}
+
+/// The transfer of this id.
+///
+/// # Errors
+/// [`DbError`].
+pub fn line(connection: &mut Connection, id: TransferId) -> Result<Option<LedgerLine>, DbError> {
+    let mut statement = Composed::new(SELECT);
+    statement.and("transfers WHERE id = ?", [Value::Blob(id.as_bytes())]).and(JOINS, []);
+    Ok(read(statement, connection)?.pop())
+}
+
+impl LineFilter {
+    /// Whether what it asks for is in the index of what is rare.
+    fn is_rare(&self) -> bool {
+        self.reference.is_some() || self.kind.is_some_and(|kind| kind != LineKind::Capture)
+    }
+}
+
+const SELECT: &str = "SELECT t.id, t.kind, t.debit, t.credit, t.amount, t.request_id, t.reverses, t.reference, t.note, t.created_at, \
+    l.account, l.seq, l.delta, l.balance, x.id AS reversed_by FROM (SELECT * FROM ";
+const JOINS: &str = ") t LEFT JOIN lines l ON l.transfer = t.id LEFT JOIN transfers x ON x.reverses = t.id";
+
+fn of_all(
+    connection: &mut Connection,
+    filter: &LineFilter,
+    cursor: LineCursor,
+    wanted: usize,
+) -> Result<Vec<LedgerLine>, DbError> {
+    let pattern = filter.reference.as_ref().map(|reference| format!("%{}%", in_pattern(connection, reference)));
+    let since = filter.from.map(|from| RequestId::floor(from.plus_ms(-LATEST_BOOKING_MS)));
+    let until = filter.to.map(|to| RequestId::floor(to.plus_ms(CLOCKS_APART_MS)));
+    let mut statement = Composed::new(SELECT);
+    match connection {
+        // It would not know by itself how rare they are.
+        Connection::Sqlite(_) if filter.is_rare() => statement.and("transfers INDEXED BY transfers_rare", []),
+        Connection::Sqlite(_) => statement.and("transfers NOT INDEXED", []),
+        Connection::Postgres(_) => statement.and("transfers", []),
+    };
+    statement.and(" WHERE kind <> 'opening'", []);
+    if filter.is_rare() {
+        statement.and(" AND kind <> 'capture'", []);
+    }
+    if let Some(kind) = filter.kind {
+        statement.and(" AND kind = ?", [Value::Text(kind.word())]);
+    }
+    if let Some(tenant) = filter.tenant {
+        let tenant = Value::Int(tenant.0);
+        statement.and(
+            " AND (credit = ? OR debit = ? OR (kind = 'write_off' AND EXISTS (SELECT 1 FROM holds h \
+             WHERE h.request_id = transfers.request_id AND h.account = ?)))",
+            [tenant, tenant, tenant],
+        );
+    }
+    if let Some(pattern) = &pattern {
+        statement.and(" AND lower(reference) LIKE ? ESCAPE '!'", [Value::Text(pattern)]);
+    }
+    if let Some(since) = &since {
+        statement.and(" AND id >= ?", [Value::Blob(since.as_bytes())]);
+    }
+    if let Some(until) = &until {
+        statement.and(" AND id < ?", [Value::Blob(until.as_bytes())]);
+    }
+    if let Some(from) = filter.from {
+        statement.and(" AND created_at >= ?", [Value::Int(from.0)]);
+    }
+    if let Some(to) = filter.to {
+        statement.and(" AND created_at < ?", [Value::Int(to.0)]);
+    }
+    match &cursor {
+        LineCursor::Newest => statement.and(" ORDER BY id DESC", []),
+        LineCursor::Older(than) => statement.and(" AND id < ? ORDER BY id DESC", [Value::Blob(than.as_bytes())]),
+        LineCursor::Newer(than) => statement.and(" AND id > ? ORDER BY id", [Value::Blob(than.as_bytes())]),
+    };
+    statement.and(" LIMIT ?", [limit(wanted)]).and(JOINS, []);
+    statement.and(if matches!(cursor, LineCursor::Newer(_)) { " ORDER BY t.id" } else { " ORDER BY t.id DESC" }, []);
+    read(statement, connection)
+}
+
+/// By the numbers of the customer's lines, which are in the order of time.
+fn of_tenant(
+    connection: &mut Connection,
+    filter: &LineFilter,
+    tenant: TenantId,
+    cursor: LineCursor,
+    wanted: usize,
+) -> Result<Vec<LedgerLine>, DbError> {
+    let mut first = 1;
+    let mut behind = i64::MAX;
+    if let Some(from) = filter.from {
+        first = first_since(connection, tenant, from.plus_ms(-CLOCKS_APART_MS))?;
+    }
+    if let Some(to) = filter.to {
+        behind = first_since(connection, tenant, to.plus_ms(CLOCKS_APART_MS))?;
+    }
+    match cursor {
+        LineCursor::Newest => {}
+        LineCursor::Older(than) => behind = behind.min(seq_of(connection, than)?),
+        LineCursor::Newer(than) => first = first.max(seq_of(connection, than)?.saturating_add(1)),
+    }
+    let order = if matches!(cursor, LineCursor::Newer(_)) { " ORDER BY l.seq" } else { " ORDER BY l.seq DESC" };
+    let mut statement = Composed::new(
+        "SELECT t.id, t.kind, t.debit, t.credit, t.amount, t.request_id, t.reverses, t.reference, t.note, t.created_at, \
+         l.account, l.seq, l.delta, l.balance, x.id AS reversed_by \
+         FROM lines l JOIN transfers t ON t.id = l.transfer LEFT JOIN transfers x ON x.reverses = t.id WHERE l.account = ",
+    );
+    statement
+        .and("?", [Value::Int(tenant.0)])
+        .and(" AND l.seq >= ? AND l.seq < ?", [Value::Int(first), Value::Int(behind)]);
+    if let Some(kind) = filter.kind {
+        statement.and(" AND t.kind = ?", [Value::Text(kind.word())]);
+    }
+    if let Some(from) = filter.from {
+        statement.and(" AND t.created_at >= ?", [Value::Int(from.0)]);
+    }
+    if let Some(to) = filter.to {
+        statement.and(" AND t.created_at < ?", [Value::Int(to.0)]);
+    }
+    statement.and(order, []).and(" LIMIT ?", [limit(wanted)]);
+    read(statement, connection)
+}
+
+/// The number of a tenant's first line that was booked at `moment` or later, or the one behind the last: by halving.
+fn first_since(connection: &mut Connection, tenant: TenantId, moment: Timestamp) -> Result<i64, DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        value: i64,
+    }
+    let newest: Option<Row> = Statement::new(
+        sql!("SELECT seq AS value FROM lines WHERE account = ? ORDER BY seq DESC LIMIT 1"),
+        &[Value::Int(tenant.0)],
+    )
+    .get_result(connection)
+    .optional()?;
+    let (mut low, mut high) = (1, newest.map_or(0, |row| row.value) + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let row: Row = Statement::new(
+            sql!(
+                "SELECT t.created_at AS value FROM lines l JOIN transfers t ON t.id = l.transfer WHERE l.account = ? AND l.seq = ?"
+            ),
+            &[Value::Int(tenant.0), Value::Int(middle)],
+        )
+        .get_result(connection)?;
+        if row.value < moment.0 { low = middle + 1 } else { high = middle }
+    }
+    Ok(low)
+}
+
+/// The number of a transfer's line; 0 when it has none.
+fn seq_of(connection: &mut Connection, transfer: TransferId) -> Result<i64, DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        seq: i64,
+    }
+    let sql = sql!("SELECT seq FROM lines WHERE transfer = ?");
+    let row: Option<Row> =
+        Statement::new(sql, &[Value::Blob(transfer.as_bytes())]).get_result(connection).optional()?;
+    Ok(row.map_or(0, |row| row.seq))
+}
+
+fn limit(wanted: usize) -> Value<'static> {
+    Value::Int(i64::try_from(wanted).unwrap_or(i64::MAX))
+}
+
+/// Text of a person's that stands for itself in a pattern for what the database's `lower` gives, with `ESCAPE '!'`.
+pub(crate) fn in_pattern(connection: &Connection, text: &str) -> String {
+    let text = match connection {
+        Connection::Postgres(_) => text.to_lowercase(),
+        Connection::Sqlite(_) => text.to_ascii_lowercase(),
+    };
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '!') {
+            escaped.push('!');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
+
+fn read(statement: Composed<'_>, connection: &mut Connection) -> Result<Vec<LedgerLine>, DbError> {
+    let rows: Vec<Row> = statement.load(connection)?;
+    rows.into_iter().map(Row::into_line).collect()
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Binary)]
+    id: Vec<u8>,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = BigInt)]
+    debit: i64,
+    #[diesel(sql_type = BigInt)]
+    credit: i64,
+    #[diesel(sql_type = BigInt)]
+    amount: i64,
+    #[diesel(sql_type = Nullable<Binary>)]
+    request_id: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    reverses: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    reversed_by: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Text>)]
+    reference: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    note: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    created_at: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    account: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    seq: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    delta: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    balance: Option<i64>,
+}
+
+impl Row {
+    fn into_line(self) -> Result<LedgerLine, DbError> {
+        let id = |bytes: Vec<u8>| {
+            RequestId::from_slice(&bytes).ok_or_else(|| DbError::Corrupt("a transfer's id".to_owned()))
+        };
+        Ok(LedgerLine {
+            id: id(self.id)?,
+            tenant: self.account.map(TenantId),
+            seq: self.seq,
+            kind: self.kind,
+            debit: self.debit,
+            credit: self.credit,
+            amount: Amount::from_nanos(self.amount),
+            delta: self.delta.map(Amount::from_nanos),
+            balance: self.balance.map(Amount::from_nanos),
+            request_id: self.request_id.map(id).transpose()?,
+            reverses: self.reverses.map(id).transpose()?,
+            reversed_by: self.reversed_by.map(id).transpose()?,
+            reference: self.reference,
+            note: self.note,
+            created_at: Timestamp(self.created_at),
+        })
+    }
+}
+
+/// All transfers of a filter, newest first, page by page, for whoever writes them to a file. What comes in between is not in it.
+#[derive(Debug)]
+pub struct LineExport {
+    database: Database,
+    filter: LineFilter,
+    /// Where the next page begins; `None` behind the last one.
+    next: Option<LineCursor>,
+}
+
+impl LineExport {
+    /// Nothing is read before it is asked for.
+    pub fn new(database: &Database, filter: LineFilter) -> Self {
+        Self { database: database.clone(), filter, next: Some(LineCursor::Newest) }
+    }
+
+    /// The next transfers; `None` when there are no more.
+    ///
+    /// # Errors
+    /// [`DbError`]; asked again, it tries the same page again.
+    pub async fn next(&mut self) -> Result<Option<Vec<LedgerLine>>, DbError> {
+        let Some(cursor) = self.next else { return Ok(None) };
+        let filter = self.filter.clone();
+        let page = self.database.read_records(move |connection| lines(connection, &filter, cursor, PAGE)).await?;
+        self.next = page.older.map(LineCursor::Older);
+        Ok((!page.lines.is_empty()).then_some(page.lines))
+    }
+}

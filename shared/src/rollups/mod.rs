@@ -1,0 +1,23 @@
+//! Sums of what was charged, so that a year is read in a moment and to the last 1e-9.
+//!
+//! The process that leads goes through the ledger in the order of request ids and adds each charge to a few sums (`roll`), up to the first
+//! hold that is still open and no nearer to now than a hold may take to be committed: below that mark nothing can be added any more, whatever
+//! clocks and commits do. (A mark by the time of charging would need a guess how late a commit can come.) What was asked is then the sums and,
+//! read from the ledger itself, what lies beyond the mark: exact at every moment, also while the sums are made for the first time. A charge
+//! that is given back later is taken out again where it was counted, so sums and single charges always agree.
+//!
+//! `usage` asks, `dashboard` puts what operators look at beside each other.
+
+mod cells;
+mod dashboard;
+mod days;
+mod latency;
+mod query;
+mod roll;
+mod state;
+mod usage;
+
+pub use dashboard::{Dashboard, Figures, Point, Step, dashboard};
+pub(crate) use query::{Conditions, END_OF_TIME, Sums, billed, received};
+pub use roll::{Rolled, step};
+pub use usage::{By, UsageFilter, usage};
