@@ -92,15 +92,15 @@ pub fn page(
     before: Option<TransferId>,
     limit: usize,
 ) -> Result<Page<TopUpRecord>, DbError> {
+    let (from, to) = (filter.from.unwrap_or(Timestamp(i64::MIN)), filter.to.unwrap_or(Timestamp(i64::MAX)));
     let (moment, id) = match before {
         Some(before) => match find(connection, before)? {
             Some(last) => (last.created_at, *last.id.as_bytes()),
             None => return Ok(Page::of(Vec::new(), limit)),
         },
-        None => (Timestamp(i64::MAX), [0xff; 16]),
+        None => (to, [0; 16]),
     };
     let pattern = containing(&filter.reference);
-    let (from, to) = (filter.from.unwrap_or(Timestamp(i64::MIN)), filter.to.unwrap_or(Timestamp(i64::MAX)));
     let [moment, id, from, to, pattern, limit_and_one] = [
         Value::Int(moment.0),
         Value::Blob(&id),

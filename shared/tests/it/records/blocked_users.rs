@@ -1,8 +1,14 @@
 //! Who is blocked. That their calls are refused is shown by the API's own tests.
 
+use std::sync::Arc;
+
 use shared::blocked_users::{self, BlockError, BlockedUser, MOST_BLOCKED};
+use shared::console_session;
 use shared::db::DbError;
 use shared::id::TenantId;
+use shared::key::KeyPolicy;
+use shared::secret_key::TagKey;
+use shared::token::Token;
 
 use super::START;
 use crate::ledger::books::Books;
@@ -81,4 +87,55 @@ async fn what_cannot_be_blocked() {
     assert!(block(&books, tenant, "user 7", "staff").await.is_ok(), "is blocked already");
     unblock(&books, tenant, "user 7").await.unwrap();
     assert!(block(&books, tenant, "one more", "staff").await.is_ok());
+}
+
+/// A tenant may have many keys, and many blocked end users: the names are in memory once.
+#[tokio::test]
+async fn all_keys_of_a_tenant_share_one_set() {
+    let books = Books::new().await;
+    let (tenant, other) = (books.tenant("t", 0).await, books.tenant("other", 0).await);
+    let tag_key = TagKey::generate().unwrap();
+    let mut keys = Vec::new();
+    for tenant in [tenant, tenant, other] {
+        keys.push(books.issue(tenant, &tag_key, KeyPolicy::default()).await.1);
+    }
+    block(&books, tenant, "ann", "staff").await.unwrap();
+    let epoch = books.epoch().await;
+    let keyring = books.keyring(&tag_key, &epoch);
+    let set = async |number: usize| keyring.authenticate(keys[number].expose()).await.unwrap().blocked_users;
+    let (first, second) = (set(0).await.unwrap(), set(1).await.unwrap());
+    assert!(Arc::ptr_eq(&first, &second));
+    assert!(first.contains("ann") && first.len() == 1);
+    assert!(set(2).await.is_none(), "a tenant that blocks nobody has none");
+
+    block(&books, tenant, "bob", "staff").await.unwrap();
+    assert!(Arc::ptr_eq(&first, &set(0).await.unwrap()), "as long as the epoch seems to stand still");
+    epoch.poll(&books.database).await.unwrap();
+    let (later, of_second) = (set(0).await.unwrap(), set(1).await.unwrap());
+    assert!(Arc::ptr_eq(&later, &of_second) && later.contains("bob"));
+    for name in ["ann", "bob"] {
+        unblock(&books, tenant, name).await.unwrap();
+    }
+    epoch.poll(&books.database).await.unwrap();
+    assert!(set(0).await.is_none());
+}
+
+/// A call from the console is a call.
+#[tokio::test]
+async fn a_session_of_the_console_knows_them_too() {
+    let books = Books::new().await;
+    let tenant = books.tenant("t", 0).await;
+    let key = books.key(tenant, KeyPolicy::default()).await;
+    let (hash, now) = (Token::generate().unwrap().hash(), books.clock.now());
+    books
+        .change::<_, DbError>(move |connection| console_session::begin(connection, key.id, &hash, None, now))
+        .await
+        .unwrap();
+    let blocks = async |name: &str| {
+        let found = books.look(move |connection| console_session::find(connection, &hash, None, now)).await;
+        found.unwrap().caller().blocks(Some(name))
+    };
+    assert!(!blocks("ann").await);
+    block(&books, tenant, "ann", "staff").await.unwrap();
+    assert!(blocks("ann").await && !blocks("bob").await);
 }

@@ -7,10 +7,14 @@ mod overviews;
 mod top_ups;
 mod vouchers;
 
-use shared::clock::Timestamp;
+use std::time::Duration;
+
+use shared::clock::{Clock, Timestamp};
 use shared::db::{Connection, DbError};
+use shared::epoch::EpochWatch;
 use shared::id::TenantId;
 use shared::key::{self, Key, KeyError, KeyPolicy, NewSecret};
+use shared::keyring::{Keyring, KeyringSettings};
 use shared::secret_key::{PlainSecretKey, TagKey, hash};
 
 use crate::ledger::books::Books;
@@ -38,11 +42,27 @@ impl Books {
 
     /// A new key of `tenant`.
     async fn key(&self, tenant: TenantId, policy: KeyPolicy) -> Key {
-        let (id, plain) = PlainSecretKey::generate(&TagKey::generate().unwrap()).unwrap();
+        self.issue(tenant, &TagKey::generate().unwrap(), policy).await.0
+    }
+
+    /// A new key of `tenant`, which whoever has this key of the tags can verify.
+    async fn issue(&self, tenant: TenantId, tag_key: &TagKey, policy: KeyPolicy) -> (Key, PlainSecretKey) {
+        let (id, plain) = PlainSecretKey::generate(tag_key).unwrap();
         let last_four = plain.expose()[plain.expose().len() - 4..].to_owned();
         let (secret, now) = (NewSecret { id, hash: hash(&plain).unwrap(), last_four }, self.clock.now());
-        self.change::<_, KeyError>(move |connection| key::issue(connection, tenant, policy, &secret, now))
-            .await
-            .unwrap()
+        let issued = self.change::<_, KeyError>(move |connection| key::issue(connection, tenant, policy, &secret, now));
+        (issued.await.unwrap(), plain)
+    }
+
+    /// A keyring of this process, or of one more.
+    fn keyring(&self, tag_key: &TagKey, epoch: &EpochWatch) -> Keyring {
+        let settings = KeyringSettings { remember: Duration::from_secs(30), entries: 100, hashes: 1 };
+        let tag_key = TagKey::from_bytes(tag_key.expose()).unwrap();
+        Keyring::new(self.database.clone(), epoch.clone(), self.clock.clone(), tag_key, settings).unwrap()
+    }
+
+    /// What a process knows of the epoch, which never grows old.
+    async fn epoch(&self) -> EpochWatch {
+        EpochWatch::start(&self.database, Clock::manual(self.clock.now())).await.unwrap()
     }
 }

@@ -151,6 +151,15 @@ async fn ten_thousand_codes() {
     assert_eq!(books.balance(ann.0).await, (1_500, 0));
     let kept = books.words("SELECT last_four AS word FROM codes WHERE number = 1");
     assert_eq!(kept, [codes[0][codes[0].len() - 4..].to_owned()]);
+    if books.is_sqlite() {
+        let mut kept = std::fs::read(books.path()).unwrap();
+        kept.extend(std::fs::read(format!("{}-wal", books.path().display())).unwrap());
+        let is_in = |part: &str| kept.windows(part.len()).any(|window| window == part.as_bytes());
+        assert!(is_in(&codes[0][codes[0].len() - 4..]), "what is kept of it would be found");
+        for code in [&codes[0], &codes[9_999]] {
+            assert!(!is_in(code) && !is_in(&code.replace('-', "")) && !is_in(&code[..14]));
+        }
+    }
     books.prove().await;
 }
 
