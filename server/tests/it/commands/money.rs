@@ -41,6 +41,7 @@ fn what_is_no_payment_is_refused() {
     assert_eq!(pay("ten", "r").failed(2).0, "usage");
     assert_eq!(pay("1.0000000001", "r").failed(2).0, "usage");
     assert_eq!(pay("1.00", "").failed(1).0, "bad_reference");
+    assert_eq!(pay("1.00", "code:1/1").failed(1).0, "reserved_reference");
     assert_eq!(pay("9223372036.854775807", "r").ok()["posted"], "9223372036.854775807");
     assert_eq!(pay("1.00", "s").failed(1).0, "amount_out_of_range");
     let unknown = place.command(&["topup", "--tenant", "nobody", "--amount", "1.00", "--reference", "r"]);
