@@ -52,6 +52,7 @@ async fn shows_who_did_what_and_what_changed() {
     }
     auditor.languages = "zh";
     auditor.get("/audit?subject=nobody").await.is(200).shows("没有记录");
+    auditor.get("/audit").await.is(200).shows("轮换密钥").shows("接受邀请");
     auditor
         .get("/audit?tenant=nobody&from=yesterday")
         .await

@@ -2,7 +2,7 @@
 
 use shared::staff::Role;
 
-use crate::support::{PASSWORD, Scene};
+use crate::support::{HOSTILE, HOSTILE_AS_TEXT, PASSWORD, Scene};
 
 #[actix_web::test]
 async fn an_invitation_is_shown_once() {
@@ -40,6 +40,30 @@ async fn wrong_invitations_stand_beside_their_field() {
         .shows("id=\"role-error\">请选择角色")
         .shows("value=\"&#60;b&#62;\"");
     assert_eq!(scene.actions().await.len(), 2, "only the owner was invited, and accepted");
+}
+
+#[actix_web::test]
+async fn addresses_are_text() {
+    let scene = Scene::new().await;
+    let mut owner = scene.signed_in(Role::Owner).await;
+    let page = owner.get("/staff").await;
+    let email = format!("{HOSTILE}@example.com");
+    let shown = owner.submit(&page, "/staff/invite", &[("email", &email), ("role", "support")]).await.is(200);
+    let shown = shown.shows(&format!("{HOSTILE_AS_TEXT}@example.com")).hides("<script>alert");
+    let link = shown.between("<code id=\"link\">", "</code>");
+    owner.get("/staff").await.is(200).shows(&format!("{HOSTILE_AS_TEXT}@example.com")).hides("<script>alert");
+    owner.get("/audit").await.is(200).shows(&format!("{HOSTILE_AS_TEXT}@example.com")).hides("<script>alert");
+    let token = link.rsplit('/').next().unwrap();
+    scene.browser().get(&format!("/invitation/{token}")).await.is(200).hides("<script>alert");
+    let mut person = scene.accept(token).await;
+    person.get("/settings").await.is(200).shows(&format!("{HOSTILE_AS_TEXT}@example.com")).hides("<script>alert");
+
+    let query = serde_urlencoded::to_string([("actor", HOSTILE), ("tenant", HOSTILE), ("from", HOSTILE)]).unwrap();
+    owner.get(&format!("/audit?{query}")).await.is(200).shows(HOSTILE_AS_TEXT).hides("<script>alert");
+    let query = serde_urlencoded::to_string([("next", HOSTILE)]).unwrap();
+    scene.browser().get(&format!("/sign-in?{query}")).await.is(200).shows(HOSTILE_AS_TEXT).hides("<script>alert");
+    let again = scene.browser().post("/sign-in", &[("email", HOSTILE), ("password", HOSTILE)]).await.is(422);
+    again.shows(HOSTILE_AS_TEXT).hides("<script>alert");
 }
 
 #[actix_web::test]

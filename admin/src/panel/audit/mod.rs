@@ -2,6 +2,7 @@
 
 mod changes;
 mod export;
+mod words;
 
 use actix_web::HttpRequest;
 use actix_web::web::Data;
@@ -48,6 +49,8 @@ struct Place {
 /// An entry as it is shown.
 struct Shown {
     record: Record,
+    /// What was done, in words.
+    words: Option<&'static str>,
     changes: Vec<Change>,
     /// The page of what it is about.
     link: Option<String>,
@@ -84,7 +87,7 @@ pub(super) async fn list(request: HttpRequest, staff: May<ReadAudit>, panel: Dat
     let newest = query_of(&filters, &[]);
     let is_filtered = !newest.is_empty();
     let entries = records.into_iter().map(|record| shown(record, page)).collect();
-    let (filters, wrongs, is_first_page) = (&filters, &words(&unread, page), before.is_none());
+    let (filters, wrongs, is_first_page) = (&filters, &left_out(&unread, page), before.is_none());
     page::show(&request, page, &List { page, filters, wrongs, entries, is_first_page, older, newest, is_filtered })
 }
 
@@ -118,7 +121,7 @@ fn filter_of(connection: &mut Connection, filters: &Filters, zone: Tz) -> Result
 }
 
 /// What is said about fields that were left out.
-fn words(unread: &[&'static str], page: &Page) -> Wrongs {
+fn left_out(unread: &[&'static str], page: &Page) -> Wrongs {
     let mut wrongs = Wrongs::default();
     for field in unread {
         wrongs.add(
@@ -134,14 +137,16 @@ fn words(unread: &[&'static str], page: &Page) -> Wrongs {
 
 fn shown(record: Record, page: &Page) -> Shown {
     let changes = changes(record.before.as_ref(), record.after.as_ref());
+    let words = words::words(&record.action).map(|(english, chinese)| page.say(english, chinese));
     let folder = match record.action.split('.').next() {
         Some("channel") => Some("/channels"),
-        Some("price") => Some("/models"),
+        Some("codes") => Some("/codes"),
         Some("key") => Some("/keys"),
-        Some("tenant") => None,
+        Some("price") => Some("/models"),
         Some("top_up") => Some("/top-ups"),
+        // A tenant has a link of its own; a person's page is for owners.
         _ => None,
     };
     let link = folder.map(|folder| page.path(folder, &record.subject));
-    Shown { record, changes, link }
+    Shown { record, words, changes, link }
 }
