@@ -33,9 +33,15 @@ fn fields(value: Option<&Value>) -> Map<String, Value> {
 
 /// A value for people; nothing where it is null.
 fn text(value: &Value) -> Option<String> {
+    let inner = |value: &Value| text(value).unwrap_or_else(|| "-".to_owned());
     match value {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),
+        Value::Array(values) => Some(values.iter().map(inner).collect::<Vec<_>>().join(", ")),
+        Value::Object(fields) => {
+            let pairs = fields.iter().map(|(name, value)| format!("{name}={}", inner(value)));
+            Some(pairs.collect::<Vec<_>>().join(", "))
+        }
         other => Some(other.to_string()),
     }
 }
@@ -58,8 +64,10 @@ mod tests {
     #[test]
     fn only_what_differs_is_shown() {
         let before = json!({"name": "a", "enabled": true, "since": null, "old": 1});
-        let after = json!({"name": "a", "enabled": false, "since": "now", "models": {"m": "n"}});
-        let expected = ["enabled: true > false", "since: - > now", "old: 1 > -", r#"models: - > {"m":"n"}"#];
+        let after =
+            json!({"name": "a", "enabled": false, "since": "now", "models": {"m": "n", "o": null}, "ips": ["a", "b"]});
+        let expected =
+            ["enabled: true > false", "since: - > now", "old: 1 > -", "models: - > m=n, o=-", "ips: - > a, b"];
         assert_eq!(shown(Some(before.clone()), Some(after)), expected);
         assert_eq!(shown(Some(before.clone()), Some(before)), [""; 0]);
         assert_eq!(shown(None, Some(json!({"a": "b", "c": null}))), ["a: - > b"]);

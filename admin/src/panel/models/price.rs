@@ -182,6 +182,11 @@ fn lines(before: &Price, after: &Wanted, page: &Page) -> Vec<Line> {
         before: before.images.get(size).copied(),
         after: after.images.get(size).copied(),
     }));
-    lines.push(both(page.say("An image of another size", "其他尺寸的图片"), before.image, after.image));
+    let others = if lines.len() > 2 {
+        page.say("An image of another size", "其他尺寸的图片")
+    } else {
+        page.say("An image", "每张图片")
+    };
+    lines.push(both(others, before.image, after.image));
     lines
 }
