@@ -10,7 +10,7 @@ mod redeem;
 
 pub use batch::{Batch, BatchId, NewBatch, batch, create, revoke};
 pub use code::{Code, NotACode, generate};
-pub use list::{CodeRecord, Redemption, batches, codes};
+pub use list::{CodeRecord, Redemption, batches, codes, named};
 pub use redeem::{Redeemed, redeem};
 
 use crate::clock::Timestamp;

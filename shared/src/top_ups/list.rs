@@ -131,6 +131,21 @@ pub fn find(connection: &mut Connection, id: TransferId) -> Result<Option<TopUpR
     row.map(Row::into_record).transpose()
 }
 
+/// The top-up of `tenant` with just this reference.
+///
+/// # Errors
+/// [`DbError`].
+pub fn referenced(
+    connection: &mut Connection,
+    TenantId(tenant): TenantId,
+    reference: &str,
+) -> Result<Option<TopUpRecord>, DbError> {
+    let values = [Value::Int(tenant), Value::Text(reference)];
+    let row: Option<Row> =
+        Statement::new(top_ups!("t.credit = ? AND t.reference = ?"), &values).get_result(connection).optional()?;
+    row.map(Row::into_record).transpose()
+}
+
 #[derive(QueryableByName)]
 struct Row {
     #[diesel(sql_type = Binary)]

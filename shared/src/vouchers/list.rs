@@ -67,6 +67,16 @@ pub(super) fn batch(connection: &mut Connection, BatchId(id): BatchId) -> Result
     Ok(row.map(Batch::from))
 }
 
+/// The batch of this name.
+///
+/// # Errors
+/// [`DbError`].
+pub fn named(connection: &mut Connection, name: &str) -> Result<Option<Batch>, DbError> {
+    let row: Option<BatchRow> =
+        Statement::new(batches!("b.name = ?"), &[Value::Text(name)]).get_result(connection).optional()?;
+    Ok(row.map(Batch::from))
+}
+
 /// The codes of a batch by their numbers, at most `limit`, behind the number `after` (from the first on, with 0).
 ///
 /// # Errors
