@@ -28,6 +28,28 @@ pub(crate) fn query_of(filters: &impl Serialize, changed: &[(&str, &str)]) -> St
     query(&pairs)
 }
 
+/// The links to the other pages of a list that is read from its newest row on.
+#[derive(Debug)]
+pub(crate) struct Pager {
+    /// The list's address.
+    pub(crate) path: String,
+    /// The query of its first page, from where this is another one.
+    pub(crate) newest: Option<String>,
+    /// The query of the page behind this one, if there is one.
+    pub(crate) older: Option<String>,
+}
+
+impl Pager {
+    /// The links of a page that begins behind the row `before` (empty: at the newest); `last` is its last row where the list goes on.
+    pub(crate) fn of(path: impl Into<String>, filters: &impl Serialize, before: &str, last: Option<String>) -> Self {
+        Self {
+            path: path.into(),
+            newest: (!before.is_empty()).then(|| query_of(filters, &[("before", "")])),
+            older: last.map(|last| query_of(filters, &[("before", &last)])),
+        }
+    }
+}
+
 /// Takes one row more than a page holds, and gives whether there was one: then there is another page.
 pub(crate) fn cut<T>(rows: &mut Vec<T>) -> bool {
     let has_more = rows.len() > PAGE;

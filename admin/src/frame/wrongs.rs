@@ -24,6 +24,34 @@ impl Wrongs {
         }
     }
 
+    /// What stands in a field, without the space around it, as `read` understands it. What it does not is wrong, in these words.
+    pub(crate) fn read<T, E>(
+        &mut self,
+        field: &'static str,
+        text: &str,
+        words: &str,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        match read(text.trim()) {
+            Ok(value) => Some(value),
+            Err(_) => {
+                self.add(field, words);
+                None
+            }
+        }
+    }
+
+    /// The same for a field that may be empty: then nothing is meant, and nothing is wrong.
+    pub(crate) fn read_any<T, E>(
+        &mut self,
+        field: &'static str,
+        text: &str,
+        words: &str,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        if text.trim().is_empty() { None } else { self.read(field, text, words, read) }
+    }
+
     /// Whether all is right.
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -75,6 +103,17 @@ impl Display for Text<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_wrong() {
+        let mut wrongs = Wrongs::default();
+        assert_eq!(wrongs.read("one", " 7 ", "a number", str::parse::<u8>), Some(7));
+        assert_eq!(wrongs.read_any("two", " ", "a number", str::parse::<u8>), None);
+        assert!(wrongs.is_empty());
+        assert_eq!(wrongs.read("one", "", "a number", str::parse::<u8>), None);
+        assert_eq!(wrongs.read_any("two", "7x", "another", str::parse::<u8>), None);
+        assert_eq!((wrongs.of("one"), wrongs.of("two")), (Some("a number"), Some("another")));
+    }
 
     #[test]
     fn only_what_is_wrong_is_marked() {
