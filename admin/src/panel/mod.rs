@@ -3,13 +3,17 @@
 pub(crate) mod access;
 mod audit;
 mod channels;
+pub(crate) mod codes;
 mod dashboard;
 mod entrance;
+pub(crate) mod keys;
 mod models;
 pub(crate) mod navigation;
 mod routes;
 mod settings;
 mod staff;
+pub(crate) mod tenants;
+pub(crate) mod top_ups;
 
 use std::future::Future;
 use std::pin::Pin;

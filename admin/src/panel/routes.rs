@@ -2,7 +2,7 @@
 
 use actix_web::web::{self, ServiceConfig};
 
-use super::{audit, channels, dashboard, entrance, models, settings, staff};
+use super::{audit, channels, codes, dashboard, entrance, keys, models, settings, staff, tenants, top_ups};
 use crate::frame::assets;
 use crate::frame::failure::Handled;
 use crate::frame::page::go_to;
@@ -18,6 +18,28 @@ pub(super) fn add(config: &mut ServiceConfig) {
         .service(page("/sign-in/code").get(entrance::ask_code).post(entrance::enter_code))
         .service(page("/sign-out").post(entrance::sign_out))
         .service(page("/dashboard").get(dashboard::show))
+        .service(page("/tenants").get(tenants::list).post(tenants::create))
+        .service(page("/tenants/new").get(tenants::new))
+        .service(page("/tenants/{id}").get(tenants::show))
+        .service(page("/tenants/{id}/suspend").get(tenants::ask_to_suspend).post(tenants::suspend))
+        .service(page("/tenants/{id}/resume").get(tenants::ask_to_resume).post(tenants::resume))
+        .service(page("/tenants/{id}/notes").post(tenants::add_note))
+        .service(page("/tenants/{id}/block-user").post(tenants::block_user))
+        .service(page("/tenants/{id}/unblock-user").post(tenants::unblock_user))
+        .service(page("/keys").get(keys::list).post(keys::issue))
+        .service(page("/keys/new").get(keys::new))
+        .service(page("/keys/{kid}").get(keys::show))
+        .service(page("/keys/{kid}/revoke").get(keys::ask_to_revoke).post(keys::revoke))
+        .service(page("/keys/{kid}/rotate").get(keys::ask_to_rotate).post(keys::rotate))
+        .service(page("/top-ups").get(top_ups::list).post(top_ups::book))
+        .service(page("/top-ups/new").get(top_ups::new))
+        .service(page("/top-ups/confirm").post(top_ups::confirm))
+        .service(page("/top-ups/{id}").get(top_ups::show))
+        .service(page("/top-ups/{id}/reverse").get(top_ups::ask_to_reverse).post(top_ups::reverse))
+        .service(page("/codes").get(codes::list).post(codes::make))
+        .service(page("/codes/new").get(codes::new))
+        .service(page("/codes/{id}").get(codes::show))
+        .service(page("/codes/{id}/revoke").get(codes::ask_to_revoke).post(codes::revoke))
         .service(page("/channels").get(channels::list).post(channels::add))
         .service(page("/channels/new").get(channels::form))
         .service(page("/channels/{name}").get(channels::show))

@@ -9,9 +9,14 @@
 
 mod audit;
 mod channels;
+mod codes;
+mod keys;
 mod models;
 mod routes;
 mod settings;
 mod signing_in;
 mod staff;
 mod support;
+mod tenants;
+mod texts;
+mod top_ups;

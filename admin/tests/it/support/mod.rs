@@ -1,5 +1,6 @@
 //! What the tests of all pages stand on.
 
+mod books;
 mod browser;
 mod reply;
 mod scene;
