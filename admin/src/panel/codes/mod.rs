@@ -47,7 +47,7 @@ pub(crate) struct Shown {
 pub(crate) fn state_of(batch: &Batch, now: &Timestamp) -> Shown {
     let shown = |class, english, chinese| Shown { class, english, chinese };
     if batch.revoked.is_some() {
-        shown("bad", "revoked", "已吊销")
+        shown("bad", "revoked", "已作废")
     } else if batch.expires_at <= *now {
         shown("off", "expired", "已过期")
     } else if batch.redeemed >= batch.count {

@@ -69,7 +69,7 @@ pub(in crate::panel) async fn block_user(
         }
         Err(BlockError::TooMany) => page.say(
             "This tenant has as many blocked end users as it may. Suspend it, or unblock some.",
-            "该客户封禁的终端用户已达上限，请停用该客户或解封部分用户。",
+            "该客户封禁的终端用户已达上限，请暂停该客户或解封部分用户。",
         ),
         Err(BlockError::Database(error)) => return Err(Failed::database(&request, &error)),
         Err(error) => return Err(Failed::internal(&request, error)),
