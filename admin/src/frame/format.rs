@@ -94,7 +94,7 @@ impl Display for Id {
         }
         write!(
             formatter,
-            r#"<span class="id"><code title="{escaped}">{shown}</code><button type="button" class="copy" data-copy="{escaped}" aria-label="{} {escaped}" hidden>⧉</button></span>"#,
+            r#"<span class="id"><code title="{escaped}">{shown}</code><button type="button" class="copy" data-copy="{escaped}" aria-label="{} {escaped}" hidden></button></span>"#,
             self.copy
         )
     }
