@@ -5,7 +5,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable};
 
 use super::{Code, VoucherError};
 use crate::clock::Timestamp;
-use crate::db::{Connection, Statement, Value, sql};
+use crate::db::{Connection, DbError, Statement, Value, sql};
 use crate::id::{TenantId, TransferId};
 use crate::ledger::{self, Operation, Outcome, TopUp, TopUpDecision, TopUpSource};
 use crate::money::Amount;
@@ -49,16 +49,10 @@ pub fn redeem(
     key: KeyId,
     now: Timestamp,
 ) -> Result<Redeemed, VoucherError> {
-    let Some(found) = find(connection, code)? else { return Ok(Redeemed::Unknown) };
-    if found.redeemed {
-        return Ok(Redeemed::AlreadyRedeemed);
-    }
-    if found.revoked_at.is_some() {
-        return Ok(Redeemed::BatchRevoked);
-    }
-    if found.expires_at <= now.0 {
-        return Ok(Redeemed::Expired { at: Timestamp(found.expires_at) });
-    }
+    let found = match valid(connection, code, now)? {
+        Ok(found) => found,
+        Err(refused) => return Ok(refused),
+    };
     let (transfer, amount) = (TransferId::new(), Amount::from_nanos(found.value));
     let top_up = TopUp {
         id: transfer,
@@ -86,6 +80,28 @@ pub fn redeem(
     ];
     Statement::new(sql, &values).touch_one(connection)?;
     Ok(Redeemed::Redeemed { amount, posted, transfer })
+}
+
+/// What a code is worth, or what redeeming it would give instead. Nothing is booked.
+///
+/// # Errors
+/// [`DbError`].
+pub fn worth(connection: &mut Connection, code: &Code, now: Timestamp) -> Result<Result<Amount, Redeemed>, DbError> {
+    Ok(valid(connection, code, now)?.map(|found| Amount::from_nanos(found.value)))
+}
+
+/// The code, if it can be redeemed; else why it cannot.
+fn valid(connection: &mut Connection, code: &Code, now: Timestamp) -> QueryResult<Result<Found, Redeemed>> {
+    let Some(found) = find(connection, code)? else { return Ok(Err(Redeemed::Unknown)) };
+    Ok(if found.redeemed {
+        Err(Redeemed::AlreadyRedeemed)
+    } else if found.revoked_at.is_some() {
+        Err(Redeemed::BatchRevoked)
+    } else if found.expires_at <= now.0 {
+        Err(Redeemed::Expired { at: Timestamp(found.expires_at) })
+    } else {
+        Ok(found)
+    })
 }
 
 #[derive(QueryableByName)]

@@ -47,19 +47,28 @@ async fn redeem(books: &Books, code: &str, (tenant, key): (TenantId, KeyId)) -> 
     books.change(move |connection| vouchers::redeem(connection, &code, tenant, key, now)).await.unwrap()
 }
 
+/// What it would be worth now.
+async fn worth(books: &Books, code: &str) -> Result<Amount, Redeemed> {
+    let (code, now) = (Code::parse(code).unwrap(), books.clock.now());
+    books.look(move |connection| vouchers::worth(connection, &code, now)).await
+}
+
 #[tokio::test]
 async fn a_code_is_redeemed_once() {
     let books = Books::at(START).await;
     let (batch, codes) = batch(&books, "spring", 3).await;
     let (ann, bob) = (customer(&books, "ann").await, customer(&books, "bob").await);
+    assert_eq!(worth(&books, &codes[1]).await, Ok(Amount::from_nanos(500)));
     let redeemed = redeem(&books, &codes[1].to_lowercase().replace('-', " "), ann).await;
     let Redeemed::Redeemed { amount, posted, transfer } = redeemed else { panic!("{redeemed:?}") };
     assert_eq!((amount.nanos(), posted.nanos()), (500, 500));
     for customer in [ann, bob] {
         assert_eq!(redeem(&books, &codes[1], customer).await, Redeemed::AlreadyRedeemed);
     }
+    assert_eq!(worth(&books, &codes[1]).await, Err(Redeemed::AlreadyRedeemed));
     let made_up = vouchers::generate(1).unwrap().remove(0);
     assert_eq!(redeem(&books, made_up.expose().expose_secret(), ann).await, Redeemed::Unknown);
+    assert_eq!(worth(&books, made_up.expose().expose_secret()).await, Err(Redeemed::Unknown));
 
     let id = batch.id;
     let listed = books.look(move |connection| vouchers::codes(connection, id, 0, 2)).await;
@@ -89,6 +98,7 @@ async fn what_ends_a_code() {
     assert!(matches!(redeem(&books, &codes[1], ann).await, Redeemed::Redeemed { .. }));
     books.advance(1);
     assert_eq!(redeem(&books, &codes[2], ann).await, Redeemed::Expired { at: START.plus_ms(YEAR_MS) });
+    assert_eq!(worth(&books, &codes[2]).await, Err(Redeemed::Expired { at: START.plus_ms(YEAR_MS) }));
     assert_eq!(redeem(&books, &codes[0], ann).await, Redeemed::AlreadyRedeemed);
 
     let (second, codes) = batch(&books, "second", 2).await;
@@ -102,6 +112,7 @@ async fn what_ends_a_code() {
     assert_eq!(revoke("bob@example.com").await.unwrap(), revoked, "it stays revoked since the first time");
     assert_eq!(revoked.revoked, Some((START.plus_ms(YEAR_MS), "ann@example.com".to_owned())));
     assert_eq!(redeem(&books, &codes[1], ann).await, Redeemed::BatchRevoked);
+    assert_eq!(worth(&books, &codes[1]).await, Err(Redeemed::BatchRevoked));
     assert_eq!(redeem(&books, &codes[0], ann).await, Redeemed::AlreadyRedeemed);
     let unknown = BatchId(99);
     let now = books.clock.now();
