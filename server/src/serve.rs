@@ -84,7 +84,7 @@ impl Service {
         let mut servers = Servers::default();
         let http = &deployment.settings.http;
         if let Some(listener) = listeners.api {
-            let console = admin::console(&deployment, links.api.clone());
+            let console = admin::console(&deployment, &workbench, links.api.clone());
             servers.start(listener, http, api::configure(&deployment, console))?;
         }
         if let Some(listener) = listeners.admin {

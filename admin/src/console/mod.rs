@@ -1,30 +1,60 @@
-//! The developers' console, on the public listener. So far it shows how to call.
+//! The developers' console, on the public listener below `/console`: whoever has a Secret Key sees here what it may see.
+
+pub(crate) mod access;
+mod call;
+mod calls;
+mod keys;
+pub(crate) mod navigation;
+mod overview;
+mod playground;
+mod redeem;
+mod rotate;
+mod routes;
+mod samples;
+mod sent;
+mod sign_in;
+mod throttles;
+mod usage;
 
 use std::sync::Arc;
 
-use actix_web::HttpRequest;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, PayloadConfig, ServiceConfig};
-use askama::Template;
+use shared::admission::Admission;
 use shared::clock::Clock;
-use shared::deployment::Deployment;
+use shared::config::Settings;
+use shared::db::Database;
+use shared::deployment::{Deployment, Workbench};
+use shared::keyring::Keyring;
+use shared::seal::Sealer;
 
-use crate::frame::assets;
-use crate::frame::failure::Handled;
+use self::sent::Sent;
+use self::throttles::Throttles;
 use crate::frame::guard::guard;
-use crate::frame::page::{self, Page};
 use crate::frame::posted::LONGEST_FORM;
-use crate::frame::refuse::{nothing, resource};
 use crate::frame::side::Side;
 
-struct Console {
-    side: Arc<Side>,
-    clock: Clock,
+/// What the console stands on.
+pub(crate) struct Console {
+    pub(crate) side: Arc<Side>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) clock: Clock,
+    pub(crate) database: Database,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) admission: Admission,
+    pub(crate) throttles: Throttles,
+    /// The forms of the playground that were sent.
+    pub(crate) played: Sent,
 }
 
 /// The routes of the console, on the developers' listener. `url` is how developers reach that, such as `https://api.example.com`.
-pub fn console(deployment: &Deployment, url: String) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
-    let settings = &deployment.settings;
+pub fn console(
+    deployment: &Deployment,
+    workbench: &Workbench,
+    url: String,
+) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
+    let settings = Arc::clone(&deployment.settings);
     let side = Arc::new(Side {
         root: "/console",
         cookie: "xiaoyi_console",
@@ -33,28 +63,25 @@ pub fn console(deployment: &Deployment, url: String) -> impl Fn(&mut ServiceConf
         currency: settings.currency.clone(),
         trusted: settings.trusted.proxies.clone(),
     });
-    let console = Data::new(Console { side: Arc::clone(&side), clock: deployment.clock.clone() });
+    let console = Data::new(Console {
+        side: Arc::clone(&side),
+        settings,
+        clock: deployment.clock.clone(),
+        database: deployment.database.clone(),
+        sealer: Arc::clone(&workbench.sealer),
+        keyring: Arc::clone(&deployment.keyring),
+        admission: deployment.admission.clone(),
+        throttles: Throttles::new(&deployment.clock),
+        played: Sent::default(),
+    });
     move |config| {
         let side = Arc::clone(&side);
         config.service(
             web::scope("/console")
                 .app_data(console.clone())
                 .app_data(PayloadConfig::new(LONGEST_FORM))
-                .service(resource("").get(samples).head(samples))
-                .service(resource("/assets/{file}").get(assets::send).head(assets::send))
-                .default_service(web::to(nothing))
+                .configure(routes::add)
                 .wrap(from_fn(move |request, next| guard(Arc::clone(&side), request, next))),
         );
     }
-}
-
-#[derive(Template)]
-#[template(path = "console/samples.html")]
-struct Samples<'a> {
-    page: &'a Page,
-}
-
-async fn samples(request: HttpRequest, console: Data<Console>) -> Handled {
-    let page = Page::anonymous(&request, &console.side, console.clock.now());
-    page::show(&request, &page, &Samples { page: &page })
 }

@@ -55,6 +55,14 @@ impl Rows {
 
 /// Sends pieces of a file as they come. A failure breaks the transfer off, so that nobody takes a part for the whole.
 pub(crate) fn send(name: &str, pieces: impl Stream<Item = Result<Bytes, DbError>> + 'static) -> HttpResponse {
+    send_any(name, pieces)
+}
+
+/// The same, of pieces that may fail in other ways too.
+pub(crate) fn send_any<E: Into<Box<dyn std::error::Error>> + 'static>(
+    name: &str,
+    pieces: impl Stream<Item = Result<Bytes, E>> + 'static,
+) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8")
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.csv\"")))

@@ -24,6 +24,12 @@ pub(crate) enum Problem {
     NotFound,
     /// Nobody is signed in: a page asks to sign in first.
     SignedOut,
+    /// The Secret Key that the session belonged to is revoked (or, if not, has expired).
+    KeyEnded { is_revoked: bool },
+    /// The tenant is suspended.
+    Suspended,
+    /// The session's Secret Key may not be used from this address.
+    NotFromHere,
     /// The person's role lacks the right.
     Forbidden,
     /// The request came from another site's page.
@@ -86,10 +92,21 @@ impl Failed {
         failed
     }
 
+    /// The request's id, as its reply carries it.
+    pub(crate) fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
     /// The reply.
     pub(crate) fn response(&self) -> HttpResponse {
-        if let (Problem::SignedOut, Some(back)) = (&self.problem, &self.back) {
-            let location = format!("{}/sign-in?{}", self.root, query(&[("next", back)]));
+        let ended = match &self.problem {
+            Problem::SignedOut => Some(""),
+            Problem::KeyEnded { is_revoked: true } => Some("revoked"),
+            Problem::KeyEnded { is_revoked: false } => Some("expired"),
+            _ => None,
+        };
+        if let (Some(ended), Some(back)) = (ended, &self.back) {
+            let location = format!("{}/sign-in?{}", self.root, query(&[("next", back), ("ended", ended)]));
             return HttpResponse::SeeOther().insert_header((LOCATION, location)).finish();
         }
         let status = self.status_code();
@@ -125,7 +142,7 @@ impl Failed {
             Problem::NotFound => (
                 say("Not found", "未找到"),
                 say("There is nothing at this address.", "该地址没有内容。"),
-                say("Check the address, or use the search.", "请检查地址，或使用搜索。"),
+                say("Check the address, or begin at the start page.", "请检查地址，或从首页开始。"),
             ),
             Problem::NotThatWay => (
                 say("Not possible", "无法执行"),
@@ -136,6 +153,28 @@ impl Failed {
                 say("Signed out", "已退出登录"),
                 say("Your session has ended.", "您的会话已结束。"),
                 say("Sign in and send the form again.", "请重新登录后再次提交。"),
+            ),
+            Problem::KeyEnded { is_revoked } => (
+                say("Session ended", "会话已结束"),
+                if *is_revoked {
+                    say("The Secret Key of this session was revoked.", "该会话所用的密钥已被吊销。")
+                } else {
+                    say("The Secret Key of this session has expired.", "该会话所用的密钥已过期。")
+                },
+                say("Sign in with another key.", "请使用其他密钥登录。"),
+            ),
+            Problem::Suspended => (
+                say("Account suspended", "账户已停用"),
+                say("This account is suspended, and its calls are refused.", "该账户已被停用，其调用会被拒绝。"),
+                say("Ask the operator of the service.", "请联系服务运营方。"),
+            ),
+            Problem::NotFromHere => (
+                say("Not from this address", "不允许从此地址访问"),
+                say("This Secret Key may not be used from your address.", "该密钥不允许从您当前的地址使用。"),
+                say(
+                    "Use one of the networks that it was issued for, or ask the operator of the service, who finds the address in the log under the request id.",
+                    "请从签发时允许的网络访问，或联系服务运营方：可凭请求编号在日志中找到您的地址。",
+                ),
             ),
             Problem::Forbidden => (
                 say("Not allowed", "无权限"),
@@ -211,8 +250,10 @@ impl ResponseError for Failed {
         match self.problem {
             Problem::NotFound => StatusCode::NOT_FOUND,
             Problem::NotThatWay => StatusCode::METHOD_NOT_ALLOWED,
-            Problem::SignedOut => StatusCode::UNAUTHORIZED,
-            Problem::Forbidden | Problem::Foreign | Problem::NoToken => StatusCode::FORBIDDEN,
+            Problem::SignedOut | Problem::KeyEnded { .. } => StatusCode::UNAUTHORIZED,
+            Problem::Forbidden | Problem::Foreign | Problem::NoToken | Problem::Suspended | Problem::NotFromHere => {
+                StatusCode::FORBIDDEN
+            }
             Problem::Unreadable(_) => StatusCode::BAD_REQUEST,
             Problem::Wrong(..) => StatusCode::UNPROCESSABLE_ENTITY,
             Problem::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,

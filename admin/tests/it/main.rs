@@ -10,6 +10,7 @@
 mod audit;
 mod channels;
 mod codes;
+mod console;
 mod keys;
 mod models;
 mod routes;

@@ -13,6 +13,7 @@ mod billing;
 mod browser;
 mod chaos;
 mod commands;
+mod console;
 mod crash;
 mod demo;
 mod exact_balance;

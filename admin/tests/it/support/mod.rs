@@ -2,6 +2,7 @@
 
 mod books;
 mod browser;
+pub(crate) mod console;
 mod reply;
 mod scene;
 

@@ -1,5 +1,8 @@
 //! A reply as a person and a browser see it.
 
+/// Elements that stand in the middle of words.
+const INLINE: [&str; 7] = ["a", "bdi", "code", "small", "span", "strong", "time"];
+
 /// A reply.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
@@ -26,6 +29,27 @@ impl Reply {
     pub(crate) fn shows(self, text: &str) -> Self {
         assert!(self.body.contains(text), "no {text:?} in: {}", self.body);
         self
+    }
+
+    /// The same reply, which says this to a person: without tags, and with one space for each gap.
+    #[track_caller]
+    pub(crate) fn says(self, words: &str) -> Self {
+        let text = self.text();
+        assert!(text.contains(words), "{words:?} is not said in: {text}");
+        self
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for piece in self.body.split('<') {
+            let (tag, words) = piece.split_once('>').unwrap_or(("", piece));
+            let name = tag.trim_start_matches('/').split(' ').next().unwrap();
+            if !INLINE.contains(&name) {
+                text.push(' ');
+            }
+            text.push_str(words);
+        }
+        unescaped(&text.replace("&nbsp;", " ")).split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// The same reply, which does not show this.

@@ -16,12 +16,12 @@ async fn the_ready_line_leads_to_every_listener() {
     assert_eq!(fields, ["event", "role", "api", "admin", "console", "metrics"]);
     for (listener, path, expected) in [
         ("api", "/healthz", "ok"),
-        ("api", "/console", "/index.php/api/v1/chat/completions"),
+        ("api", "/console", "Secret Key"),
         ("admin", "/sign-in", "xiaoyi staff create"),
         ("metrics", "/healthz", "ok"),
         ("metrics", "/readyz", "\"ledger\":\"ok\""),
         ("metrics", "/metrics", "xiaoyi_info{version="),
-        ("console", "", "SECRET_KEY"),
+        ("console", "", "Secret Key"),
     ] {
         let reply = server.send(server.http.get(server.address(listener, path))).await;
         assert_eq!(reply.status, 200, "{listener}{path}");

@@ -1,0 +1,125 @@
+//! All calls that the filters leave, as a file.
+
+use std::net::IpAddr;
+
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::stream;
+use shared::calls::{CallExport, CallRow};
+use shared::clock::Clock;
+use shared::console_session;
+use shared::db::Database;
+use shared::token::TokenHash;
+
+use super::Filters;
+use crate::console::Console;
+use crate::console::access::Developer;
+use crate::frame::csv::{self, Rows};
+use crate::frame::paging;
+
+/// Sends it.
+pub(in crate::console) async fn export(
+    request: HttpRequest,
+    developer: Developer,
+    console: Data<Console>,
+) -> HttpResponse {
+    let (filter, _) = paging::filters::<Filters>(&request).read(&developer);
+    let file = File {
+        calls: CallExport::new(&console.database, filter),
+        session: Watched {
+            database: console.database.clone(),
+            clock: console.clock.clone(),
+            hash: developer.session.hash,
+            address: developer.address,
+        },
+        rows: heading(),
+    };
+    csv::send_any("calls", stream::try_unfold(file, File::piece))
+}
+
+/// A file on its way.
+struct File {
+    calls: CallExport,
+    session: Watched,
+    rows: Rows,
+}
+
+/// The session that the file is for. It ends with it, however long it is.
+struct Watched {
+    database: Database,
+    clock: Clock,
+    hash: TokenHash,
+    address: Option<IpAddr>,
+}
+
+type Broken = Box<dyn std::error::Error>;
+
+impl File {
+    async fn piece(mut self) -> Result<Option<(Bytes, Self)>, Broken> {
+        let next = match self.session.is_open().await? {
+            true => {
+                self.calls.next().await.inspect_err(|error| tracing::error!(%error, "a file of calls broke off"))?
+            }
+            false => return Err("the session has ended".into()),
+        };
+        let Some(calls) = next else {
+            // Without any calls the heading is still to be sent.
+            let rest = self.rows.take();
+            return Ok((!rest.is_empty()).then_some((rest, self)));
+        };
+        for call in &calls {
+            add(&mut self.rows, call);
+        }
+        Ok(Some((self.rows.take(), self)))
+    }
+}
+
+impl Watched {
+    async fn is_open(&self) -> Result<bool, Broken> {
+        let (hash, address, now) = (self.hash, self.address, self.clock.now());
+        let found = self.database.read(move |connection| console_session::find(connection, &hash, address, now)).await;
+        Ok(found.inspect_err(|error| tracing::error!(%error, "a file of calls broke off"))?.is_ok())
+    }
+}
+
+fn heading() -> Rows {
+    Rows::with_head([
+        "time",
+        "request_id",
+        "key",
+        "endpoint",
+        "model",
+        "user",
+        "status",
+        "code",
+        "prompt_tokens",
+        "completion_tokens",
+        "images",
+        "amount",
+        "given_back",
+        "first_text_ms",
+        "ended_ms",
+    ])
+}
+
+fn add(rows: &mut Rows, call: &CallRow) {
+    let charge = call.charge.as_ref();
+    let number = |of: Option<i64>| of.map(|number| number.to_string()).unwrap_or_default();
+    rows.add([
+        call.received_at.to_rfc3339().as_str(),
+        &call.request_id.to_string(),
+        call.key.as_str(),
+        &call.endpoint,
+        &call.model,
+        call.end_user.as_deref().unwrap_or_default(),
+        &call.word,
+        &call.status.to_string(),
+        &number(charge.map(|charge| charge.prompt_tokens)),
+        &number(charge.map(|charge| charge.completion_tokens)),
+        &number(charge.map(|charge| charge.images)),
+        &charge.map(|charge| charge.amount.to_string()).unwrap_or_default(),
+        if charge.is_some_and(|charge| charge.is_reversed) { "yes" } else { "" },
+        &number(call.first_text_ms),
+        &call.ended_ms.to_string(),
+    ]);
+}

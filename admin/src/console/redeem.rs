@@ -1,0 +1,172 @@
+//! Redeeming a code: first its worth is shown, with the balance before and after; only the second form books it.
+
+use actix_web::HttpRequest;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, RETRY_AFTER};
+use actix_web::web::Data;
+use askama::Template;
+use serde::Deserialize;
+use serde_json::json;
+use shared::audit_log::{self, Entry};
+use shared::db::Connection;
+use shared::id::TransferId;
+use shared::ledger::{self, Balance};
+use shared::money::Amount;
+use shared::top_ups::{self, TopUpRecord};
+use shared::vouchers::{self, Code, NotACode, Redeemed, VoucherError};
+
+use super::Console;
+use super::access::Developer;
+use crate::frame::failure::{Failed, Handled};
+use crate::frame::page::{self, Page, go_to};
+use crate::frame::paging;
+use crate::frame::posted::Posted;
+
+/// What the page is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    /// The top-up of a code that was just redeemed.
+    done: String,
+}
+
+/// What the forms send.
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+pub(super) struct Fields {
+    code: String,
+    /// Set by the second form.
+    confirmed: String,
+}
+
+#[derive(Template)]
+#[template(path = "console/redeem.html")]
+struct Redeem<'a> {
+    page: &'a Page,
+    developer: &'a Developer,
+    balance: Balance,
+    code: &'a str,
+    error: &'a str,
+    /// What was booked just now.
+    done: Option<TopUpRecord>,
+}
+
+#[derive(Template)]
+#[template(path = "console/redeem_confirm.html")]
+struct Confirm<'a> {
+    page: &'a Page,
+    developer: &'a Developer,
+    balance: Balance,
+    code: &'a str,
+    amount: Amount,
+    after: Amount,
+}
+
+/// Shows the form, and what was booked just now.
+pub(super) async fn show(request: HttpRequest, developer: Developer, console: Data<Console>) -> Handled {
+    let done: Option<TransferId> = paging::filters::<Asked>(&request).done.parse().ok();
+    let tenant = developer.tenant();
+    let read = console.database.read_records(move |connection| {
+        let done = done.map(|id| top_ups::find(connection, id)).transpose()?.flatten();
+        Ok((ledger::balance(connection, tenant)?, done.filter(|done| done.tenant == tenant)))
+    });
+    let (balance, done) = read.await.map_err(|error| Failed::database(&request, &error))?;
+    let balance = balance.ok_or_else(|| Failed::internal(&request, "a key's tenant has no account"))?;
+    let page = &developer.page;
+    page::show(&request, page, &Redeem { page, developer: &developer, balance, code: "", error: "", done })
+}
+
+/// Shows what a code is worth, or books it.
+pub(super) async fn redeem(
+    request: HttpRequest,
+    developer: Developer,
+    console: Data<Console>,
+    Posted(fields): Posted<Fields>,
+) -> Handled {
+    let page = &developer.page;
+    let (tenant, key, now) = (developer.tenant(), developer.key(), developer.now);
+    let balance = console.database.read_records(move |connection| ledger::balance(connection, tenant)).await;
+    let balance = balance.map_err(|error| Failed::database(&request, &error))?;
+    let balance = balance.ok_or_else(|| Failed::internal(&request, "a key's tenant has no account"))?;
+    let again = |error: &str, status: StatusCode| {
+        let form = Redeem { page, developer: &developer, balance, code: &fields.code, error, done: None };
+        page::show_with(&request, page, status, &form)
+    };
+    let code = match Code::parse(&fields.code) {
+        Ok(code) => code,
+        Err(not_a_code) => return again(mistyped(not_a_code, page), StatusCode::UNPROCESSABLE_ENTITY),
+    };
+    // The second form was let through with the first.
+    if let Err(too_many) = console.throttles.code(key) {
+        let english =
+            format!("There were too many codes. Nothing was booked; try again in {} s.", too_many.retry_after_s);
+        let chinese = format!("尝试次数过多。未入账，请在 {} 秒后重试。", too_many.retry_after_s);
+        let mut reply = again(page.say(&english, &chinese), StatusCode::TOO_MANY_REQUESTS)?;
+        reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from(too_many.retry_after_s));
+        return Ok(reply);
+    }
+    if fields.confirmed.is_empty() {
+        let read = move |connection: &mut Connection| vouchers::worth(connection, &code, now);
+        let worth = console.database.read_records(read).await.map_err(|error| Failed::database(&request, &error))?;
+        return match worth {
+            Ok(amount) => {
+                let after = balance.posted.checked_add(amount).unwrap_or(balance.posted);
+                let code = &fields.code;
+                let confirm = Confirm { page, developer: &developer, balance, code, amount, after };
+                page::show(&request, page, &confirm)
+            }
+            Err(redeemed) => again(&refused(&redeemed, page), StatusCode::UNPROCESSABLE_ENTITY),
+        };
+    }
+    let origin = developer.origin();
+    let done = console.database.write(move |connection| {
+        let redeemed = vouchers::redeem(connection, &code, tenant, key, now)?;
+        if let Redeemed::Redeemed { amount, posted, transfer } = redeemed {
+            let after = json!({"transfer": transfer, "amount": amount, "posted": posted});
+            let (subject, tenant) = (transfer.to_string(), Some(tenant));
+            let entry = Entry { action: "code.redeem", tenant, subject: &subject, before: None, after: Some(after) };
+            audit_log::record(connection, &origin, &entry, now)?;
+        }
+        Ok(redeemed)
+    });
+    match done.await {
+        Ok(Redeemed::Redeemed { transfer, .. }) => go_to(format!("/console/redeem?done={transfer}")),
+        Ok(refusal) => again(&refused(&refusal, page), StatusCode::UNPROCESSABLE_ENTITY),
+        Err(VoucherError::Ledger(ledger::LedgerError::Database(error))) => Err(Failed::database(&request, &error)),
+        Err(error) => Err(Failed::internal(&request, error)),
+    }
+}
+
+fn mistyped<'a>(not_a_code: NotACode, page: &Page) -> &'a str {
+    match not_a_code {
+        NotACode::Length => page.say(
+            "A code has 28 letters and digits in seven groups. Nothing was booked.",
+            "兑换码由七组共 28 个字母和数字组成。未入账。",
+        ),
+        NotACode::Alphabet => page.say(
+            "A code has only letters (none of them a U) and digits. Nothing was booked.",
+            "兑换码只包含字母（不含 U）和数字。未入账。",
+        ),
+        NotACode::Check => page.say(
+            "This is not a code of this service: a character is wrong, or two have changed places. Nothing was booked.",
+            "这不是本服务的兑换码：可能有字符输错或顺序颠倒。未入账。",
+        ),
+    }
+}
+
+fn refused(redeemed: &Redeemed, page: &Page) -> String {
+    let text = match redeemed {
+        Redeemed::Redeemed { .. } => "",
+        Redeemed::Unknown => page.say("This code is not known. Nothing was booked.", "未找到该兑换码。未入账。"),
+        Redeemed::AlreadyRedeemed => {
+            page.say("This code was redeemed before. Nothing was booked now.", "该兑换码已被使用。本次未入账。")
+        }
+        Redeemed::BatchRevoked => page.say(
+            "This code is not valid any more. Nothing was booked; ask whoever gave it to you.",
+            "该兑换码已失效。未入账，请联系提供者。",
+        ),
+        Redeemed::Expired { .. } => page.say("This code has expired. Nothing was booked.", "该兑换码已过期。未入账。"),
+    };
+    text.to_owned()
+}

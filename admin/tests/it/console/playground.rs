@@ -1,0 +1,116 @@
+//! The playground: a real call, its answer, and what it cost. And the samples.
+
+use std::num::NonZeroU32;
+
+use futures_util::future::join;
+use shared::key::{Console as Sees, KeyPolicy};
+use shared::limits::KeyLimits;
+
+use crate::support::console::{Console, FAIL};
+use crate::support::{HOSTILE, HOSTILE_AS_TEXT};
+
+const PATH: &str = "/console/playground";
+
+#[actix_web::test]
+async fn a_call_is_answered_and_its_cost_shown() {
+    let console = Console::new().await;
+    let tenant = console.tenant("acme").await;
+    let key = console.issue(tenant, KeyPolicy::default()).await;
+    let mut browser = console.signed_in(&key).await;
+    let page = browser.get(PATH).await.is(200);
+    let typed = [("model", "gpt-4"), ("text", "hello world"), ("max_tokens", "16")];
+    let reply = browser.submit(&page, PATH, &typed).await.is(200);
+    reply
+        .shows("<pre class=\"answer\" dir=\"auto\">hello world</pre>")
+        .shows("<option value=\"gpt-4\" selected>")
+        .says("It cost 0.00008 CNY")
+        .says("0 hanzi + 2 words x 1.3 = 2 tokens; 2 x 10.00 / 1,000,000 = 0.000020000")
+        .says("together 0.000080000");
+    let balance = console.scene.balance(tenant).await;
+    assert_eq!((balance.posted, balance.held.nanos()), ("9.99992".parse().unwrap(), 0));
+
+    // The same form again is no second call.
+    browser.submit(&page, PATH, &typed).await.is(200).says("This form was sent before");
+    assert_eq!(console.scene.balance(tenant).await.posted, balance.posted);
+
+    browser.languages = "zh";
+    let page = browser.get(PATH).await.is(200).says("试用").says("真实调用");
+    let reply = browser.submit(&page, PATH, &[("model", "gpt-4"), ("text", HOSTILE)]).await.is(200);
+    let reply = reply.says("费用 0.00").hides(HOSTILE);
+    assert_eq!(reply.body.matches(HOSTILE_AS_TEXT).count(), 2, "in the answer and in the form: {}", reply.body);
+}
+
+#[actix_web::test]
+async fn two_clicks_at_the_same_moment_are_one_call() {
+    let console = Console::new().await;
+    let tenant = console.tenant("acme").await;
+    let key = console.issue(tenant, KeyPolicy::default()).await;
+    let mut browser = console.signed_in(&key).await;
+    let page = browser.get(PATH).await.is(200);
+    let mut second = browser.clone();
+    let typed = [("model", "gpt-4"), ("text", "hello world")];
+    let (one, two) = join(browser.submit(&page, PATH, &typed), second.submit(&page, PATH, &typed)).await;
+    let answered = [one.is(200), two.is(200)].map(|reply| reply.body.contains("class=\"answer\""));
+    assert!(answered[0] != answered[1], "one is answered");
+    assert_eq!(console.scene.balance(tenant).await.posted, "9.99992".parse().unwrap());
+}
+
+#[actix_web::test]
+async fn what_is_refused_is_said_and_costs_nothing() {
+    let console = Console::new().await;
+    let (tenant, poor) = (console.tenant("acme").await, console.scene.customer("poor").await);
+    let limits = KeyLimits { rpm: NonZeroU32::new(3), ..KeyLimits::default() };
+    let policy = KeyPolicy { models: Some(vec!["gpt-3.5".to_owned()]), limits, ..KeyPolicy::default() };
+    let (key, broke) = (console.issue(tenant, policy).await, console.issue(poor, KeyPolicy::default()).await);
+    let mut browser = console.signed_in(&key).await;
+    let page = browser.get(PATH).await.is(200).hides("value=\"gpt-4\"");
+    let long = "长".repeat(5001);
+    for (model, text, max_tokens, code) in [
+        ("gpt-4", "hi", "16", "40300 model_not_allowed"),
+        ("gpt-3.5", " ", "16", "40002 invalid_parameter"),
+        ("gpt-3.5", &long, "16", "40002 invalid_parameter"),
+        ("gpt-3.5", "hi", "many", "40002 invalid_parameter"),
+        ("gpt-3.5", "hi", "0", "40002 invalid_parameter"),
+        (HOSTILE, "hi", "16", "40300 model_not_allowed"),
+        // None of these made a call, so the form is as good as new.
+        ("gpt-3.5", FAIL, "16", "50200 upstream_error"),
+    ] {
+        let typed = [("model", model), ("text", text), ("max_tokens", max_tokens)];
+        let reply = browser.submit(&page, PATH, &typed).await.is(200);
+        reply.says("There is no answer.").says(code).hides(HOSTILE);
+    }
+    for _ in 0..2 {
+        let page = browser.get(PATH).await.is(200);
+        browser.submit(&page, PATH, &[("text", "hi"), ("model", "gpt-3.5")]).await.is(200).says("It cost");
+    }
+    let page = browser.get(PATH).await.is(200);
+    let reply = browser.submit(&page, PATH, &[("text", "hi"), ("model", "gpt-3.5")]).await.is(200);
+    reply.says("42900 rate_limit_exceeded");
+    assert_eq!(console.scene.balance(tenant).await.posted, "9.99992".parse().unwrap());
+
+    let mut browser = console.signed_in(&broke).await;
+    let page = browser.get(PATH).await.is(200);
+    let reply = browser.submit(&page, PATH, &[("text", "hi"), ("model", "gpt-3.5")]).await.is(200);
+    reply.says("40200 insufficient_quota");
+}
+
+#[actix_web::test]
+async fn samples_name_a_model_that_the_key_may_use() {
+    let console = Console::new().await;
+    let tenant = console.tenant("acme").await;
+    let models = Some(vec!["gpt-4".to_owned()]);
+    let limited = console.issue(tenant, KeyPolicy { models, ..KeyPolicy::default() }).await;
+    let all = console.issue(tenant, KeyPolicy { console: Sees::Tenant, ..KeyPolicy::default() }).await;
+    for (key, model) in [(&limited, "gpt-4"), (&all, "gpt-3.5")] {
+        let page = console.signed_in(key).await.get("/console/samples").await.is(200);
+        assert!(page.body.matches("<mark>SECRET_KEY</mark>").count() >= 9);
+        page.says(&format!("http://{}/v1/chat/completions", console.address))
+            .says(&format!("http://{}/index.php/api/v1/chat/completions", console.address))
+            .says("api_secret_key")
+            .says("from openai import OpenAI")
+            .says("import OpenAI from")
+            .says("curl_init")
+            .says("await fetch")
+            .shows(&format!("model: \"{model}\""));
+    }
+}

@@ -1,0 +1,180 @@
+//! Every path of the console: who gets in, whose forms are taken, and the headers of every reply.
+
+use rstest::rstest;
+use shared::key::{Console as Sees, KeyPolicy};
+
+use crate::support::console::Console;
+use crate::support::{Browser, Reply};
+
+/// Every path with a method that it has; `:own` stands for the session's key, `:call` for one of its calls.
+const ROUTES: [(&str, &str); 16] = [
+    ("GET", "/console"),
+    ("GET", "/console/sign-in"),
+    ("POST", "/console/sign-in"),
+    ("POST", "/console/sign-out"),
+    ("GET", "/console/calls"),
+    ("GET", "/console/calls.csv"),
+    ("GET", "/console/calls/:call"),
+    ("GET", "/console/usage"),
+    ("GET", "/console/keys"),
+    ("GET", "/console/keys/:own/rotate"),
+    ("POST", "/console/keys/:own/rotate"),
+    ("GET", "/console/redeem"),
+    ("POST", "/console/redeem"),
+    ("GET", "/console/samples"),
+    ("GET", "/console/playground"),
+    ("POST", "/console/playground"),
+];
+
+/// What stands in the head of every reply.
+const HEADERS: [(&str, &str); 8] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; \
+         base-uri 'none'; frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=()"),
+    ("cache-control", "no-store"),
+];
+
+/// What no reply may have.
+const NEVER: [&str; 6] = ["<style", "style=\"", "<script>", " onclick", " onload", "javascript:"];
+
+fn check(what: &str, reply: &Reply) {
+    for (name, value) in HEADERS {
+        assert_eq!(reply.header(name), Some(value), "{name} of {what}");
+    }
+    assert!(reply.header("x-request-id").is_some_and(|id| id.len() == 36), "{what}");
+    assert!(!reply.headers.iter().any(|(name, _)| name.starts_with("access-control")), "{what}: {:?}", reply.headers);
+    for name in NEVER {
+        assert!(!reply.body.contains(name), "{name} in {what}");
+    }
+}
+
+async fn visit(browser: &mut Browser, (method, path): (&str, &str), fields: &str) -> Reply {
+    let body = (method == "POST").then(|| fields.to_owned());
+    let reply = browser.send(method, path, body).await;
+    check(&format!("{method} {path}"), &reply);
+    reply
+}
+
+/// The token of the forms of whoever is signed in.
+async fn csrf(browser: &mut Browser) -> String {
+    let page = browser.get("/console/samples").await.is(200);
+    page.hidden("/console/sign-out").swap_remove(0).1
+}
+
+#[actix_web::test]
+async fn who_gets_in_and_whose_forms_are_taken() {
+    let console = Console::new().await;
+    let tenant = console.tenant("acme").await;
+    let key = console.issue(tenant, KeyPolicy::default()).await;
+    let call = console.call(&key, "hello world", None).await;
+    let (mut signed_in, mut another) = (console.signed_in(&key).await, console.signed_in(&key).await);
+    let (own, other) = (csrf(&mut signed_in).await, csrf(&mut another).await);
+    for (method, path) in ROUTES {
+        let path = path.replace(":own", key.id.as_str()).replace(":call", &call.to_string());
+        let route = (method, path.as_str());
+        let is_open = path == "/console/sign-in";
+
+        // Nobody, and somebody whose session was never begun.
+        let mut nobody = console.browser();
+        for token in ["", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "<script>"] {
+            if !token.is_empty() {
+                nobody.set_cookie("xiaoyi_console", token);
+            }
+            let reply = visit(&mut nobody, route, &format!("csrf={own}")).await;
+            match method {
+                _ if is_open => assert!([200, 422].contains(&reply.status), "{route:?}: {reply:?}"),
+                "GET" => {
+                    let location = reply.header("location").unwrap_or_default();
+                    assert!(location.starts_with("/console/sign-in?next=%2Fconsole"), "{route:?} {token}: {reply:?}");
+                }
+                _ => assert!([401, 403].contains(&reply.status), "{route:?} {token}: {reply:?}"),
+            }
+        }
+        if method == "GET" {
+            let reply = visit(&mut signed_in, route, "").await.is(200);
+            let kind = if path.ends_with(".csv") { "text/csv; charset=utf-8" } else { "text/html; charset=utf-8" };
+            assert_eq!(reply.header("content-type"), Some(kind), "{route:?}");
+            continue;
+        }
+        // Another site's page; then a page of ours without the token, or with another session's.
+        for origin in ["https://evil.org", "null", ""] {
+            let mut foreign = signed_in.clone();
+            foreign.origin = Some(origin.to_owned());
+            visit(&mut foreign, route, &format!("csrf={own}")).await.is(403);
+        }
+        if !is_open {
+            for fields in ["", "csrf=", &format!("csrf={other}"), &format!("csrf={}", own.to_uppercase())] {
+                visit(&mut signed_in, route, fields).await.is(403);
+            }
+        }
+    }
+    let balance = console.scene.balance(tenant).await;
+    assert_eq!((balance.posted, balance.held.nanos()), ("9.99992".parse().unwrap(), 0), "only the first call was made");
+}
+
+#[rstest]
+#[case("PUT", "/console", 405)]
+#[case("DELETE", "/console/keys", 405)]
+#[case("POST", "/console/usage", 405)]
+#[case("GET", "/console/sign-out", 405)]
+#[case("GET", "/console/nothing", 404)]
+#[case("GET", "/console/keys/0123456789AB/revoke", 404)]
+#[case("GET", "/console/calls/7", 404)]
+#[case("GET", "/console/keys/%3Cscript%3E/rotate", 404)]
+#[actix_web::test]
+async fn what_is_not_there_is_a_page(#[case] method: &str, #[case] path: &str, #[case] status: u16) {
+    let console = Console::new().await;
+    let tenant = console.tenant("acme").await;
+    let key = console.issue(tenant, KeyPolicy::default()).await;
+    let mut browser = console.signed_in(&key).await;
+    for (languages, page) in [("en", "<html lang=\"en\">"), ("zh", "<html lang=\"zh-CN\">")] {
+        browser.languages = languages;
+        let reply = visit(&mut browser, (method, path), "").await.is(status).shows(page);
+        let id = reply.header("x-request-id").unwrap().to_owned();
+        reply.shows(&id);
+    }
+}
+
+#[actix_web::test]
+async fn every_page_loads_only_what_is_there_and_is_light() {
+    let console = Console::new().await;
+    let tenant = console.tenant("acme").await;
+    let key = console.issue(tenant, KeyPolicy { console: Sees::Tenant, ..KeyPolicy::default() }).await;
+    console.call(&key, "hello world", Some("ann")).await;
+    let mut browser = console.signed_in(&key).await;
+    let pages =
+        ["", "/calls", "/usage", "/usage?by=model", "/usage?by=user", "/keys", "/redeem", "/samples", "/playground"];
+    for path in pages {
+        let page = browser.get(&format!("/console{path}")).await.is(200);
+        let mut weight = page.body.len();
+        let assets: Vec<&str> = page.body.split('"').filter(|part| part.starts_with("/console/assets/")).collect();
+        assert!(assets.len() >= 2, "{path}");
+        for asset in assets {
+            let reply = browser.get(asset).await.is(200);
+            assert_eq!(reply.header("cache-control"), Some("public, max-age=31536000, immutable"));
+            weight += reply.body.len();
+        }
+        assert!(weight < 150_000, "{path} weighs {weight}");
+        page.hides("<a href=\"http").hides("src=\"http").hides("href=\"//").hides("src=\"//");
+    }
+}
+
+#[actix_web::test]
+async fn the_language_is_the_visitors_choice_and_stays_below_the_console() {
+    let console = Console::new().await;
+    let mut browser = console.browser();
+    browser.languages = "zh-CN,zh;q=0.9";
+    browser.get("/console/sign-in").await.is(200).says("登录").says("密钥");
+    let reply = browser.get("/console/sign-in?lang=en").await.is(200).says("Sign in").says("Secret Key");
+    let cookie = reply.header("set-cookie").unwrap();
+    assert!(cookie.contains("Path=/console") && cookie.contains("HttpOnly"), "{cookie}");
+    browser.get("/console/sign-in").await.is(200).says("Sign in");
+}
