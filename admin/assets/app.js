@@ -61,5 +61,20 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// What renews itself stands still while somebody reads in it (a table is open, a text is marked, the keyboard is there) or cannot see it.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const live = event.target.closest("[data-live]");
+  if (!live) return;
+  const chosen = getSelection();
+  const isReading = live.querySelector("details[open]") || live.contains(document.activeElement)
+    || (!chosen.isCollapsed && live.contains(chosen.anchorNode));
+  if (document.hidden || isReading) event.preventDefault();
+});
+
+// The session has ended: the page itself leads to signing in.
+document.addEventListener("htmx:responseError", (event) => {
+  if (event.detail.xhr.status === 401) location.reload();
+});
+
 document.addEventListener("htmx:load", (event) => revealCopyButtons(event.target));
 revealCopyButtons(document);

@@ -3,6 +3,8 @@
 pub mod notes;
 mod overview;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use diesel::prelude::*;
 use serde::Serialize;
 
@@ -98,6 +100,23 @@ pub fn named(connection: &mut Connection, name: &str) -> Result<Tenant, TenantEr
 pub fn list(connection: &mut Connection) -> Result<Vec<Tenant>, DbError> {
     let rows: Vec<Row> = dsl::tenants.order(dsl::id).select(COLUMNS).load(connection)?;
     Ok(rows.into_iter().map(from_row).collect())
+}
+
+/// The names of these tenants; an id that no tenant has is left out.
+///
+/// # Errors
+/// [`DbError`].
+pub fn names(
+    connection: &mut Connection,
+    ids: impl IntoIterator<Item = TenantId>,
+) -> Result<BTreeMap<TenantId, String>, DbError> {
+    let ids: BTreeSet<i64> = ids.into_iter().map(|TenantId(id)| id).collect();
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows: Vec<(i64, String)> =
+        dsl::tenants.filter(dsl::id.eq_any(ids)).select((dsl::id, dsl::name)).load(connection)?;
+    Ok(rows.into_iter().map(|(id, name)| (TenantId(id), name)).collect())
 }
 
 /// Suspends a tenant (with the moment) or lets it call again (`None`). Call it in a write transaction.

@@ -34,16 +34,6 @@ pub(crate) struct Component {
     pub(crate) cost: Amount,
 }
 
-impl Arithmetic {
-    /// All of it in one line, each component after its name.
-    pub(crate) fn line(&self, language: Language) -> String {
-        let (colon, semicolon) = (language.say(": ", "："), language.say("; ", "；"));
-        let components =
-            self.components.iter().map(|component| format!("{}{colon}{}", component.name, component.words));
-        components.chain([self.total.clone()]).collect::<Vec<_>>().join(semicolon)
-    }
-}
-
 /// The arithmetic of `charge`. Components that the call cannot have are left out: an image's prompt costs nothing.
 pub(crate) fn of(charge: &ChargeDetail, language: Language) -> Arithmetic {
     let is_upstream = charge.basis == Basis::Upstream.as_str();
@@ -187,6 +177,13 @@ mod tests {
         }
     }
 
+    /// All of it in one line.
+    fn line(charge: &ChargeDetail, language: Language) -> String {
+        let Arithmetic { components, total, .. } = of(charge, language);
+        let components = components.iter().map(|component| format!("{}: {}", component.name, component.words));
+        components.chain([total]).collect::<Vec<_>>().join("; ")
+    }
+
     #[test]
     fn a_plain_charge() {
         let arithmetic = of(&charge(), Language::English);
@@ -197,7 +194,7 @@ mod tests {
         assert_eq!(arithmetic.components[1].cost, Amount::from_nanos(60_000));
         assert_eq!(arithmetic.charged, Amount::from_nanos(240_000));
         assert_eq!(
-            arithmetic.line(Language::English),
+            line(&charge(), Language::English),
             "prompt: 12 hanzi + 5 words x 1.3 = 18 tokens; 18 x 10.00 / 1,000,000 = 0.000180000; \
              completion: 0 hanzi + 2 words x 1.3 = 2 tokens; 2 x 30.00 / 1,000,000 = 0.000060000; together 0.000240000"
         );
@@ -206,9 +203,9 @@ mod tests {
     #[test]
     fn the_same_in_chinese() {
         assert_eq!(
-            of(&charge(), Language::Chinese).line(Language::Chinese),
-            "输入：12 个汉字 + 5 个单词 × 1.3 = 18 个 token；18 × 10.00 / 1,000,000 = 0.000180000；\
-             输出：0 个汉字 + 2 个单词 × 1.3 = 2 个 token；2 × 30.00 / 1,000,000 = 0.000060000；合计 0.000240000"
+            line(&charge(), Language::Chinese),
+            "输入: 12 个汉字 + 5 个单词 × 1.3 = 18 个 token；18 × 10.00 / 1,000,000 = 0.000180000; \
+             输出: 0 个汉字 + 2 个单词 × 1.3 = 2 个 token；2 × 30.00 / 1,000,000 = 0.000060000; 合计 0.000240000"
         );
     }
 
@@ -216,18 +213,18 @@ mod tests {
     #[case::per_text(17, "= 17 tokens (rounded down per text);")]
     #[case::with_an_image(318, "= 318 tokens (rounded down per text, and with tokens that are no text);")]
     fn a_count_that_is_not_the_sum_says_why(#[case] prompt_tokens: i64, #[case] expected: &str) {
-        let line = of(&ChargeDetail { prompt_tokens, ..charge() }, Language::English).line(Language::English);
-        assert!(line.contains(expected), "{line}");
+        let text = line(&ChargeDetail { prompt_tokens, ..charge() }, Language::English);
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]
     fn the_providers_count() {
         let charge =
             ChargeDetail { basis: "upstream".to_owned(), prompt_cost: 200_000, completion_cost: 90_000, ..charge() };
-        let line = of(&charge, Language::English).line(Language::English);
+        let text = line(&charge, Language::English);
         assert!(
-            line.starts_with("prompt: 20 tokens, as the provider counted; 20 x 10.00 / 1,000,000 = 0.000200000; "),
-            "{line}"
+            text.starts_with("prompt: 20 tokens, as the provider counted; 20 x 10.00 / 1,000,000 = 0.000200000; "),
+            "{text}"
         );
     }
 
@@ -235,11 +232,11 @@ mod tests {
     fn rounding_and_what_was_written_off_are_said() {
         let charge = ChargeDetail { prompt_price: 1, prompt_cost: 1, written_off: 60_000, ..charge() };
         let arithmetic = of(&charge, Language::English);
-        let line = arithmetic.line(Language::English);
-        assert!(line.contains("18 x 0.000000001 / 1,000,000 = 0.000000001 (rounded up)"), "{line}");
+        let text = line(&charge, Language::English);
+        assert!(text.contains("18 x 0.000000001 / 1,000,000 = 0.000000001 (rounded up)"), "{text}");
         assert!(
-            line.ends_with("of which 0.000060000 went beyond the balance and was not charged: 0.000000001"),
-            "{line}"
+            text.ends_with("of which 0.000060000 went beyond the balance and was not charged: 0.000000001"),
+            "{text}"
         );
         assert_eq!((arithmetic.sum, arithmetic.charged), (Amount::from_nanos(60_001), Amount::from_nanos(1)));
     }
@@ -254,7 +251,7 @@ mod tests {
             completion_cost: 0,
             ..charge()
         };
-        let line = of(&images, Language::English).line(Language::English);
-        assert_eq!(line, "images: 2 images of 512x512 x 0.30 = 0.600000000; together 0.600000000");
+        let text = line(&images, Language::English);
+        assert_eq!(text, "images: 2 images of 512x512 x 0.30 = 0.600000000; together 0.600000000");
     }
 }

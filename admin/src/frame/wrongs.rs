@@ -67,6 +67,11 @@ impl Wrongs {
         Text(self.of(field).map(|text| (field, text)))
     }
 
+    /// The first thing that is wrong: for what has no fields to say it beside.
+    pub(crate) fn first(&self) -> Option<&str> {
+        self.0.first().map(|(_, text)| text.as_str())
+    }
+
     fn of(&self, field: &str) -> Option<&str> {
         self.0.iter().find(|(name, _)| *name == field).map(|(_, text)| text.as_str())
     }

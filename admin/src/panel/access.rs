@@ -107,8 +107,11 @@ impl<R: Needs> FromRequest for May<R> {
             let found = panel.database.read(move |connection| session::find(connection, &presented, now)).await;
             let found = found.map_err(|error| Failed::database(&request, &error))?;
             let signed_in = found.ok_or_else(signed_out)?;
-            let kept = session::keep_alive(&panel.database, &signed_in, now).await;
-            kept.map_err(|error| Failed::database(&request, &error))?;
+            // A page that renews itself is no sign of a person.
+            if !request.headers().contains_key("hx-request") {
+                let kept = session::keep_alive(&panel.database, &signed_in, now).await;
+                kept.map_err(|error| Failed::database(&request, &error))?;
+            }
             let SignedIn { staff, .. } = signed_in;
             if R::RIGHT.is_some_and(|right| !staff.may(right)) {
                 return Err(Failed::new(&request, Problem::Forbidden));

@@ -2,18 +2,22 @@
 
 pub(crate) mod access;
 mod audit;
+mod call;
 mod channels;
 pub(crate) mod codes;
 mod dashboard;
 mod entrance;
 pub(crate) mod keys;
+mod ledger;
 mod models;
 pub(crate) mod navigation;
 mod routes;
+mod search;
 mod settings;
 mod staff;
 pub(crate) mod tenants;
 pub(crate) mod top_ups;
+mod usage;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -2,7 +2,10 @@
 
 use actix_web::web::{self, ServiceConfig};
 
-use super::{audit, channels, codes, dashboard, entrance, keys, models, settings, staff, tenants, top_ups};
+use super::{
+    audit, call, channels, codes, dashboard, entrance, keys, ledger, models, search, settings, staff, tenants, top_ups,
+    usage,
+};
 use crate::frame::assets;
 use crate::frame::failure::Handled;
 use crate::frame::page::go_to;
@@ -18,6 +21,13 @@ pub(super) fn add(config: &mut ServiceConfig) {
         .service(page("/sign-in/code").get(entrance::ask_code).post(entrance::enter_code))
         .service(page("/sign-out").post(entrance::sign_out))
         .service(page("/dashboard").get(dashboard::show))
+        .service(page("/dashboard/live").get(dashboard::show_live))
+        .service(page("/search").get(search::show))
+        .service(page("/usage").get(usage::show))
+        .service(page("/usage.csv").get(usage::export))
+        .service(page("/calls/{request_id}").get(call::show))
+        .service(page("/ledger").get(ledger::show))
+        .service(page("/ledger.csv").get(ledger::export))
         .service(page("/tenants").get(tenants::list).post(tenants::create))
         .service(page("/tenants/new").get(tenants::new))
         .service(page("/tenants/{id}").get(tenants::show))

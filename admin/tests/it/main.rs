@@ -8,12 +8,16 @@
 )]
 
 mod audit;
+mod call;
 mod channels;
 mod codes;
 mod console;
+mod dashboard;
 mod keys;
+mod ledger;
 mod models;
 mod routes;
+mod search;
 mod settings;
 mod signing_in;
 mod staff;
@@ -21,3 +25,4 @@ mod support;
 mod tenants;
 mod texts;
 mod top_ups;
+mod usage;

@@ -10,7 +10,7 @@ use crate::money::Amount;
 
 /// What the house's accounts hold, and all customers together. A balance that does not fit in 64 bits is `None`.
 ///
-/// An account that money comes from is below zero: what customers paid is cash' balance with the sign turned.
+/// An account that money comes from is below zero: what customers paid is the balance of cash with the sign turned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HouseBalances {
     /// Where payments come from.

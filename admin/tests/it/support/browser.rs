@@ -21,6 +21,8 @@ pub(crate) struct Browser {
     pub(crate) origin: Option<String>,
     /// Which languages it asks for.
     pub(crate) languages: &'static str,
+    /// Whether a script asks, to renew a part of a page.
+    pub(crate) is_htmx: bool,
     /// For whom it claims to speak.
     pub(crate) forwarded_for: Option<String>,
 }
@@ -28,7 +30,7 @@ pub(crate) struct Browser {
 impl Browser {
     /// One that was never here.
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, cookies: Vec::new(), origin: None, languages: "en", forwarded_for: None }
+        Self { address, cookies: Vec::new(), origin: None, languages: "en", is_htmx: false, forwarded_for: None }
     }
 
     /// The value of a cookie.
@@ -84,6 +86,9 @@ impl Browser {
         if method != "GET" {
             let origin = self.origin.clone().unwrap_or_else(|| format!("http://{address}"));
             write!(text, "Origin: {origin}\r\n").unwrap();
+        }
+        if self.is_htmx {
+            text += "HX-Request: true\r\n";
         }
         if let Some(forwarded) = &self.forwarded_for {
             write!(text, "X-Forwarded-For: {forwarded}\r\n").unwrap();

@@ -3,12 +3,16 @@
 mod books;
 mod browser;
 pub(crate) mod console;
+mod csv;
 mod reply;
 mod scene;
+mod traffic;
 
 pub(crate) use browser::Browser;
+pub(crate) use csv::csv;
 pub(crate) use reply::Reply;
 pub(crate) use scene::{PASSWORD, Scene};
+pub(crate) use traffic::{Call, Paid, amount, tally, tried};
 
 /// A name with everything that a page could take for something else.
 pub(crate) const HOSTILE: &str = "<script>alert(1)</script>\"'&\u{202e}😀";

@@ -90,6 +90,19 @@ impl Reply {
         })
     }
 
+    /// What is behind the links that begin like this, in their order, each once.
+    pub(crate) fn links(&self, beginning: &str) -> Vec<String> {
+        let wanted = format!("href=\"{beginning}");
+        let mut found: Vec<String> = Vec::new();
+        for rest in self.body.split(&wanted).skip(1) {
+            let end = rest.split(['"', '?']).next().unwrap().to_owned();
+            if !found.contains(&end) {
+                found.push(end);
+            }
+        }
+        found
+    }
+
     /// What stands between two texts, as a person reads it.
     #[track_caller]
     pub(crate) fn between(&self, before: &str, after: &str) -> String {

@@ -39,9 +39,12 @@ async fn house_accounts_hold_what_their_transfers_moved() {
         customers: Some(Amount::from_nanos(997_500)),
     };
     assert_eq!(found, expected);
-    for (balance, account) in
-        [(found.cash, ledger::CASH), (found.revenue, ledger::REVENUE), (found.write_off, ledger::WRITE_OFF)]
-    {
+    for (balance, account) in [
+        (found.cash, ledger::CASH),
+        (found.promotion, ledger::PROMOTION),
+        (found.revenue, ledger::REVENUE),
+        (found.write_off, ledger::WRITE_OFF),
+    ] {
         assert_eq!(balance, summed(books, account), "account {account}");
     }
 }

@@ -43,6 +43,16 @@ async fn tenants_by_name() {
 }
 
 #[tokio::test]
+async fn names_of_ids() {
+    let books = Books::at(START).await;
+    let ids = [books.tenant("acme", 0).await, books.tenant("小易", 0).await, books.tenant("another", 0).await];
+    let wanted = [ids[1], TenantId(9_999), ids[0], ids[1]];
+    let names = books.look(move |connection| tenant::names(connection, wanted)).await;
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), [(ids[0], "acme".to_owned()), (ids[1], "小易".to_owned())]);
+    assert!(books.look(|connection| tenant::names(connection, [])).await.is_empty());
+}
+
+#[tokio::test]
 async fn a_tenant_at_a_glance() {
     let books = Books::at(START).await;
     let tenant = books.tenant("acme", 1_000).await;

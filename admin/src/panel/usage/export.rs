@@ -1,0 +1,168 @@
+//! The calls of the usage page, or its sums, as CSV: exactly what is filtered, of any size.
+
+use std::collections::BTreeMap;
+
+use actix_web::HttpRequest;
+use actix_web::web::{Bytes, Data};
+use chrono_tz::Tz;
+use futures_util::stream;
+use shared::calls::{CallExport, CallRow};
+use shared::db::{Database, DbError};
+use shared::id::TenantId;
+use shared::ledger::UsageRow;
+use shared::tenant;
+
+use super::filters::{Grouping, Typed};
+use super::groups::{self, Summed, Sums};
+use crate::frame::csv::{self, Rows};
+use crate::frame::failure::{Failed, Handled, Problem};
+use crate::frame::format::rfc3339;
+use crate::frame::paging;
+use crate::frame::wrongs::Wrongs;
+use crate::panel::Panel;
+use crate::panel::access::{May, Read};
+
+const CALLS: [&str; 21] = [
+    "request_id",
+    "received_at",
+    "tenant_id",
+    "tenant",
+    "key_id",
+    "endpoint",
+    "model",
+    "user",
+    "streamed",
+    "status",
+    "word",
+    "queued_ms",
+    "first_text_ms",
+    "ended_ms",
+    "channel",
+    "prompt_tokens",
+    "completion_tokens",
+    "images",
+    "charged",
+    "currency",
+    "reversed",
+];
+const SUMS: [&str; 8] =
+    ["group", "tenant", "requests", "prompt_tokens", "completion_tokens", "images", "charged", "currency"];
+const REFUSALS: [&str; 3] = ["code", "model", "count"];
+
+/// Sends it.
+pub(in crate::panel) async fn export(request: HttpRequest, staff: May<Read>, panel: Data<Panel>) -> Handled {
+    let typed: Typed = paging::filters(&request);
+    let (zone, language, currency) = (panel.side.zone, staff.page.language, panel.side.currency.clone());
+    if let Some(grouping) = Grouping::named(&typed.by, zone) {
+        let now = staff.now;
+        let read = panel
+            .database
+            .read_records(move |connection| groups::sum(connection, &typed, grouping, language, zone, now));
+        let summed = read.await.map_err(|error| Failed::database(&request, &error))?;
+        refuse(&request, &summed.wrongs)?;
+        let bytes = sums(&summed, &currency);
+        return Ok(csv::send("usage", stream::iter([Ok(bytes)])));
+    }
+    let read = panel.database.read_records(move |connection| typed.understand(connection, language, zone));
+    let understood = read.await.map_err(|error| Failed::database(&request, &error))?;
+    refuse(&request, &understood.wrongs)?;
+    let export = Export {
+        calls: CallExport::new(&panel.database, understood.filter),
+        database: panel.database.clone(),
+        names: BTreeMap::new(),
+        rows: csv::Rows::with_head(CALLS),
+        zone,
+        currency,
+    };
+    let pieces = stream::try_unfold(export, |mut export| async move {
+        let piece = export.next().await?;
+        Ok(piece.map(|piece| (piece, export)))
+    });
+    Ok(csv::send("usage", pieces))
+}
+
+/// What cannot be understood is left out on a page that says so; a file would pass for what was asked for.
+pub(in crate::panel) fn refuse(request: &HttpRequest, wrongs: &Wrongs) -> Result<(), Failed> {
+    let wrong = wrongs.first().map(|text| Problem::Wrong(text.to_owned(), text.to_owned()));
+    wrong.map_or(Ok(()), |wrong| Err(Failed::new(request, wrong)))
+}
+
+struct Export {
+    calls: CallExport,
+    database: Database,
+    /// Of the tenants that came so far.
+    names: BTreeMap<TenantId, String>,
+    rows: Rows,
+    zone: Tz,
+    currency: String,
+}
+
+impl Export {
+    /// The next piece of the file; the first one has the headings.
+    async fn next(&mut self) -> Result<Option<Bytes>, DbError> {
+        let Some(calls) = self.calls.next().await? else {
+            let rest = self.rows.take();
+            return Ok((!rest.is_empty()).then_some(rest));
+        };
+        let unknown: Vec<TenantId> =
+            calls.iter().map(|call| call.tenant).filter(|tenant| !self.names.contains_key(tenant)).collect();
+        if !unknown.is_empty() {
+            self.names.extend(self.database.read_records(move |connection| tenant::names(connection, unknown)).await?);
+        }
+        for call in &calls {
+            self.add(call);
+        }
+        Ok(Some(self.rows.take()))
+    }
+
+    fn add(&mut self, call: &CallRow) {
+        let number = |number: Option<i64>| number.map_or_else(String::new, |number| number.to_string());
+        let charge = call.charge.as_ref();
+        let fields = [
+            call.request_id.to_string(),
+            rfc3339(call.received_at, self.zone),
+            call.tenant.to_string(),
+            self.names.get(&call.tenant).cloned().unwrap_or_default(),
+            call.key.to_string(),
+            call.endpoint.clone(),
+            call.model.clone(),
+            call.end_user.clone().unwrap_or_default(),
+            call.streamed.to_string(),
+            call.status.to_string(),
+            call.word.clone(),
+            number(call.queued_ms),
+            number(call.first_text_ms),
+            call.ended_ms.to_string(),
+            call.channel.clone().unwrap_or_default(),
+            number(charge.map(|charge| charge.prompt_tokens)),
+            number(charge.map(|charge| charge.completion_tokens)),
+            number(charge.map(|charge| charge.images)),
+            charge.map_or_else(String::new, |charge| charge.amount.to_string()),
+            self.currency.clone(),
+            charge.map_or_else(String::new, |charge| charge.is_reversed.to_string()),
+        ];
+        self.rows.add(fields.iter().map(String::as_str));
+    }
+}
+
+fn sums(summed: &Summed, currency: &str) -> Bytes {
+    match &summed.sums {
+        Sums::Charged { rows, names } => {
+            let mut file = Rows::with_head(SUMS);
+            for UsageRow { group, requests, prompt_tokens, completion_tokens, images, amount } in rows {
+                let name = group.parse().ok().and_then(|id| names.get(&TenantId(id))).map_or("", String::as_str);
+                let numbers = [requests, prompt_tokens, completion_tokens, images].map(ToString::to_string);
+                let [requests, prompt, completion, images] = numbers.each_ref().map(String::as_str);
+                file.add([group, name, requests, prompt, completion, images, &amount.to_string(), currency]);
+            }
+            file.take()
+        }
+        Sums::Refused(rows) => {
+            let mut file = Rows::with_head(REFUSALS);
+            for row in rows {
+                file.add([row.code.to_string().as_str(), &row.model, &row.count.to_string()]);
+            }
+            file.take()
+        }
+    }
+}
