@@ -46,9 +46,12 @@ if [ "$#" -gt 0 ]; then
     exec cargo test --locked --workspace "$@"
 fi
 echo "== SQLite, queue in process; and all that does not depend on the pair"
-XIAOYI_TEST_PAIR=embedded cargo test --locked --workspace -- --skip chaos::two_minutes --skip processes::fairness
+XIAOYI_TEST_PAIR=embedded cargo test --locked --workspace -- \
+    --skip chaos::two_minutes --skip processes::fairness --skip page_budget::
 echo "== what measures times, alone"
-XIAOYI_TEST_PAIR=embedded cargo test --locked -p server --test it -- --test-threads 1 chaos::two_minutes processes::fairness
+XIAOYI_TEST_PAIR=embedded cargo test --locked -p server --test it -- \
+    --test-threads 1 chaos::two_minutes processes::fairness page_budget::
 echo "== PostgreSQL, Redis"
 XIAOYI_TEST_PAIR=servers cargo test --locked -p shared -p api -p server --test it -- \
-    --skip processes:: --skip chaos:: --skip only_sqlite:: --skip only_postgres::
+    --skip processes:: --skip chaos:: --skip only_sqlite:: --skip only_postgres:: \
+    --skip page_budget:: --skip browser::harness --skip browser::every_page --skip browser::keyboard --skip browser::hostile

@@ -2,6 +2,14 @@
 
 mod checks;
 mod chromium;
+mod developer;
+mod every_page;
+mod first_day;
 mod harness;
-#[expect(dead_code, reason = "the journeys that take all its steps come with the pages")]
+mod hostile;
+mod keyboard;
+mod live;
+pub(crate) mod operator;
+mod pictures;
+mod twice;
 mod window;

@@ -18,6 +18,7 @@ mod crash;
 mod demo;
 mod exact_balance;
 mod limits;
+mod page_budget;
 mod processes;
 mod providers;
 mod samples;

@@ -13,6 +13,7 @@ pub(crate) mod reseller;
 pub(crate) mod storefront;
 pub(crate) mod tenancy;
 pub(crate) mod terminal;
+pub(crate) mod visitor;
 
 use std::fs::File;
 use std::future::Future;

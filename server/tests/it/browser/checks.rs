@@ -89,7 +89,7 @@ impl Window {
     pub(super) async fn logged(&self) -> Vec<String> {
         let log = self.driver.browser_log().await;
         let log = self.done("the log", log).await;
-        log.iter().filter(|entry| !is_a_page_of_its_own(entry)).map(|entry| entry.message.clone()).collect()
+        log.iter().filter(|entry| is_a_complaint(entry)).map(|entry| entry.message.clone()).collect()
     }
 }
 
@@ -97,9 +97,9 @@ fn lines(found: &Value) -> impl Iterator<Item = &str> {
     found.as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// A page that says what was wrong, such as a form that is shown again: Chromium logs the status of those too.
-fn is_a_page_of_its_own(entry: &BrowserLogEntry) -> bool {
-    let statuses = ["status of 422", "status of 404", "status of 403", "status of 409", "status of 429"];
-    let is_asset = entry.message.contains("/assets/") || entry.message.contains("favicon");
-    !is_asset && statuses.iter().any(|status| entry.message.contains(status))
+/// Errors and warnings, but for a page that says what was wrong, such as a form that is shown again: Chromium logs its status too.
+fn is_a_complaint(entry: &BrowserLogEntry) -> bool {
+    let is_file = entry.message.contains("/assets/") || entry.message.contains("favicon");
+    let is_page = !is_file && entry.message.contains("responded with a status of 4");
+    !is_page && matches!(entry.level.as_str(), "SEVERE" | "WARNING")
 }

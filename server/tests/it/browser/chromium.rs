@@ -19,13 +19,14 @@ const START: Duration = Duration::from_secs(60);
 /// More than Chromium takes to end.
 const STOP: Duration = Duration::from_secs(20);
 /// More than any single step takes.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a start is tried on another port, should somebody have taken the first one.
 const TRIES: usize = 3;
 
 /// What every Chromium is started with. It reaches nothing but this machine.
-const ARGUMENTS: [&str; 18] = [
+const ARGUMENTS: [&str; 19] = [
     "--headless=new",
+    "--hide-scrollbars",
     // The tests may run as root, whose Chromium has no sandbox; it sees our own pages only.
     "--no-sandbox",
     // When chromedriver is gone, so is this pipe, and Chromium ends.

@@ -24,6 +24,12 @@ async fn every_check_finds_what_it_is_for() {
     let found = window.beyond_the_edge().await;
     assert!(found.iter().any(|line| line.contains("<table>")), "{found:?}");
 
+    window
+        .open(&page("<button tabindex=-1>a</button><button style='outline: none'>b</button><button>c</button>"))
+        .await;
+    let found = window.beyond_the_keyboard().await;
+    assert!(found.len() == 2 && found[0].contains(">a<") && found[1].contains(">b<"), "{found:?}");
+
     window.open(&page("<img src=x onerror='window.xss=1'>")).await;
     let found = window.markup_of_texts().await;
     assert!(found[0].contains("window.xss is set") && found[1].contains("<img"), "{found:?}");

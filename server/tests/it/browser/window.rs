@@ -12,6 +12,8 @@ use super::chromium::{PATIENCE, Person};
 
 /// How often the page is looked at while something is waited for.
 const GLANCE: Duration = Duration::from_millis(30);
+/// How much of a page is shown when a step fails on it.
+const LONGEST_SHOWN: usize = 10_000;
 
 /// A window with a profile of its own. It is gone with its [`Chromium`](super::chromium::Chromium).
 pub(super) struct Window {
@@ -24,6 +26,7 @@ impl Window {
     pub(super) async fn new(driver: WebDriver, person: Person, root: &str) -> Self {
         let window = Self { driver, person, root: root.to_owned() };
         window.be_wide(1280, 900).await;
+        window.prefer("light").await;
         window
     }
 
@@ -33,10 +36,11 @@ impl Window {
         self.tell("Emulation.setDeviceMetricsOverride", size).await;
     }
 
-    /// Prefers light or dark pages.
+    /// Prefers light or dark pages, and none that move: a colour on its way to another is neither.
     pub(super) async fn prefer(&self, scheme: &str) {
-        let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        self.tell("Emulation.setEmulatedMedia", features).await;
+        let features = [("prefers-color-scheme", scheme), ("prefers-reduced-motion", "reduce")];
+        let features = features.map(|(name, value)| json!({"name": name, "value": value}));
+        self.tell("Emulation.setEmulatedMedia", json!({"features": features})).await;
     }
 
     async fn tell(&self, order: &str, parameters: Value) {
@@ -200,13 +204,13 @@ impl Window {
     /// Ends the test with what is to be seen.
     pub(super) async fn fail(&self, why: &str) -> ! {
         let address = self.driver.current_url().await.map_or_else(|_| "nowhere".to_owned(), |url| url.to_string());
-        let html = self.driver.source().await.unwrap_or_default();
+        let html: String = self.driver.source().await.unwrap_or_default().chars().take(LONGEST_SHOWN).collect();
         self.shoot("failed").await;
         panic!("{why}\non {address}:\n{html}");
     }
 
     /// The same unless two things are equal.
-    pub(super) async fn expect<T: PartialEq + Debug + ?Sized>(&self, what: &str, found: &T, expected: &T) {
+    pub(super) async fn expect<T: PartialEq + Debug>(&self, what: &str, found: T, expected: T) {
         if found != expected {
             self.fail(&format!("{what}: {found:?}, expected {expected:?}")).await;
         }
