@@ -12,7 +12,7 @@ const QUESTIONS: [&str; 6] = [
     "用 Rust 写一个二分查找，并解释每一步的复杂度。",
     "What is 1+100?",
     "把下面这句话翻译成英文：账目清楚，朋友长久。",
-    "Summarise the following minutes of our meeting in three sentences, please: ...",
+    "请用三句话总结这份会议纪要 (minutes of the meeting of 3 March)。",
 ];
 const USERS: [&str; 4] = ["alice", "bob", "小明", "carol"];
 const MODELS: [&str; 2] = ["gpt-3.5", "gpt-4"];
