@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Text};
 
-use crate::db::{Composed, Connection, DbError, Statement, Value, snapshot, sql};
+use crate::db::{Composed, Connection, DbError, Statement, Value, containing, snapshot, sql};
 use crate::id::{RequestId, TenantId, TransferId};
 use crate::ledger::{self, LineKind};
 use crate::money::Amount;
@@ -53,14 +53,15 @@ pub enum Found {
     },
 }
 
-/// What `query` may mean, at most `limit` of each kind: a call by its id (as a reply or a log writes it), a payment by its id or the beginning of
+/// What `query` may mean, at most `limit` of each kind: a call by its id (as a reply or a log writes it), a payment by its id or a part of
 /// its reference, a key by its id or the beginning of that, a tenant by its id or a part of its name. The surest first.
 ///
 /// # Errors
 /// [`DbError`].
 pub fn search(connection: &mut Connection, query: &str, limit: usize) -> Result<Vec<Found>, DbError> {
     let query = query.trim();
-    if query.is_empty() {
+    // A sign that is in no text of ours.
+    if query.is_empty() || query.contains('\0') {
         return Ok(Vec::new());
     }
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -137,9 +138,9 @@ fn tenants(connection: &mut Connection, query: &str, limit: i64) -> Result<Vec<F
         #[diesel(sql_type = Text)]
         name: String,
     }
-    let pattern = format!("%{}%", ledger::in_pattern(connection, query));
+    let pattern = containing(query);
     let mut statement = Composed::new("SELECT id, name FROM tenants WHERE lower(name) LIKE ");
-    statement.and("? ESCAPE '!'", [Value::Text(&pattern)]);
+    statement.and("lower(?) ESCAPE '!'", [Value::Text(&pattern)]);
     if let Ok(id) = query.parse() {
         statement.and(" OR id = ?", [Value::Int(id)]);
     }
@@ -160,10 +161,10 @@ fn top_ups(connection: &mut Connection, query: &str, limit: i64) -> Result<Vec<F
         #[diesel(sql_type = BigInt)]
         amount: i64,
     }
-    let pattern = format!("{}%", ledger::in_pattern(connection, query));
+    let pattern = containing(query);
     let sql = sql!(
         "SELECT id, credit, reference, amount FROM transfers WHERE kind <> 'capture' AND kind = 'top_up' \
-         AND lower(reference) LIKE ? ESCAPE '!' ORDER BY id DESC LIMIT ?"
+         AND lower(reference) LIKE lower(?) ESCAPE '!' ORDER BY id DESC LIMIT ?"
     );
     let rows: Vec<Row> = Statement::new(sql, &[Value::Text(&pattern), Value::Int(limit)]).load(connection)?;
     let top_up = |row: Row| {

@@ -18,5 +18,6 @@ mod networks;
 mod order;
 mod records;
 mod refusals;
+mod refused_counts;
 mod streams;
 mod worker;

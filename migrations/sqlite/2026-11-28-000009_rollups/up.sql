@@ -21,8 +21,10 @@ CREATE TABLE usage_sums (
     amount            BIGINT NOT NULL,
     PRIMARY KEY (grain, tenant, start, key_id, model, end_user)
 ) WITHOUT ROWID;
--- A time of all tenants.
-CREATE INDEX usage_sums_start ON usage_sums (grain, start);
+-- A time of all tenants, and which of them were there.
+CREATE INDEX usage_sums_start ON usage_sums (grain, start, tenant);
+-- An end user, whoever the tenant is.
+CREATE INDEX usage_sums_end_user ON usage_sums (end_user, grain, start) WHERE end_user <> '';
 
 -- Charges that were given back and taken out of the sums.
 CREATE TABLE usage_reversals (

@@ -11,6 +11,7 @@ mod bad_input;
 mod beside_load;
 mod billing;
 mod browser;
+mod call_details;
 mod chaos;
 mod commands;
 mod console;

@@ -79,6 +79,11 @@ pub(super) enum Path {
 }
 
 impl CallFilter {
+    /// Whether a call can be like this: no text of ours has U+0000 in it, and PostgreSQL would not even be asked.
+    pub(super) fn is_possible(&self) -> bool {
+        [&self.model, &self.end_user].into_iter().flatten().all(|text| !text.contains('\0'))
+    }
+
     pub(super) fn path(&self) -> Path {
         let is_failed = matches!(self.status, Some(StatusFilter::Failed | StatusFilter::Code(_)));
         if self.end_user.is_some() {

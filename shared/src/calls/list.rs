@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
 use super::filter::{CallFilter, Path};
-use super::{SLOT_MS, floor};
+use super::{DAY_MS, SLOT_MS, floor};
 use crate::clock::Timestamp;
 use crate::db::{Composed, Connection, DbError, Value, snapshot};
 use crate::id::{RequestId, TenantId};
@@ -107,12 +107,11 @@ pub fn list(
     // One more, to know whether there are more.
     let wanted = limit.saturating_add(1);
     let mut rows = snapshot(connection, |connection| {
-        let Some(model) = filter.model.as_ref().filter(|_| filter.path() == Path::All) else {
-            return read(connection, filter, ids, is_towards_past, wanted);
-        };
-        // No index of calls knows models alone; but it is known which quarters of an hour have some.
+        if !filter.is_possible() {
+            return Ok(Vec::new());
+        }
         let mut rows = Vec::new();
-        for ids in windows(connection, filter, model, ids, is_towards_past, wanted)? {
+        for ids in windows(connection, filter, ids, is_towards_past, wanted)? {
             rows.extend(read(connection, filter, ids, is_towards_past, wanted - rows.len())?);
             if rows.len() >= wanted {
                 break;
@@ -144,36 +143,74 @@ pub(super) fn find(connection: &mut Connection, request_id: RequestId) -> Result
     Ok(read(connection, &CallFilter::default(), ids, true, 1)?.pop())
 }
 
-/// Quarters of an hour that have calls of a model as the filter wants them, as ranges of ids in the order in which they are read; as many as
-/// it takes for `wanted` calls.
+/// The ranges of ids to look at, in the order in which they are read. Usually all at once; no index knows models, but it is known which times
+/// have calls of one: quarters of an hour of all tenants together, days of a tenant's or a key's.
 fn windows(
     connection: &mut Connection,
     filter: &CallFilter,
-    model: &str,
-    (first, behind): (RequestId, RequestId),
+    ids: (RequestId, RequestId),
     is_towards_past: bool,
     wanted: usize,
 ) -> Result<Vec<(RequestId, RequestId)>, DbError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = BigInt)]
-        slot_start: i64,
+        start: i64,
     }
-    let mut statement = Composed::new("SELECT slot_start FROM call_slots WHERE ");
-    // Calls that failed are found in another way.
-    statement.and(if filter.status.is_some() { "answered > 0" } else { "calls > 0" }, []).and(
-        " AND model = ? AND slot_start >= ? AND slot_start <= ?",
-        [Value::Text(model), Value::Int(floor(first.made_at().0, SLOT_MS)), Value::Int(behind.made_at().0)],
-    );
-    statement.and(if is_towards_past { " ORDER BY slot_start DESC" } else { " ORDER BY slot_start" }, []);
-    // Each has one at least, but for those at the ends.
-    statement.and(" LIMIT ?", [Value::Int(i64::try_from(wanted).unwrap_or(i64::MAX).saturating_add(2))]);
+    let Some(model) = &filter.model else { return Ok(vec![ids]) };
+    let (first, behind) = ids;
+    let path = filter.path();
+    let width = match path {
+        Path::All => SLOT_MS,
+        Path::Tenant | Path::Key => DAY_MS,
+        Path::EndUser | Path::Failed | Path::TenantFailed => return Ok(vec![ids]),
+    };
+    let mut statement = Composed::new("SELECT ");
+    if path == Path::All {
+        // Calls that failed are found in another way.
+        let which = if filter.status.is_some() { "answered > 0" } else { "calls > 0" };
+        statement.and("slot_start AS start FROM call_slots WHERE ", []).and(which, []);
+        statement.and(" AND slot_start >= ? AND slot_start <= ?", times(first, behind, width));
+    } else {
+        statement.and("DISTINCT day_start AS start FROM call_days WHERE TRUE", []);
+        statement.and(" AND day_start >= ? AND day_start <= ?", times(first, behind, width));
+        if let Some(tenant) = filter.tenant {
+            statement.and(" AND tenant = ?", [Value::Int(tenant.0)]);
+        }
+        if let Some(key) = &filter.key {
+            statement.and(" AND key_id = ?", [Value::Text(key.as_str())]);
+        }
+    }
+    statement.and(" AND model = ?", [Value::Text(model)]);
+    statement.and(if is_towards_past { " ORDER BY start DESC" } else { " ORDER BY start" }, []);
+    // Each has one at least, but for those at the ends; or there is a status, which days do not tell.
+    let is_enough = path == Path::All || filter.status.is_none();
+    let most = if is_enough { wanted.saturating_add(2) } else { usize::MAX };
+    statement.and(" LIMIT ?", [Value::Int(i64::try_from(most).unwrap_or(i64::MAX))]);
     let rows: Vec<Row> = statement.load(connection)?;
     let window = |row: Row| {
-        let (from, to) = (Timestamp(row.slot_start), Timestamp(row.slot_start + SLOT_MS));
+        let (from, to) = (Timestamp(row.start), Timestamp(row.start + width));
         (RequestId::floor(from).max(first), RequestId::floor(to).min(behind))
     };
-    Ok(rows.into_iter().map(window).collect())
+    Ok(joined(rows.into_iter().map(window)))
+}
+
+/// The times in which the first and the last of these ids lie.
+fn times(first: RequestId, behind: RequestId, width: i64) -> [Value<'static>; 2] {
+    [Value::Int(floor(first.made_at().0, width)), Value::Int(behind.made_at().0)]
+}
+
+/// The same ranges with those in one that touch each other, since each costs a statement.
+fn joined(windows: impl Iterator<Item = (RequestId, RequestId)>) -> Vec<(RequestId, RequestId)> {
+    let mut joined: Vec<(RequestId, RequestId)> = Vec::new();
+    for (first, behind) in windows {
+        match joined.last_mut() {
+            Some(last) if last.0 == behind => last.0 = first,
+            Some(last) if last.1 == first => last.1 = behind,
+            _ => joined.push((first, behind)),
+        }
+    }
+    joined
 }
 
 fn read(

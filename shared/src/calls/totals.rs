@@ -4,11 +4,12 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
 use super::filter::{CallFilter, StatusFilter};
-use super::{DAY_MS, floor};
+use super::{DAY_MS, Status, floor};
 use crate::clock::Timestamp;
 use crate::db::{Composed, Connection, DbError, Value, snapshot};
 use crate::id::RequestId;
 use crate::money::Amount;
+use crate::refusal::Reason;
 use crate::rollups::{self, Conditions, Sums, billed};
 use crate::secret_key::KeyId;
 
@@ -36,6 +37,9 @@ pub struct CallTotals {
 /// # Errors
 /// [`DbError`].
 pub fn totals(connection: &mut Connection, filter: &CallFilter) -> Result<CallTotals, DbError> {
+    if !filter.is_possible() {
+        return Ok(CallTotals::default());
+    }
     snapshot(connection, |connection| {
         let (answered, failed) = count(connection, filter)?;
         let sums = cost(connection, filter)?;
@@ -155,7 +159,8 @@ fn all(connection: &mut Connection, filter: &CallFilter) -> Result<Sums, DbError
     rollups::received(connection, conditions, period)
 }
 
-/// Of those that failed: one by one, since few do, and fewer cost something.
+/// Of those that failed: one by one, since few do, and fewer cost something. What failed before its first text costs nothing, unless its
+/// caller left, who is not asked whether a whole answer had come, or nobody knows.
 fn of_failed(connection: &mut Connection, filter: &CallFilter) -> Result<Sums, DbError> {
     #[derive(QueryableByName)]
     struct Row {
@@ -171,6 +176,8 @@ fn of_failed(connection: &mut Connection, filter: &CallFilter) -> Result<Sums, D
         amount: i64,
     }
     let (first, behind) = filter.ids();
+    let unknown = Status::from(Reason::OutcomeUnknown);
+    let code = |status: Status| Value::Int(i64::from(status.code));
     let mut statement = Composed::new(concat!(
         "SELECT CAST(COUNT(*) AS BIGINT) AS requests, CAST(COALESCE(SUM(",
         billed!(prompt_tokens),
@@ -182,12 +189,24 @@ fn of_failed(connection: &mut Connection, filter: &CallFilter) -> Result<Sums, D
     ));
     filter.select_from(&mut statement, connection);
     statement
-        .and(" AND request_id >= ? AND request_id < ?", [Value::Blob(first.as_bytes()), Value::Blob(behind.as_bytes())])
         .and(
-            ") k JOIN charges c ON c.account = k.tenant AND c.request_id = k.request_id \
-             WHERE NOT EXISTS (SELECT 1 FROM transfers r WHERE r.reverses = k.request_id)",
+            " AND request_id >= ? AND request_id < ? AND (first_text_ms IS NOT NULL OR status = ? OR status = ?)",
+            [Value::Blob(first.as_bytes()), Value::Blob(behind.as_bytes()), code(Status::CLIENT_LEFT), code(unknown)],
+        )
+        .and(
+            match connection {
+                // Few of many: each is looked up by itself.
+                Connection::Postgres(_) => {
+                    ") k CROSS JOIN LATERAL (SELECT * FROM charges WHERE account = k.tenant AND request_id = k.request_id OFFSET 0) c \
+                     WHERE TRUE"
+                }
+                Connection::Sqlite(_) => {
+                    ") k CROSS JOIN charges c WHERE c.account = k.tenant AND c.request_id = k.request_id"
+                }
+            },
             [],
-        );
+        )
+        .and(" AND NOT EXISTS (SELECT 1 FROM transfers r WHERE r.reverses = k.request_id)", []);
     let rows: Vec<Row> = statement.load(connection)?;
     let sums = |row: &Row| Sums {
         requests: row.requests,

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use crate::clock::Timestamp;
-use crate::db::{Composed, Connection, Database, DbError, Statement, Value, snapshot, sql};
+use crate::db::{Composed, Connection, Database, DbError, Statement, Value, containing, snapshot, sql};
 use crate::id::{RequestId, TenantId, TransferId};
 use crate::money::Amount;
 
@@ -187,9 +187,19 @@ fn of_all(
     cursor: LineCursor,
     wanted: usize,
 ) -> Result<Vec<LedgerLine>, DbError> {
-    let pattern = filter.reference.as_ref().map(|reference| format!("%{}%", in_pattern(connection, reference)));
-    let since = filter.from.map(|from| RequestId::floor(from.plus_ms(-LATEST_BOOKING_MS)));
-    let until = filter.to.map(|to| RequestId::floor(to.plus_ms(CLOCKS_APART_MS)));
+    let pattern = filter.reference.as_deref().map(containing);
+    let (mut first, mut behind) = (RequestId::zero(), RequestId::floor(Timestamp(i64::MAX)));
+    if let Some(from) = filter.from {
+        first = RequestId::floor(from.plus_ms(-LATEST_BOOKING_MS));
+    }
+    if let Some(to) = filter.to {
+        behind = RequestId::floor(to.plus_ms(CLOCKS_APART_MS));
+    }
+    match cursor {
+        LineCursor::Newest => {}
+        LineCursor::Older(than) => behind = behind.min(than),
+        LineCursor::Newer(than) => first = first.max(than.after()),
+    }
     let mut statement = Composed::new(SELECT);
     match connection {
         // It would not know by itself how rare they are.
@@ -213,13 +223,7 @@ fn of_all(
         );
     }
     if let Some(pattern) = &pattern {
-        statement.and(" AND lower(reference) LIKE ? ESCAPE '!'", [Value::Text(pattern)]);
-    }
-    if let Some(since) = &since {
-        statement.and(" AND id >= ?", [Value::Blob(since.as_bytes())]);
-    }
-    if let Some(until) = &until {
-        statement.and(" AND id < ?", [Value::Blob(until.as_bytes())]);
+        statement.and(" AND lower(reference) LIKE lower(?) ESCAPE '!'", [Value::Text(pattern)]);
     }
     if let Some(from) = filter.from {
         statement.and(" AND created_at >= ?", [Value::Int(from.0)]);
@@ -227,13 +231,13 @@ fn of_all(
     if let Some(to) = filter.to {
         statement.and(" AND created_at < ?", [Value::Int(to.0)]);
     }
-    match &cursor {
-        LineCursor::Newest => statement.and(" ORDER BY id DESC", []),
-        LineCursor::Older(than) => statement.and(" AND id < ? ORDER BY id DESC", [Value::Blob(than.as_bytes())]),
-        LineCursor::Newer(than) => statement.and(" AND id > ? ORDER BY id", [Value::Blob(than.as_bytes())]),
-    };
-    statement.and(" LIMIT ?", [limit(wanted)]).and(JOINS, []);
-    statement.and(if matches!(cursor, LineCursor::Newer(_)) { " ORDER BY t.id" } else { " ORDER BY t.id DESC" }, []);
+    let is_towards_past = !matches!(cursor, LineCursor::Newer(_));
+    statement
+        .and(" AND id >= ? AND id < ?", [Value::Blob(first.as_bytes()), Value::Blob(behind.as_bytes())])
+        .and(if is_towards_past { " ORDER BY id DESC" } else { " ORDER BY id" }, [])
+        .and(" LIMIT ?", [limit(wanted)])
+        .and(JOINS, [])
+        .and(if is_towards_past { " ORDER BY t.id DESC" } else { " ORDER BY t.id" }, []);
     read(statement, connection)
 }
 
@@ -323,22 +327,6 @@ fn seq_of(connection: &mut Connection, transfer: TransferId) -> Result<i64, DbEr
 
 fn limit(wanted: usize) -> Value<'static> {
     Value::Int(i64::try_from(wanted).unwrap_or(i64::MAX))
-}
-
-/// Text of a person's that stands for itself in a pattern for what the database's `lower` gives, with `ESCAPE '!'`.
-pub(crate) fn in_pattern(connection: &Connection, text: &str) -> String {
-    let text = match connection {
-        Connection::Postgres(_) => text.to_lowercase(),
-        Connection::Sqlite(_) => text.to_ascii_lowercase(),
-    };
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '!') {
-            escaped.push('!');
-        }
-        escaped.push(character);
-    }
-    escaped
 }
 
 fn read(statement: Composed<'_>, connection: &mut Connection) -> Result<Vec<LedgerLine>, DbError> {

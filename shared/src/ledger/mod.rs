@@ -26,7 +26,6 @@ pub use audit::{
 };
 pub use caller::{Ledger, WriterSettings};
 pub use house::{HouseBalances, house_balances};
-pub(crate) use lines::in_pattern;
 pub use lines::{LedgerLine, LineCursor, LineExport, LineFilter, LineKind, LinePage, NotALineKind, line, lines};
 pub use open_holds::OpenHolds;
 pub use operation::{

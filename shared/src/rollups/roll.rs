@@ -207,8 +207,8 @@ fn given_back(connection: &mut Connection, counted_below: RequestId, below: Requ
         sql!(concat!(
             "SELECT c.request_id, c.account, CAST(0 AS BIGINT) AS is_open, ",
             charge_columns!(),
-            "FROM transfers r JOIN charges c ON c.account = r.credit AND c.request_id = r.reverses \
-             WHERE r.kind = 'reversal' AND r.kind <> 'capture' AND r.id >= ? AND r.reverses < ? \
+            "FROM transfers r CROSS JOIN charges c WHERE c.account = r.credit AND c.request_id = r.reverses \
+             AND r.kind = 'reversal' AND r.kind <> 'capture' AND r.id >= ? AND r.reverses < ? \
              AND NOT EXISTS (SELECT 1 FROM usage_reversals u WHERE u.request_id = r.reverses)"
         )),
         &values,

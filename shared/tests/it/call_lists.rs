@@ -68,6 +68,7 @@ impl Archive {
             0 => Status::CLIENT_LEFT,
             1 => Status::from(Reason::UpstreamError),
             2 => Status::from(Reason::Timeout),
+            3 => Status::from(Reason::OutcomeUnknown),
             _ => Status::ANSWERED,
         };
         let hold = Hold { request_id, ..books.hold(tenant, nanos) };
@@ -96,7 +97,8 @@ impl Archive {
             end_user,
             streamed: random.below(2) == 0,
             status,
-            first_text_ms: None,
+            // Nothing is charged for a failure before any text.
+            first_text_ms: (is_charged && status.code > 50_001).then_some(2),
             ended_ms,
             way: Way { queued_ms: Some(3), tries },
         };

@@ -14,6 +14,7 @@ mod calls;
 mod console_session;
 mod database;
 mod ledger;
+mod many_calls;
 mod place;
 mod queue_lost;
 mod records;

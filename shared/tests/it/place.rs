@@ -73,6 +73,17 @@ pub(crate) fn words(connection: &mut Connection, query: &str) -> Vec<String> {
     rows.into_iter().map(|row| row.word).collect()
 }
 
+/// The steps of SQLite's plan for a query.
+pub(crate) fn plan(connection: &mut Connection, query: &str) -> Vec<String> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        detail: String,
+    }
+    let rows: Vec<Row> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {query}")).load(connection).unwrap();
+    rows.into_iter().map(|row| row.detail).collect()
+}
+
 /// Sixteen bytes as SQL writes them.
 pub(crate) fn blob(connection: &DatabaseUrl, hexadecimal: &str) -> String {
     match connection {

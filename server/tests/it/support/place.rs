@@ -130,6 +130,12 @@ impl Place {
         self.folder.path().join("data")
     }
 
+    /// Where the database is.
+    pub(crate) fn database_url(&self) -> String {
+        let given = self.environment.iter().find(|(name, _)| name == "DATABASE_URL").map(|(_, url)| url.clone());
+        given.unwrap_or_else(|| format!("sqlite://{}", self.data().join("xiaoyi.db").display()))
+    }
+
     /// Runs a command with `--json`.
     pub(crate) fn command(&self, arguments: &[&str]) -> Output {
         self.command_with(arguments, &[], "")
