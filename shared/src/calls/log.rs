@@ -24,6 +24,8 @@ const BATCH: usize = 500;
 const FLUSH_EVERY: Duration = Duration::from_millis(250);
 /// The pause after a transaction that failed.
 const RETRY: Duration = Duration::from_secs(1);
+/// Transactions into which a batch is taken apart that the database refuses, at most: enough to find a handful of calls among the others.
+const PARTS: usize = 100;
 
 /// Where details of calls are handed over. Cheap to clone; what waits when the last one is dropped is still written.
 #[derive(Debug, Clone)]
@@ -146,8 +148,9 @@ impl Writer {
         Why::ItsTime
     }
 
-    /// Writes `calls` and all that waits, and gives whether it could.
+    /// Writes `calls` and all that waits, and gives whether it could write all.
     async fn write_all(&mut self, mut calls: Vec<CallRecord>) -> bool {
+        let mut is_whole = true;
         loop {
             while calls.len() < BATCH
                 && let Ok(record) = self.waiting.try_recv()
@@ -155,42 +158,66 @@ impl Writer {
                 calls.push(record);
             }
             let is_last = calls.len() < BATCH;
-            if !self.write(std::mem::take(&mut calls)).await {
-                return false;
-            }
+            is_whole &= self.write(std::mem::take(&mut calls)).await;
             if is_last {
-                return true;
+                return is_whole;
             }
         }
     }
 
-    /// Writes one batch, and tries again while the database does not answer; what comes meanwhile waits in its line, as far as that goes.
-    /// Gives whether it was written: not if the writer has stopped, or the database refused it.
+    /// Writes one batch, and gives whether all of it was written. One that the database refuses is taken apart until what it does not take is
+    /// found; that alone is dropped.
     async fn write(&mut self, calls: Vec<CallRecord>) -> bool {
         let refused = self.refused.counts.take();
         if calls.is_empty() && refused.is_empty() {
             return true;
         }
-        let batch = Arc::new(Batch::new(calls, refused));
+        let mut parts = vec![Batch::new(calls, refused)];
+        let (mut is_whole, mut tried) = (true, 0);
+        while let Some(part) = parts.pop() {
+            let part = Arc::new(part);
+            let Err(error) = self.write_part(&part).await else { continue };
+            tried += 1;
+            match part.halves() {
+                Some((first, second)) if tried < PARTS && !matches!(error, DbError::WriterStopped) => {
+                    parts.extend([second, first]);
+                }
+                _ => {
+                    is_whole = false;
+                    drop_part(&part, &error);
+                }
+            }
+        }
+        is_whole
+    }
+
+    /// Writes a batch or a part of one, and tries again while the database does not answer; what comes meanwhile waits in its line, as far as
+    /// that goes.
+    async fn write_part(&self, part: &Arc<Batch>) -> Result<(), DbError> {
         let mut has_failed = false;
         loop {
-            let written = Arc::clone(&batch);
+            let written = Arc::clone(part);
             match self.database.write(move |connection| store::write(connection, &written)).await {
-                Ok(()) => return true,
+                Ok(()) => return Ok(()),
                 Err(error @ (DbError::Busy(_) | DbError::Disconnected(_) | DbError::Open { .. })) => {
                     if !has_failed {
-                        tracing::error!(%error, calls = batch.len(), "the details of calls could not be written; trying again");
+                        tracing::error!(%error, calls = part.calls(), "the details of calls could not be written; trying again");
                     }
                     has_failed = true;
                 }
-                Err(error) => {
-                    tracing::error!(%error, calls = batch.len(), "the details of calls could not be written; they are lost");
-                    let lost = u64::try_from(batch.len()).unwrap_or(u64::MAX);
-                    metrics::counter!("xiaoyi_call_log_dropped_total", "what" => "call").increment(lost);
-                    return false;
-                }
+                Err(error) => return Err(error),
             }
             tokio::time::sleep(RETRY).await;
         }
     }
+}
+
+/// Counts and tells what is lost.
+fn drop_part(part: &Batch, error: &DbError) {
+    let (calls, refusals) = (part.calls(), part.refusals());
+    tracing::error!(%error, calls, refusals, "the details of calls could not be written; they are lost");
+    let calls = u64::try_from(calls).unwrap_or(u64::MAX);
+    metrics::counter!("xiaoyi_call_log_dropped_total", "what" => "call").increment(calls);
+    let refusals = u64::try_from(refusals).unwrap_or(u64::MAX);
+    metrics::counter!("xiaoyi_call_log_dropped_total", "what" => "refusal").increment(refusals);
 }

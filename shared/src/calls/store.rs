@@ -70,7 +70,7 @@ pub(super) struct Batch {
 }
 
 /// A call, with its tries as they are kept.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Row {
     call: CallRecord,
     tries: String,
@@ -83,14 +83,37 @@ impl Batch {
             let tries = serde_json::to_string(&call.way.tries).unwrap_or_else(|_| "[]".to_owned());
             Row { call, tries }
         };
-        let rows: Vec<Row> = calls.into_iter().map(row).collect();
-        let refused: Vec<(Refused, i64)> = refused.into_iter().collect();
+        Self::of(calls.into_iter().map(row).collect(), refused.into_iter().collect())
+    }
+
+    fn of(rows: Vec<Row>, refused: Vec<(Refused, i64)>) -> Self {
         let counts = Counts::of(rows.iter(), &refused);
         Self { rows, refused, counts }
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// How many calls there are.
+    pub(super) fn calls(&self) -> usize {
         self.rows.len()
+    }
+
+    /// How many refusals are counted.
+    pub(super) fn refusals(&self) -> i64 {
+        self.refused.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Two parts that can be written one without the other: calls and counts of refusals, or half of either. `None` for a single one.
+    pub(super) fn halves(&self) -> Option<(Self, Self)> {
+        let (rows, refused) = (&self.rows, &self.refused);
+        if !rows.is_empty() && !refused.is_empty() {
+            return Some((Self::of(rows.clone(), Vec::new()), Self::of(Vec::new(), refused.clone())));
+        }
+        if rows.len() + refused.len() < 2 {
+            return None;
+        }
+        let (first_rows, other_rows) = rows.split_at(rows.len() / 2);
+        let (first_refused, other_refused) = refused.split_at(refused.len() / 2);
+        let half = |rows: &[Row], refused: &[(Refused, i64)]| Self::of(rows.to_vec(), refused.to_vec());
+        Some((half(first_rows, first_refused), half(other_rows, other_refused)))
     }
 }
 

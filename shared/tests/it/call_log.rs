@@ -1,9 +1,11 @@
 //! What is kept of calls for people to look at: by whom, of which ends, and how much of it in the worst case.
 
 use bytes::Bytes;
+use diesel::connection::SimpleConnection;
 use shared::admission::request::{Body, Rules};
 use shared::calls::{self, CallRecord, Status};
 use shared::clock::Timestamp;
+use shared::db::Connection;
 use shared::id::{RequestId, TenantId};
 use shared::queue::{End, Endpoint, Try, TryOutcome, Way};
 use shared::refusal::{Reason, Refusal};
@@ -174,6 +176,39 @@ async fn more_than_waits_at_most_is_dropped_and_nobody_waits() {
     assert!(bench.deployment.calls.finish(std::time::Duration::from_secs(10)).await);
     bench.deployment.calls.record(record(RequestId::new(), Status::ANSWERED));
     assert_eq!(bench.kept(count).await, ["4096"], "what comes after the end is dropped too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_call_that_the_database_refuses_takes_no_other_with_it() {
+    let bench = Bench::new(&[]).await;
+    let mut stranger = place::bare_connection(bench.deployment.database.url());
+    let rules = match stranger {
+        Connection::Sqlite(_) => ["calls", "refusals"].map(|table| {
+            format!(
+                "CREATE TRIGGER {table}_poisoned BEFORE INSERT ON {table} WHEN NEW.model = 'poison' \
+                 BEGIN SELECT RAISE(ABORT, 'poisoned'); END"
+            )
+        }),
+        Connection::Postgres(_) => ["calls", "refusals"]
+            .map(|table| format!("ALTER TABLE {table} ADD CONSTRAINT {table}_poisoned CHECK (model <> 'poison')")),
+    };
+    stranger.batch_execute(&rules.join("; ")).unwrap();
+    let now = bench.deployment.clock.now();
+    for number in 0..600_u64 {
+        let model = if matches!(number, 17 | 18 | 333 | 599) { "poison" } else { "gpt-4" };
+        let request_id = crate::ledger::books::request_at(now, number);
+        let call = record(request_id, Status::ANSWERED);
+        bench.deployment.calls.record(CallRecord { model: model.to_owned(), ..call });
+    }
+    for model in ["a", "poison", "b", "poison", "b"] {
+        bench.deployment.calls.refused(TenantId(1001), "0123456789AB".parse().unwrap(), model, Reason::Timeout, now);
+    }
+    let kept = "SELECT model || ' ' || CAST(count(*) AS TEXT) AS word FROM calls GROUP BY model";
+    assert_eq!(bench.kept(kept).await, ["gpt-4 596"]);
+    let refused = "SELECT model || ' ' || refused AS word FROM refusals ORDER BY model";
+    assert_eq!(bench.kept(refused).await, ["a 1", "b 2"]);
+    let slots = "SELECT model || ' ' || calls || ' ' || refused AS word FROM call_slots ORDER BY model";
+    assert_eq!(bench.kept(slots).await, ["a 0 1", "b 0 2", "gpt-4 596 0"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
