@@ -29,6 +29,8 @@ const PAGE: i64 = 2_000;
 /// How far back a running server looks again each time, in milliseconds: the longest call, its grace, and five minutes,
 /// since ids are made before their rows are committed.
 const LOOK_BACK_MS: i64 = 1_200_000;
+/// The same for what people do: the id is made with the form, which may be sent 24 hours later.
+const RARE_LOOK_BACK_MS: i64 = 25 * 3_600_000;
 /// A hold may be open this long after its expiry before it counts as forgotten, in milliseconds.
 const OVERDUE_MS: i64 = 60_000;
 /// A process that was seen within this time is alive, in milliseconds.
@@ -106,6 +108,13 @@ impl Audit {
         let from = self.from.map_or_else(RequestId::zero, |last| RequestId::floor(last.plus_ms(-LOOK_BACK_MS)));
         // Transfers and settlements first: the lines that they need were committed with them, so a later look finds them.
         page(database, from, &mut report.transfers, &mut report.violations, check_transfers).await?;
+        if let Some(last) = self.from {
+            let rare_from = RequestId::floor(last.plus_ms(-RARE_LOOK_BACK_MS));
+            let check = move |connection: &mut Connection, after: RequestId, found: &mut Vec<Violation>| {
+                check_rare(connection, after, from, found)
+            };
+            page(database, rare_from, &mut report.transfers, &mut report.violations, check).await?;
+        }
         page(database, from, &mut report.requests, &mut report.violations, check_settlements).await?;
         // The same requests once more; they are counted above.
         page(database, from, &mut 0, &mut report.violations, check_charges).await?;
@@ -255,6 +264,22 @@ fn check_transfers(
 ) -> Result<(u64, Option<RequestId>), DbError> {
     let rows: Vec<TransferCheck> =
         Statement::new(sql!(rows::TRANSFERS), &[Value::Blob(after.as_bytes()), Value::Int(PAGE)]).load(connection)?;
+    transfers_of(&rows, found)
+}
+
+/// What is rare among the transfers after `after`, up to `last`.
+fn check_rare(
+    connection: &mut Connection,
+    after: RequestId,
+    last: RequestId,
+    found: &mut Vec<Violation>,
+) -> Result<(u64, Option<RequestId>), DbError> {
+    let values = [Value::Blob(after.as_bytes()), Value::Blob(last.as_bytes()), Value::Int(PAGE)];
+    let rows: Vec<TransferCheck> = Statement::new(sql!(rows::RARE_TRANSFERS), &values).load(connection)?;
+    transfers_of(&rows, found)
+}
+
+fn transfers_of(rows: &[TransferCheck], found: &mut Vec<Violation>) -> Result<(u64, Option<RequestId>), DbError> {
     found.extend(rows.iter().filter_map(TransferCheck::violation));
     Ok((rows.len() as u64, last_of(rows.last().map(|row| &row.id), rows.len())?))
 }

@@ -16,13 +16,25 @@ pub(super) const LINES: &str = "SELECT l.account, l.seq, l.transfer, l.delta, l.
     LEFT JOIN transfers t ON t.id = l.transfer \
     WHERE l.account = ? AND l.seq > ? ORDER BY l.seq LIMIT ?";
 
-pub(super) const TRANSFERS: &str = "SELECT t.id, t.kind, t.debit, t.credit, t.amount, \
-    (SELECT count(*) FROM lines l WHERE l.transfer = t.id) AS line_count, \
-    s.outcome, s.amount AS settled, h.account AS holder, \
-    r.kind AS reversed_kind, r.amount AS reversed_amount, r.debit AS reversed_debit, r.credit AS reversed_credit \
-    FROM transfers t LEFT JOIN settlements s ON s.request_id = t.request_id LEFT JOIN holds h ON h.request_id = t.request_id \
-    LEFT JOIN transfers r ON r.id = t.reverses \
-    WHERE t.id > ? ORDER BY t.id LIMIT ?";
+macro_rules! transfers {
+    ($condition:literal) => {
+        concat!(
+            "SELECT t.id, t.kind, t.debit, t.credit, t.amount, \
+             (SELECT count(*) FROM lines l WHERE l.transfer = t.id) AS line_count, \
+             s.outcome, s.amount AS settled, h.account AS holder, \
+             r.kind AS reversed_kind, r.amount AS reversed_amount, r.debit AS reversed_debit, r.credit AS reversed_credit \
+             FROM transfers t LEFT JOIN settlements s ON s.request_id = t.request_id \
+             LEFT JOIN holds h ON h.request_id = t.request_id LEFT JOIN transfers r ON r.id = t.reverses WHERE ",
+            $condition,
+            " ORDER BY t.id LIMIT ?"
+        )
+    };
+}
+
+pub(super) const TRANSFERS: &str = transfers!("t.id > ?");
+
+/// All but captures, by their own index (`transfers_rare`).
+pub(super) const RARE_TRANSFERS: &str = transfers!("t.kind <> 'capture' AND t.id > ? AND t.id <= ?");
 
 pub(super) const SETTLEMENTS: &str = "SELECT s.request_id, s.outcome, s.amount, h.account AS holder, t.amount AS transferred, \
     c.prompt_cost + c.completion_cost + c.image_cost - c.written_off AS charged, c.written_off, w.amount AS write_off \

@@ -9,7 +9,7 @@ use shared::money::Amount;
 use shared::price::{Basis, PriceVersion};
 use shared::queue::Endpoint;
 
-use super::books::{Books, capture};
+use super::books::{Books, capture, request_at};
 use super::scene::Scene;
 
 const HELD: &str = "held_is_open_holds";
@@ -148,6 +148,27 @@ async fn damage_is_found(#[case] damage: &str, #[case] expected: &[Finding]) {
     let new: Vec<Finding> = expected.iter().copied().filter(|(check, _)| *check != SUM).collect();
     let report = watch.run(&scene.books.database, &scene.books.clock).await.unwrap();
     assert_eq!(found(&report), named(&scene, &new), "while a server runs");
+}
+
+/// Whoever tops up or takes back has had the id since the form was opened: that of a minute ago may be almost a day old.
+#[rstest]
+#[case::a_payment("INSERT INTO transfers VALUES (:old, 'top_up', 1, 1001, 5, NULL, NULL, 'r', NULL, 0)")]
+#[case::taken_back("INSERT INTO transfers VALUES (:old, 'reversal', 1003, 4, 500, NULL, :given, NULL, NULL, 0)")]
+#[tokio::test]
+async fn damage_with_an_id_of_yesterday_is_found(#[case] damage: &str) {
+    let scene = Scene::set().await;
+    let books = &scene.books;
+    let mut watch = Audit::from_now(&books.database, &books.clock).await.unwrap();
+    books.advance(60_000);
+    let old = request_at(books.clock.now().plus_ms(-24 * 3_600_000), 1);
+
+    do_damage(&scene, Rules::Hold, &damage.replace(":old", &books.blob(&old.simple().to_string())));
+
+    for _ in 0..2 {
+        let report = watch.run(&books.database, &books.clock).await.unwrap();
+        assert_eq!(found(&report), [(TRANSFER.to_owned(), format!("transfer {old}"))], "once, and each minute");
+        books.advance(60_000);
+    }
 }
 
 /// Damage by somebody who first takes the triggers, the foreign keys or the checks away. What is old only the whole audit looks at.
