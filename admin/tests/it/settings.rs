@@ -38,9 +38,18 @@ async fn set_up(browser: &mut Browser, clock: &Clock) -> (String, Reply) {
     let page = browser.submit(&settings, "/settings/totp", &[]).await.is(200);
     let secret = page.between("Or type: <code>", "</code>");
     let page = page.shows("<svg class=\"qr\"").shows("otpauth://totp/xiaoyi:owner%40example.com");
-    let page = browser.submit(&page, "/settings/totp", &[("code", "000")]).await.is(422).shows("This code is wrong");
+    // Whoever found an open session turns nothing on without the password.
+    for password in ["", "wrong"] {
+        let typed = [("code", code(&secret, clock)), ("password", password.to_owned())];
+        let typed = typed.each_ref().map(|(name, value)| (*name, value.as_str()));
+        browser.submit(&page, "/settings/totp", &typed).await.is(422).shows("This is not your password");
+    }
+    let wrong = [("code", "000"), ("password", PASSWORD)];
+    let page = browser.submit(&page, "/settings/totp", &wrong).await.is(422).shows("This code is wrong");
     assert_eq!(page.between("Or type: <code>", "</code>"), secret, "the same until it is confirmed");
-    let done = browser.submit(&page, "/settings/totp", &[("code", &code(&secret, clock))]).await.is(200);
+    let right = [("code", code(&secret, clock)), ("password", PASSWORD.to_owned())];
+    let right = right.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let done = browser.submit(&page, "/settings/totp", &right).await.is(200);
     (secret, done)
 }
 
@@ -82,7 +91,7 @@ async fn codes_are_asked_for_once_they_are_confirmed() {
     assert_eq!(recovery.len(), 10);
     browser.get("/settings").await.shows("Recovery codes left: 10").hides(&recovery[0]);
     let token = shared::csrf::token(browser.cookie("xiaoyi_panel").unwrap());
-    let again = [("csrf", token.as_str()), ("code", &code(&secret, &clock))];
+    let again = [("csrf", token.as_str()), ("code", &code(&secret, &clock)), ("password", PASSWORD)];
     browser.post("/settings/totp", &again).await.is(422).shows("not shown again").hides(&recovery[0]);
 
     // The password alone opens nothing.

@@ -38,7 +38,8 @@ impl Oneself {
 }
 
 impl Reception {
-    /// Sets another password, and ends all other sessions of the person.
+    /// Sets another password, and ends all other sessions of the person. A secret for codes that is not confirmed yet goes with the old
+    /// password: whoever knew that may have seen it.
     ///
     /// # Errors
     /// [`StaffError::WrongPassword`] when `old` is not the present one, [`StaffError::WeakPassword`], [`StaffError::TooMany`], or what
@@ -57,6 +58,9 @@ impl Reception {
                 let account = unchanged(connection, oneself.id, &verified)?;
                 let row = table::table.find(oneself.id.0);
                 diesel::update(row).set(table::password.eq(new.as_str())).execute(connection)?;
+                if !account.staff.has_totp {
+                    codes::remove(connection, oneself.id)?;
+                }
                 secured_anew(connection, &account.staff, &oneself, "staff.password", (None, None), now)
             })
             .await
@@ -91,15 +95,21 @@ impl Reception {
     /// this one time.
     ///
     /// # Errors
-    /// [`StaffError::WrongCode`], [`StaffError::TotpIsOn`], [`StaffError::TooMany`], or what failed.
-    pub async fn turn_totp_on(&self, oneself: Oneself, code: &str) -> Result<Vec<RecoveryCode>, StaffError> {
+    /// [`StaffError::WrongPassword`], [`StaffError::WrongCode`], [`StaffError::TotpIsOn`], [`StaffError::TooMany`], or what failed.
+    pub async fn turn_totp_on(
+        &self,
+        oneself: Oneself,
+        password: PlainPassword,
+        code: &str,
+    ) -> Result<Vec<RecoveryCode>, StaffError> {
+        let (_, verified) = self.verified(oneself.id, password).await?;
         self.throttles.attempt_code(oneself.id)?;
         let recovery_codes = recovery::generate()?;
         let (sealer, code, now) = (Arc::clone(&self.sealer), code.to_owned(), self.clock.now());
         let (staff, recovery_codes) = self
             .database
             .write(move |connection| {
-                let account = account::known(connection, oneself.id)?;
+                let account = unchanged(connection, oneself.id, &verified)?;
                 if account.staff.has_totp {
                     return Err(StaffError::TotpIsOn);
                 }
@@ -137,12 +147,12 @@ impl Reception {
 
     /// The person and the hash that `password` fits, if it is theirs.
     async fn verified(&self, id: StaffId, password: PlainPassword) -> Result<(Staff, HashedPassword), StaffError> {
+        self.throttles.attempt_own_password(id)?;
         let account = self.database.read(move |connection| account::with_secrets(connection, id)).await?;
         let account = account.ok_or_else(|| StaffError::Unknown(id.to_string()))?;
-        self.throttles.attempt_password(&account.staff.email)?;
         let is_right = self.passwords.verify(password, account.password.clone()).await?;
         let hash = account.password.filter(|_| is_right).ok_or(StaffError::WrongPassword)?;
-        self.throttles.forget_passwords(&account.staff);
+        self.throttles.forget_own_passwords(id);
         Ok((account.staff, hash))
     }
 }

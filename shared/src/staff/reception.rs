@@ -21,8 +21,13 @@ use crate::token::Token;
 
 /// Signing in from one address: 30 times in 10 minutes.
 const FROM_AN_ADDRESS: Allowed = allowed(30, 10);
-/// Passwords for one account: 10 in 10 minutes.
+/// Passwords for one account from one network: 10 in 10 minutes.
 const FOR_AN_ACCOUNT: Allowed = allowed(10, 10);
+/// Passwords for one account from everywhere: 100 in 10 minutes. So many more that whoever knows an address needs many networks to keep its
+/// owner out.
+const FOR_AN_ACCOUNT_FROM_EVERYWHERE: Allowed = allowed(100, 10);
+/// Passwords of somebody who is signed in: 10 in 10 minutes. Counted apart, so that nobody outside uses them up.
+const OWN_PASSWORDS: Allowed = allowed(10, 10);
 /// Codes for one account: 5 in 10 minutes. Three of a million are right at a time, so who has the password would try for months.
 const CODES_FOR_AN_ACCOUNT: Allowed = allowed(5, 10);
 
@@ -47,8 +52,11 @@ pub struct Reception {
 #[derive(Debug)]
 pub(super) struct Throttles {
     addresses: Throttle<IpAddr>,
-    /// By what was typed, so that it is the same where there is no account.
-    accounts: Throttle<String>,
+    /// By what was typed, so that it is the same where there is no account, and from which network.
+    accounts: Throttle<(String, Option<IpAddr>)>,
+    /// By what was typed.
+    everywhere: Throttle<String>,
+    own_passwords: Throttle<StaffId>,
     codes: Throttle<StaffId>,
 }
 
@@ -57,6 +65,8 @@ impl Throttles {
         Self {
             addresses: Throttle::new(clock.clone(), FROM_AN_ADDRESS),
             accounts: Throttle::new(clock.clone(), FOR_AN_ACCOUNT),
+            everywhere: Throttle::new(clock.clone(), FOR_AN_ACCOUNT_FROM_EVERYWHERE),
+            own_passwords: Throttle::new(clock.clone(), OWN_PASSWORDS),
             codes: Throttle::new(clock.clone(), CODES_FOR_AN_ACCOUNT),
         }
     }
@@ -66,9 +76,16 @@ impl Throttles {
         Ok(address.map_or(Ok(()), |address| self.addresses.attempt(&network_of(address)))?)
     }
 
-    /// Counts a password for the account of `email`.
-    pub(super) fn attempt_password(&self, email: &str) -> Result<(), StaffError> {
-        Ok(self.accounts.attempt(&email.to_owned())?)
+    /// Counts a password for the account of `email`, from `address`.
+    pub(super) fn attempt_password(&self, email: &str, address: Option<IpAddr>) -> Result<(), StaffError> {
+        // The narrow one first: what it refuses costs the account nothing.
+        self.accounts.attempt(&(email.to_owned(), address.map(network_of)))?;
+        Ok(self.everywhere.attempt(&email.to_owned())?)
+    }
+
+    /// Counts a password that somebody who is signed in gives once more.
+    pub(super) fn attempt_own_password(&self, staff: StaffId) -> Result<(), StaffError> {
+        Ok(self.own_passwords.attempt(&staff)?)
     }
 
     /// Counts a code for an account.
@@ -76,9 +93,15 @@ impl Throttles {
         Ok(self.codes.attempt(&staff)?)
     }
 
-    /// The person has shown that they know the password.
-    pub(super) fn forget_passwords(&self, staff: &Staff) {
-        self.accounts.forget(&staff.email);
+    /// The person has shown, from `address`, that they know the password.
+    pub(super) fn forget_passwords(&self, staff: &Staff, address: Option<IpAddr>) {
+        self.accounts.forget(&(staff.email.clone(), address.map(network_of)));
+        self.everywhere.forget(&staff.email);
+    }
+
+    /// The same where they are signed in.
+    pub(super) fn forget_own_passwords(&self, staff: StaffId) {
+        self.own_passwords.forget(&staff);
     }
 
     /// The person has shown a right code.
@@ -153,4 +176,34 @@ impl Reception {
 /// The origin of what this person does from `address`.
 pub(super) fn origin_of(staff: &Staff, address: Option<IpAddr>) -> Origin {
     Origin { actor: staff.actor(), address }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn passwords_for_an_account_are_bounded_by_network_and_everywhere() {
+        let clock = Clock::manual(Timestamp(1_700_000_000_000));
+        let throttles = Throttles::new(&clock);
+        let address = |number: u8| Some(IpAddr::from([198, 51, 100, number]));
+        let wait = |from: u8| match throttles.attempt_password("ann@example.com", address(from)) {
+            Ok(()) => 0,
+            Err(StaffError::TooMany(too_many)) => too_many.retry_after_s,
+            Err(error) => panic!("{error}"),
+        };
+        for network in 0..10 {
+            for _ in 0..10 {
+                assert_eq!(wait(network), 0);
+            }
+            // What is refused here costs the account nothing elsewhere.
+            assert_eq!(wait(network), 60);
+        }
+        assert_eq!(wait(10), 6, "from everywhere together");
+        throttles.attempt_password("bob@example.com", address(10)).unwrap();
+        clock.advance(6_000);
+        assert_eq!(wait(10), 0);
+        assert_eq!(wait(11), 6);
+    }
 }

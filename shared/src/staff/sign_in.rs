@@ -45,7 +45,7 @@ impl Reception {
     ) -> Result<Entrance, StaffError> {
         self.throttles.attempt_from(address)?;
         let typed: String = email.trim().to_lowercase().chars().take(LONGEST_TYPED).collect();
-        self.throttles.attempt_password(&typed)?;
+        self.throttles.attempt_password(&typed, address)?;
         let account = match email.parse::<Email>() {
             Ok(email) => {
                 self.database.read(move |connection| account::with_secrets_by_email(connection, &email)).await?
@@ -62,7 +62,7 @@ impl Reception {
         let session = token.hash();
         let id = account.staff.id;
         let staff = self.database.write(move |connection| enter(connection, id, &hash, &session, address, now)).await?;
-        self.throttles.forget_passwords(&staff);
+        self.throttles.forget_passwords(&staff, address);
         if staff.has_totp {
             return Ok(Entrance::NeedsCode(token));
         }

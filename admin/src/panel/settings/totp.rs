@@ -24,6 +24,7 @@ use crate::frame::wrongs::Wrongs;
 pub(in crate::panel) struct Code {
     /// Empty: the secret is to be shown.
     code: String,
+    password: String,
 }
 
 #[derive(Template)]
@@ -51,22 +52,26 @@ impl Recovery<'_> {
     }
 }
 
-/// Shows the secret; with a code of it, asks for codes from now on and shows the recovery codes this one time.
+/// Shows the secret; with a code of it and the password, asks for codes from now on and shows the recovery codes this one time.
 pub(in crate::panel) async fn turn_on(
     request: HttpRequest,
     staff: May<Anybody>,
     panel: Data<Panel>,
-    Posted(Code { code }): Posted<Code>,
+    Posted(Code { code, password }): Posted<Code>,
 ) -> Handled {
     let page = &staff.page;
     if code.trim().is_empty() {
         return set_up(&request, &staff, &panel, &Wrongs::default()).await;
     }
-    match panel.reception.turn_totp_on(oneself(&staff), &code).await {
+    match panel.reception.turn_totp_on(oneself(&staff), password.into(), &code).await {
         Ok(codes) => page::show(&request, page, &Recovery { page, codes }),
         Err(StaffError::WrongCode) => {
             let english = "This code is wrong. Enter the one that the authenticator shows now.";
             let wrongs = Wrongs::one("code", page.say(english, "验证码错误。请输入验证器当前显示的数字。"));
+            set_up(&request, &staff, &panel, &wrongs).await
+        }
+        Err(StaffError::WrongPassword) => {
+            let wrongs = Wrongs::one("password", page.say("This is not your password.", "密码不正确。"));
             set_up(&request, &staff, &panel, &wrongs).await
         }
         Err(error) => Err(on_already(&request, error)),

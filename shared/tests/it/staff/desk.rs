@@ -116,7 +116,8 @@ impl Desk {
         let setup = self.reception.set_totp_up(staff.id).await.unwrap();
         let secret = setup.secret.expose_secret().to_owned();
         let oneself = Oneself::new(staff, session, Origin::COMMAND_LINE);
-        let codes = self.reception.turn_totp_on(oneself, &code(&secret, self.now())).await.unwrap();
+        let codes =
+            self.reception.turn_totp_on(oneself, PASSWORD.to_owned().into(), &code(&secret, self.now())).await.unwrap();
         (secret, codes)
     }
 

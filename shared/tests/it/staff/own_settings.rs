@@ -1,6 +1,6 @@
 use secrecy::ExposeSecret;
 use shared::audit_log::{Actor, Origin};
-use shared::staff::{Oneself, Role, Staff, StaffError, WeakPassword};
+use shared::staff::{Oneself, RecoveryCode, Role, Staff, StaffError, WeakPassword};
 
 use super::desk::{ANN, Desk, MINUTE, PASSWORD, code, here};
 
@@ -11,6 +11,15 @@ fn oneself(staff: &Staff, session: &str) -> Oneself {
 }
 
 impl Desk {
+    async fn turn_totp_on(
+        &self,
+        oneself: Oneself,
+        password: &str,
+        code: &str,
+    ) -> Result<Vec<RecoveryCode>, StaffError> {
+        self.reception.turn_totp_on(oneself, password.to_owned().into(), code).await
+    }
+
     async fn change_password(&self, oneself: Oneself, old: &str, new: &str) -> Result<(), StaffError> {
         self.reception.change_password(oneself, old.to_owned().into(), new.to_owned().into()).await
     }
@@ -48,6 +57,44 @@ async fn a_stolen_session_cannot_try_passwords_for_long() {
     }
     let outcome = desk.change_password(oneself(&ann, &session), PASSWORD, NEW).await;
     assert!(matches!(outcome, Err(StaffError::TooMany(_))), "{outcome:?}");
+    desk.entered(ANN).await;
+    let outcome = desk.turn_totp_on(oneself(&ann, &session), PASSWORD, "12345").await;
+    assert!(matches!(outcome, Err(StaffError::TooMany(_))), "signing in gives it no attempts back: {outcome:?}");
+}
+
+#[tokio::test]
+async fn guesses_from_outside_leave_who_is_signed_in_alone() {
+    let desk = Desk::open().await;
+    let (ann, session) = desk.person(ANN, Role::Support).await;
+    for _ in 0..10 {
+        assert!(matches!(desk.sign_in(ANN, "wrong").await, Err(StaffError::Refused)));
+    }
+    assert!(matches!(desk.sign_in(ANN, PASSWORD).await, Err(StaffError::TooMany(_))));
+    desk.change_password(oneself(&ann, &session), PASSWORD, NEW).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_new_password_forgets_a_secret_that_was_never_confirmed() {
+    let desk = Desk::open().await;
+    let (ann, session) = desk.person(ANN, Role::Support).await;
+    let set_up = async || desk.reception.set_totp_up(ann.id).await.unwrap().secret.expose_secret().to_owned();
+    let seen = set_up().await;
+    desk.change_password(oneself(&ann, &session), PASSWORD, NEW).await.unwrap();
+    let outcome = desk.turn_totp_on(oneself(&ann, &session), NEW, &code(&seen, desk.now())).await;
+    assert!(matches!(outcome, Err(StaffError::WrongCode)), "{outcome:?}");
+    assert_ne!(set_up().await, seen);
+}
+
+#[tokio::test]
+async fn a_new_password_leaves_confirmed_codes_on() {
+    let desk = Desk::open().await;
+    let (ann, session) = desk.person(ANN, Role::Support).await;
+    let (secret, codes) = desk.with_codes(&ann, &session).await;
+    desk.change_password(oneself(&ann, &session), PASSWORD, PASSWORD).await.unwrap();
+    for typed in [codes[0].expose(), code(&secret, desk.now().plus_ms(30_000)).as_str()] {
+        let half_open = desk.half_open(ANN).await;
+        desk.reception.enter_code(&half_open, typed, here()).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -60,17 +107,19 @@ async fn codes_count_after_the_first_one() {
     assert!(setup.uri.expose_secret().contains(&secret));
     let again = desk.reception.set_totp_up(ann.id).await.unwrap();
     assert_eq!(again.secret.expose_secret(), secret, "a page that is loaded again shows the same");
-    let wrong = desk.reception.turn_totp_on(oneself(&ann, &session), "12345").await;
+    let wrong = desk.turn_totp_on(oneself(&ann, &session), "wrong", &code(&secret, desk.now())).await;
+    assert!(matches!(wrong, Err(StaffError::WrongPassword)), "{wrong:?}");
+    let wrong = desk.turn_totp_on(oneself(&ann, &session), PASSWORD, "12345").await;
     assert!(matches!(wrong, Err(StaffError::WrongCode)), "{wrong:?}");
     desk.entered(ANN).await;
 
-    let codes = desk.reception.turn_totp_on(oneself(&ann, &session), &code(&secret, desk.now())).await.unwrap();
+    let codes = desk.turn_totp_on(oneself(&ann, &session), PASSWORD, &code(&secret, desk.now())).await.unwrap();
     assert_eq!(codes.len(), 10);
     assert!(desk.is_open(&session).await && !desk.is_open(&other).await);
     desk.half_open(ANN).await;
     for outcome in [
         desk.reception.set_totp_up(ann.id).await.map(|_| ()),
-        desk.reception.turn_totp_on(oneself(&ann, &session), &code(&secret, desk.now())).await.map(|_| ()),
+        desk.turn_totp_on(oneself(&ann, &session), PASSWORD, &code(&secret, desk.now())).await.map(|_| ()),
     ] {
         assert!(matches!(outcome, Err(StaffError::TotpIsOn)), "{outcome:?}");
     }

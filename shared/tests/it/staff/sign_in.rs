@@ -65,10 +65,10 @@ async fn there_is_one_answer_to_all_that_is_wrong() {
 async fn guesses_for_an_account_are_bounded_also_where_there_is_none() {
     let desk = Desk::open().await;
     desk.person(ANN, Role::Support).await;
-    let address = |number: u32| Some(IpAddr::from([198, 51, 100, u8::try_from(number).unwrap()]));
+    let address = |number: u16| Some(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, number]));
     for email in [ANN, "nobody@example.com"] {
         for number in 0..10 {
-            // From wherever.
+            // From anywhere in the network.
             let outcome = desk.reception.sign_in(email, "wrong".to_owned().into(), address(number)).await;
             assert!(is_refused(&outcome), "{outcome:?}");
         }
@@ -82,6 +82,17 @@ async fn guesses_for_an_account_are_bounded_also_where_there_is_none() {
         assert!(is_refused(&desk.sign_in(ANN, "wrong").await));
     }
     assert_eq!(wait_of(desk.sign_in(ANN, PASSWORD).await), 60);
+}
+
+#[tokio::test]
+async fn whoever_knows_an_address_does_not_keep_its_owner_out() {
+    let desk = Desk::open().await;
+    desk.person(ANN, Role::Owner).await;
+    let elsewhere = Some("198.51.100.7".parse().unwrap());
+    for _ in 0..11 {
+        desk.reception.sign_in(ANN, "wrong".to_owned().into(), elsewhere).await.unwrap_err();
+    }
+    desk.entered(ANN).await;
 }
 
 #[tokio::test]
