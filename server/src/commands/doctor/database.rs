@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use shared::clock::Timestamp;
 use shared::db::schema::processes::dsl;
 use shared::db::{Connection, DbError};
@@ -22,9 +23,9 @@ pub(super) async fn checks(workbench: &Workbench) -> Result<Vec<Check>, Failure>
     let own = workbench.clock.now();
     let read = workbench.database.read(move |connection| {
         let now = shared::db::now(connection, own)?;
-        Ok((Durability::read(connection)?, last_seen(connection)?, now))
+        Ok((Durability::read(connection)?, has_present_form(connection)?, last_seen(connection)?, now))
     });
-    let (durability, seen_at, now) = read.await?;
+    let (durability, has_present_form, seen_at, now) = read.await?;
     let place = workbench.database.url().place();
     let mut checks = Vec::new();
     match workbench.database.file() {
@@ -40,9 +41,33 @@ pub(super) async fn checks(workbench: &Workbench) -> Result<Vec<Check>, Failure>
             checks.push(clocks(own, now));
         }
     }
+    if !has_present_form {
+        let detail = "made by an early form of this program, before the first release: make the database anew";
+        checks.push(Check::new("tables", State::Error, detail));
+    }
     checks.push(secret(workbench));
     checks.push(server(seen_at, now));
     Ok(checks)
+}
+
+/// The first migration was changed before the first release, so that all migrations have run says nothing of a database from then. Its index of
+/// top-ups came last.
+fn has_present_form(connection: &mut Connection) -> Result<bool, DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        count: i64,
+    }
+    let Row { count } = match connection {
+        Connection::Sqlite(connection) => {
+            diesel::sql_query("SELECT count(*) AS count FROM sqlite_master WHERE name = 'transfers_top_ups'")
+                .get_result(connection)?
+        }
+        Connection::Postgres(connection) => {
+            diesel::sql_query("SELECT count(to_regclass('transfers_top_ups')) AS count").get_result(connection)?
+        }
+    };
+    Ok(count == 1)
 }
 
 /// Deadlines are told between processes as times, so their clocks must agree.

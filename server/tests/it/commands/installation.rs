@@ -1,6 +1,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
 use serde_json::{Value, json};
 use testkit::Pair;
 
@@ -161,6 +163,25 @@ fn doctor_warns_of_a_default_price_that_is_not_charged_yet() {
     assert_eq!(check(&place), warned, "only a server makes a new default");
     let server = Server::start_in(place, &["serve"]);
     assert_eq!(check(&server.place)["state"], "ok");
+}
+
+#[test]
+fn doctor_knows_a_database_from_before_the_first_release() {
+    let place = Place::embedded(&[]);
+    place.command(&["migrate"]).ok();
+    let path = place.data().join("xiaoyi.db");
+    let tables = |doctor: &Value| {
+        let checks = doctor["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["name"] == "tables").cloned()
+    };
+    assert_eq!(tables(&place.command(&["doctor"]).ok()), None);
+    let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+    connection.batch_execute("DROP INDEX transfers_top_ups").unwrap();
+    let doctor = place.command(&["doctor"]);
+    assert_eq!(doctor.status, 1);
+    let check = tables(&doctor.json).unwrap();
+    assert_eq!(check["state"], "error");
+    assert!(check["detail"].as_str().unwrap().contains("make the database anew"), "{check}");
 }
 
 #[test]
