@@ -11,8 +11,9 @@ use actix_web::{FromRequest, HttpRequest};
 use shared::audit_log::Origin;
 use shared::clock::Timestamp;
 use shared::csrf;
+use shared::db::{Connection, WriteError};
 use shared::staff::session::{self, SignedIn};
-use shared::staff::{Language as Chosen, Right, Staff, Theme};
+use shared::staff::{self, Denied, Language as Chosen, Right, Staff, Theme};
 
 use super::Panel;
 use crate::frame::address::address;
@@ -90,6 +91,32 @@ impl<R> May<R> {
     }
 }
 
+impl<R: Needs> May<R> {
+    /// Writes in one transaction, if the person is signed in and has the right by then too. All changes go this way.
+    ///
+    /// # Errors
+    /// The page for somebody who may not any more; and inside what `work` gives. Nothing was written then.
+    pub(crate) async fn write<T, E, F>(
+        &self,
+        request: &HttpRequest,
+        panel: &Panel,
+        work: F,
+    ) -> Result<Result<T, E>, Failed>
+    where
+        T: Send + 'static,
+        E: WriteError,
+        F: FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+    {
+        staff::write_as(&panel.database, &self.token, R::RIGHT, self.now, work).await.map_err(|denied| {
+            let problem = match denied {
+                Denied::SignedOut => Problem::SignedOut,
+                Denied::Forbidden => Problem::Forbidden,
+            };
+            Failed::new(request, problem)
+        })
+    }
+}
+
 impl<R: Needs> FromRequest for May<R> {
     type Error = Failed;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Failed>>>>;
@@ -109,8 +136,7 @@ impl<R: Needs> FromRequest for May<R> {
             let signed_in = found.ok_or_else(signed_out)?;
             // A page that renews itself is no sign of a person.
             if !request.headers().contains_key("hx-request") {
-                let kept = session::keep_alive(&panel.database, &signed_in, now).await;
-                kept.map_err(|error| Failed::database(&request, &error))?;
+                keep_alive(&panel, &signed_in, now);
             }
             let SignedIn { staff, .. } = signed_in;
             if R::RIGHT.is_some_and(|right| !staff.may(right)) {
@@ -120,6 +146,16 @@ impl<R: Needs> FromRequest for May<R> {
             Ok(Self { address: address(&request, &panel.side), staff, token, now, page, right: PhantomData })
         })
     }
+}
+
+/// Writes down that the session was used, while the page is made: it can be read when nothing can be written.
+fn keep_alive(panel: &Panel, signed_in: &SignedIn, now: Timestamp) {
+    let (database, signed_in) = (panel.database.clone(), signed_in.clone());
+    actix_web::rt::spawn(async move {
+        if let Err(error) = session::keep_alive(&database, &signed_in, now).await {
+            tracing::warn!(%error, "the use of a session could not be written down; it may end early");
+        }
+    });
 }
 
 fn page_of(request: &HttpRequest, panel: &Panel, staff: &Staff, token: &str, now: Timestamp) -> Page {

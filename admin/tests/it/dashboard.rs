@@ -127,6 +127,7 @@ async fn renewing_keeps_no_session_alive() {
     for _ in 0..3 {
         clock.advance(10 * 60_000);
         browser.get("/dashboard").await.is(200);
+        scene.until_seen("support@example.com").await;
     }
 }
 

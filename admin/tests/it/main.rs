@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, also in what helps it"
 )]
 
+mod access;
 mod audit;
 mod call;
 mod channels;

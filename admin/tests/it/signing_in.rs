@@ -150,8 +150,10 @@ async fn a_session_ends() {
     sign_in(&mut browser, "owner@example.com", PASSWORD).await.leads_to("/dashboard");
     clock.advance(14 * MINUTE_MS);
     let page = browser.get("/settings").await.is(200);
+    scene.until_seen("owner@example.com").await;
     clock.advance(14 * MINUTE_MS);
     browser.get("/settings").await.is(200);
+    scene.until_seen("owner@example.com").await;
     clock.advance(15 * MINUTE_MS);
     browser.get("/settings").await.leads_to("/sign-in?next=%2Fsettings");
     let late = browser.submit(&page, "/settings/theme", &[("theme", "dark")]).await.is(401);
@@ -160,6 +162,7 @@ async fn a_session_ends() {
     sign_in(&mut browser, "owner@example.com", PASSWORD).await.leads_to("/dashboard");
     for _ in 0..(12 * 6) {
         browser.get("/settings").await.is(200);
+        scene.until_seen("owner@example.com").await;
         clock.advance(10 * MINUTE_MS);
     }
     browser.get("/settings").await.is(303);

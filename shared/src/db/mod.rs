@@ -22,7 +22,7 @@ pub use either::EitherConnection as Connection;
 pub(crate) use pattern::containing;
 pub(crate) use snapshot::snapshot;
 pub(crate) use statement::{Column, Composed, FixedSql, Statement, Value, count_pieces, pieces, sql};
-pub use write::write_alone;
+pub use write::{WriteError, write_alone};
 pub(crate) use write::{is_disconnection, write_batch, write_statement};
 
 use self::migrations::Versions;

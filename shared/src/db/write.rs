@@ -29,6 +29,11 @@ where
     run(connection, WRITERS_LOCK, work)
 }
 
+/// What a write may fail with: anything that can tell of a failure of the database.
+pub trait WriteError: From<DbError> + From<Error> + Send + 'static {}
+
+impl<E: From<DbError> + From<Error> + Send + 'static> WriteError for E {}
+
 /// Runs `work` in a transaction that begins with the statement `lock` (on SQLite, where only the whole can be locked, like
 /// [`write_alone`]).
 ///

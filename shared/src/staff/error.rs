@@ -27,6 +27,9 @@ pub enum StaffError {
     /// Address and password do not fit, or the account cannot sign in. It is not said which.
     #[error("the e-mail address or the password is wrong")]
     Refused,
+    /// The session in which it was asked for has been ended meanwhile.
+    #[error("this session has ended")]
+    SignedOut,
     /// The password of somebody who is signed in is wrong.
     #[error("the password is wrong")]
     WrongPassword,

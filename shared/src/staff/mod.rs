@@ -6,6 +6,7 @@
 mod acceptance;
 mod account;
 mod base32;
+mod change;
 mod codes;
 mod email;
 mod error;
@@ -23,6 +24,7 @@ mod tests;
 mod totp;
 
 pub use account::{Language, Staff, Theme, find, find_by_email, named, set_language, set_theme};
+pub use change::{Denied, write_as};
 pub use codes::reseal;
 pub use email::{Email, InvalidEmail};
 pub use error::StaffError;

@@ -170,7 +170,7 @@ pub(super) fn unchanged(
     Ok(account)
 }
 
-/// Ends the person's other sessions and writes the change down.
+/// Ends the person's other sessions and writes the change down, unless the session at hand was ended while the form was on its way.
 fn secured_anew(
     connection: &mut Connection,
     staff: &Staff,
@@ -179,6 +179,11 @@ fn secured_anew(
     change: (Option<Value>, Option<Value>),
     now: Timestamp,
 ) -> Result<(), StaffError> {
+    if let Some(own) = &oneself.session
+        && !session::is_there(connection, own)?
+    {
+        return Err(StaffError::SignedOut);
+    }
     session::end_others(connection, oneself.id, oneself.session.as_ref())?;
     Ok(staff.record(connection, &oneself.origin, action, change, now)?)
 }

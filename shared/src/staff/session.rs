@@ -152,6 +152,12 @@ pub(super) fn count_wrong_code(connection: &mut Connection, hash: &TokenHash) ->
     Ok(())
 }
 
+/// Whether a session was not ended, by whomever.
+pub(super) fn is_there(connection: &mut Connection, hash: &TokenHash) -> Result<bool, DbError> {
+    let session = dsl::staff_sessions.find(hash.as_bytes().as_slice()).filter(dsl::needs_code.eq(false));
+    Ok(diesel::select(diesel::dsl::exists(session)).get_result(connection)?)
+}
+
 /// Ends a session, half-open or not. Call it in a write transaction.
 pub(super) fn end(connection: &mut Connection, hash: &TokenHash) -> Result<(), DbError> {
     diesel::delete(dsl::staff_sessions.find(hash.as_bytes().as_slice())).execute(connection)?;

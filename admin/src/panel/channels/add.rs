@@ -69,8 +69,7 @@ pub(in crate::panel) async fn add(
     };
     let (sealer, now, origin) = (Arc::clone(&panel.sealer), staff.now, staff.origin());
     let add = move |connection: &mut _| changes::add_channel(connection, &sealer, &new, &origin, now);
-    let written = panel.database.write(add);
-    match written.await {
+    match staff.write(&request, &panel, add).await? {
         Ok(channel) => page::go_to(page.path("/channels", &channel.name)),
         Err(ChannelError::NameTaken(_)) => {
             again(Wrongs::one("name", page.say("A channel of this name exists already.", "已有同名渠道。")))

@@ -22,11 +22,11 @@ pub(in crate::panel) async fn ask(
     let channel = show::find(&request, &panel, name.into_inner()).await?;
     let (origin, now, subject) = (staff.origin(), staff.now, channel.name.clone());
     // Before it is asked: the provider may want money for it, whether or not somebody waits for the answer.
-    let recorded = panel.database.write(move |connection| {
+    let recorded = staff.write(&request, &panel, move |connection| {
         let entry = Entry { action: "channel.test", tenant: None, subject: &subject, before: None, after: None };
         audit_log::record(connection, &origin, &entry, now)
     });
-    recorded.await.map_err(|error: DbError| Failed::database(&request, &error))?;
+    recorded.await?.map_err(|error: DbError| Failed::database(&request, &error))?;
     let answer = (panel.ask_channel)(channel.name.clone()).await;
     show::send(&request, &staff, &panel, &channel, Some(answer)).await
 }

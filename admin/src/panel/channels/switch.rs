@@ -25,7 +25,7 @@ pub(in crate::panel) async fn enable(
     let (origin, now, name) = (staff.origin(), staff.now, name.into_inner());
     let to = staff.page.path("/channels", &name);
     let enable = move |connection: &mut _| changes::switch_channel(connection, &name, true, &origin, now);
-    panel.database.write(enable).await.map_err(|error| failed(&request, error))?;
+    staff.write(&request, &panel, enable).await?.map_err(|error| failed(&request, error))?;
     page::go_to(to)
 }
 
@@ -54,7 +54,7 @@ pub(in crate::panel) async fn disable(
 ) -> Handled {
     let (origin, now, name) = (staff.origin(), staff.now, name.into_inner());
     let (subject, is_confirmed) = (name.clone(), confirmation.confirmed == "yes");
-    let written = panel.database.write(move |connection| {
+    let written = staff.write(&request, &panel, move |connection| {
         let channel = channel::named(connection, &subject)?;
         let models = channel::served_by_it_alone(connection, &channel)?;
         if !models.is_empty() && !is_confirmed {
@@ -64,7 +64,7 @@ pub(in crate::panel) async fn disable(
         Ok::<_, ChannelError>(None)
     });
     let page = &staff.page;
-    match written.await.map_err(|error| failed(&request, error))? {
+    match written.await?.map_err(|error| failed(&request, error))? {
         None => page::go_to(page.path("/channels", &name)),
         Some(models) => page::show(&request, page, &Confirm { page, name: &name, models }),
     }

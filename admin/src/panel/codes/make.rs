@@ -79,7 +79,7 @@ pub(in crate::panel) async fn make(
     };
     let codes = vouchers::generate(count).map_err(|error| Failed::internal(&request, error))?;
     let origin = staff.origin();
-    let made = panel.database.write(move |connection| {
+    let made = staff.write(&request, &panel, move |connection| {
         if let Some(other) = vouchers::named(connection, &new.name)? {
             return Ok(Err(other));
         }
@@ -99,7 +99,7 @@ pub(in crate::panel) async fn make(
         audit_log::record(connection, &origin, &entry, now)?;
         Ok::<_, VoucherError>(Ok((batch, codes)))
     });
-    match made.await.map_err(|error| failed(&request, error))? {
+    match made.await?.map_err(|error| failed(&request, error))? {
         Ok((batch, codes)) if fields.answer == "file" => Ok(file(&batch, &codes)),
         Ok((batch, codes)) => show(&request, page, &batch, &codes),
         Err(other) => {

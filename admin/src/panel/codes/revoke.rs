@@ -42,7 +42,7 @@ pub(in crate::panel) async fn revoke(
 ) -> Handled {
     let id = find(&request, &panel, &id).await?.id;
     let (by, origin, now) = (staff.staff.email.clone(), staff.origin(), staff.now);
-    let revoked = panel.database.write(move |connection| {
+    let revoked = staff.write(&request, &panel, move |connection| {
         let before = vouchers::batch(connection, id)?.ok_or(VoucherError::Unknown(id))?;
         if before.revoked.is_some() {
             return Ok(());
@@ -58,6 +58,6 @@ pub(in crate::panel) async fn revoke(
         audit_log::record(connection, &origin, &entry, now)?;
         Ok(())
     });
-    revoked.await.map_err(|error| failed(&request, error))?;
+    revoked.await?.map_err(|error| failed(&request, error))?;
     go_to(format!("/codes/{id}"))
 }

@@ -59,7 +59,7 @@ pub(in crate::panel) async fn issue(
     };
     let (plain, new) = new_secret(&request, &panel, id).await?;
     let (of, origin) = (tenant.id, staff.origin());
-    let issued = panel.database.write(move |connection| {
+    let issued = staff.write(&request, &panel, move |connection| {
         if let Some(before) = key::overview(connection, id)? {
             return Ok(Err(before));
         }
@@ -69,7 +69,7 @@ pub(in crate::panel) async fn issue(
         audit_log::record(connection, &origin, &entry, now)?;
         Ok::<_, KeyError>(Ok(key))
     });
-    match issued.await.map_err(|error| failed(&request, error))? {
+    match issued.await?.map_err(|error| failed(&request, error))? {
         Ok(key) => secret::show(&request, page, &panel, &key, &tenant.name, &plain, None),
         Err(before) => secret::show_without(&request, page, &before),
     }

@@ -41,7 +41,7 @@ pub(in crate::panel) async fn revoke(
 ) -> Handled {
     let id = find(&request, &panel, &id).await?.key.id;
     let (origin, now) = (staff.origin(), staff.now);
-    let revoked = panel.database.write(move |connection| {
+    let revoked = staff.write(&request, &panel, move |connection| {
         let before = key::overview(connection, id)?.ok_or_else(|| KeyError::Unknown(id.to_string()))?.key;
         if before.revoked_at.is_some() {
             return Ok(());
@@ -57,6 +57,6 @@ pub(in crate::panel) async fn revoke(
         audit_log::record(connection, &origin, &entry, now)?;
         Ok(())
     });
-    revoked.await.map_err(|error| failed(&request, error))?;
+    revoked.await?.map_err(|error| failed(&request, error))?;
     go_to(format!("/keys/{id}"))
 }

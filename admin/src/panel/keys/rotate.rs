@@ -73,7 +73,7 @@ pub(in crate::panel) async fn rotate(
     };
     let (plain, new) = new_secret(&request, &panel, new_id).await?;
     let (old_id, origin) = (found.key.id, staff.origin());
-    let rotated = panel.database.write(move |connection| {
+    let rotated = staff.write(&request, &panel, move |connection| {
         if let Some(before) = key::overview(connection, new_id)? {
             return Ok(Err(before));
         }
@@ -84,7 +84,7 @@ pub(in crate::panel) async fn rotate(
         audit_log::record(connection, &origin, &entry, now)?;
         Ok(Ok((key, old_ends_at)))
     });
-    match rotated.await {
+    match rotated.await? {
         Ok(Ok((key, ends_at))) => {
             let replaced = Some(Replaced { id: old_id, ends_at });
             secret::show(&request, page, &panel, &key, &found.tenant_name, &plain, replaced)

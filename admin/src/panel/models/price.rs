@@ -144,7 +144,7 @@ pub(in crate::panel) async fn set(
     };
     let (is_confirmed, seen) = (fields.confirmed == "yes", fields.version.clone());
     let (model, new, origin, now) = (name.clone(), wanted.clone(), staff.origin(), staff.now);
-    let written = panel.database.write(move |connection| {
+    let written = staff.write(&request, &panel, move |connection| {
         let before = present(connection, &model)?;
         if new.is_already(&before) {
             return Ok(Outcome::Set);
@@ -155,7 +155,7 @@ pub(in crate::panel) async fn set(
         changes::set_price(connection, new.of(model), &origin, now)?;
         Ok::<_, DbError>(Outcome::Set)
     });
-    match written.await.map_err(|error| Failed::database(&request, &error))? {
+    match written.await?.map_err(|error| Failed::database(&request, &error))? {
         Outcome::Set => page::go_to(page.path("/models", &name)),
         Outcome::ToBeSeen(before) => {
             let has_moved = before.version.to_string() != fields.version;

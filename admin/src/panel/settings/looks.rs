@@ -31,7 +31,7 @@ pub(in crate::panel) async fn set_language(
     let (id, origin, now) = (staff.staff.id, staff.origin(), staff.now);
     if language != staff.staff.language {
         let set = move |connection: &mut _| staff::set_language(connection, id, language, &origin, now);
-        panel.database.write(set).await.map_err(|error| failed(&request, error))?;
+        staff.write(&request, &panel, set).await?.map_err(|error| failed(&request, error))?;
     }
     page::go_to("/settings?done=language")
 }
@@ -47,7 +47,7 @@ pub(in crate::panel) async fn set_theme(
     let (id, origin, now) = (staff.staff.id, staff.origin(), staff.now);
     if theme != staff.staff.theme {
         let set = move |connection: &mut _| staff::set_theme(connection, id, theme, &origin, now);
-        panel.database.write(set).await.map_err(|error| failed(&request, error))?;
+        staff.write(&request, &panel, set).await?.map_err(|error| failed(&request, error))?;
     }
     page::go_to("/settings?done=theme")
 }

@@ -5,6 +5,7 @@ use actix_web::web::Data;
 use askama::Template;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
+use shared::db::DbError;
 use shared::staff::{RecoveryCode, StaffError, TotpSetup};
 
 use super::super::Panel;
@@ -80,6 +81,9 @@ pub(in crate::panel) async fn turn_on(
 
 async fn set_up(request: &HttpRequest, staff: &May<Anybody>, panel: &Panel, wrongs: &Wrongs) -> Handled {
     let page = &staff.page;
+    // The secret is for nobody whose session was ended meanwhile.
+    let looked: Result<(), DbError> = staff.write(request, panel, |_| Ok(())).await?;
+    looked.map_err(|error| Failed::database(request, &error))?;
     let setup = panel.reception.set_totp_up(staff.staff.id).await.map_err(|error| on_already(request, error))?;
     let secret: Vec<char> = setup.secret.expose_secret().chars().collect();
     let groups = secret.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join(" ");

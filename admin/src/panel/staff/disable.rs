@@ -47,13 +47,13 @@ pub(in crate::panel) async fn disable(
         return page::show(&request, page, &Confirm { page, person, is_oneself });
     }
     let (origin, now) = (staff.origin(), staff.now);
-    let written = panel.database.write(move |connection| {
+    let written = staff.write(&request, &panel, move |connection| {
         if staff::find(connection, id)?.is_some_and(|person| person.disabled_at.is_some()) {
             return Ok(());
         }
         staff::disable(connection, id, &origin, now).map(drop)
     });
-    match written.await {
+    match written.await? {
         Ok(()) => page::go_to("/staff"),
         Err(StaffError::LastOwner) => {
             again(&request, &staff, &panel, Typed::default(), &Wrongs::default(), last_owner(&staff.page)).await

@@ -65,14 +65,14 @@ pub(in crate::panel) async fn invite(
     let rendered_at = Timestamp(fields.once.parse().unwrap_or(0));
     let (hash, origin, now) = (token.hash(), staff.origin(), staff.now);
     let (name, inviting) = (email.to_string(), email.clone());
-    let written = panel.database.write(move |connection| {
+    let written = staff.write(&request, &panel, move |connection| {
         if is_issued_since(connection, &inviting, rendered_at, now)? {
             return Ok(false);
         }
         staff::invite(connection, &inviting, role, &hash, &origin, now)?;
         Ok(true)
     });
-    let link = match written.await {
+    let link = match written.await? {
         Ok(true) => Some(SecretString::from(format!("{}/invitation/{}", page.url(), token.to_text().expose_secret()))),
         Ok(false) => None,
         Err(StaffError::EmailTaken(_)) => {

@@ -77,6 +77,7 @@ pub(super) fn failed(request: &HttpRequest, error: StaffError) -> Failed {
             Failed::new(request, Problem::TooMany { retry_after_s: too_many.retry_after_s })
         }
         StaffError::Unknown(_) => Failed::new(request, Problem::NotFound),
+        StaffError::SignedOut => Failed::new(request, Problem::SignedOut),
         StaffError::Database(error) => Failed::database(request, &error),
         error => Failed::internal(request, error),
     }

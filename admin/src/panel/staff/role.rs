@@ -37,13 +37,13 @@ pub(in crate::panel) async fn change(
         ));
     };
     let (origin, now) = (staff.origin(), staff.now);
-    let written = panel.database.write(move |connection| {
+    let written = staff.write(&request, &panel, move |connection| {
         if staff::find(connection, id)?.is_some_and(|person| person.role == role) {
             return Ok(());
         }
         staff::change_role(connection, id, role, &origin, now).map(drop)
     });
-    match written.await {
+    match written.await? {
         // Who is no owner any more may not see the list either.
         Ok(()) if id == staff.staff.id && role != Role::Owner => page::go_to("/dashboard"),
         Ok(()) => page::go_to("/staff"),

@@ -47,7 +47,7 @@ pub(in crate::panel) async fn create(
 ) -> Handled {
     let (page, origin, now) = (&staff.page, staff.origin(), staff.now);
     let name = fields.name.trim().to_owned();
-    let made = panel.database.write(move |connection| {
+    let made = staff.write(&request, &panel, move |connection| {
         let tenant = match tenant::create(connection, &name, now) {
             // Looked for here, so that what is shown beside the name is what refused it.
             Err(TenantError::NameTaken(name)) => return Ok(Err(tenant::named(connection, &name)?)),
@@ -59,7 +59,7 @@ pub(in crate::panel) async fn create(
         audit_log::record(connection, &origin, &entry, now)?;
         Ok::<_, TenantError>(Ok(tenant))
     });
-    let (words, other) = match made.await {
+    let (words, other) = match made.await? {
         Ok(Ok(tenant)) => return go_to(format!("/tenants/{}", tenant.id)),
         Ok(Err(other)) => {
             (page.say("A tenant of this name exists. None was made now.", "已有同名客户，本次没有新建。"), Some(other))

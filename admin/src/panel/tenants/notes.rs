@@ -35,7 +35,7 @@ pub(in crate::panel) async fn add_note(
     let found = find(&request, &panel, &id).await?.tenant;
     let (text, origin, now) = (fields.note.clone(), staff.origin(), staff.now);
     let (author, tenant) = (staff.staff.email.clone(), found.id);
-    let added = panel.database.write(move |connection| {
+    let added = staff.write(&request, &panel, move |connection| {
         let note = notes::add(connection, tenant, &author, &text, now)?;
         let entry = Entry {
             action: "tenant.note",
@@ -48,7 +48,7 @@ pub(in crate::panel) async fn add_note(
         Ok(())
     });
     let page = &staff.page;
-    let words = match added.await {
+    let words = match added.await? {
         Ok(()) => return go_to(format!("/tenants/{tenant}#notes")),
         Err(NoteError::BadText) => page.say("A note has 1 to 2000 characters.", "备注须为 1 至 2000 个字符。"),
         Err(NoteError::TooMany) => page.say("This tenant has as many notes as it may.", "该客户的备注数量已达上限。"),

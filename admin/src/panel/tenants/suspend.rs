@@ -80,7 +80,7 @@ async fn set(
 ) -> Handled {
     let found = find(request, panel, id).await?.tenant;
     let (id, origin, now) = (found.id, staff.origin(), staff.now);
-    let written = panel.database.write(move |connection| {
+    let written = staff.write(request, panel, move |connection| {
         let before = tenant::named(connection, &found.name)?;
         if before.suspended_at.is_some() == since.is_some() {
             return Ok(());
@@ -96,7 +96,7 @@ async fn set(
         audit_log::record(connection, &origin, &entry, now)?;
         Ok(())
     });
-    match written.await {
+    match written.await? {
         Ok(()) => go_to(format!("/tenants/{id}")),
         Err(TenantError::Database(error)) => Err(Failed::database(request, &error)),
         Err(error) => Err(Failed::internal(request, error)),

@@ -46,7 +46,7 @@ pub(in crate::panel) async fn block_user(
     let tenant = find(&request, &panel, &id).await?.tenant.id;
     let (name, origin, now) = (fields.name(), staff.origin(), staff.now);
     let (by, wanted) = (staff.staff.email.clone(), name.clone());
-    let blocked = panel.database.write(move |connection| {
+    let blocked = staff.write(&request, &panel, move |connection| {
         if blocked_users::find(connection, tenant, &wanted)?.is_some() {
             return Ok(());
         }
@@ -62,7 +62,7 @@ pub(in crate::panel) async fn block_user(
         Ok(())
     });
     let page = &staff.page;
-    let words = match blocked.await {
+    let words = match blocked.await? {
         Ok(()) => return go_to(format!("/tenants/{tenant}#users")),
         Err(BlockError::BadEndUser) => {
             page.say("An end user's name has 1 to 512 characters.", "终端用户名称须为 1 至 512 个字符。")
@@ -88,7 +88,7 @@ pub(in crate::panel) async fn unblock_user(
 ) -> Handled {
     let tenant = find(&request, &panel, &id).await?.tenant.id;
     let (name, origin, now) = (fields.name(), staff.origin(), staff.now);
-    let unblocked = panel.database.write(move |connection| {
+    let unblocked = staff.write(&request, &panel, move |connection| {
         let Some(blocked) = blocked_users::unblock(connection, tenant, &name)? else { return Ok(()) };
         let entry = Entry {
             action: "user.unblock",
@@ -99,7 +99,7 @@ pub(in crate::panel) async fn unblock_user(
         };
         audit_log::record(connection, &origin, &entry, now)
     });
-    unblocked.await.map_err(|error: DbError| Failed::database(&request, &error))?;
+    unblocked.await?.map_err(|error: DbError| Failed::database(&request, &error))?;
     go_to(format!("/tenants/{tenant}#users"))
 }
 

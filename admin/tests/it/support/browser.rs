@@ -78,8 +78,26 @@ impl Browser {
         async move { self.send("POST", &path, Some(body)).await }
     }
 
+    /// Begins to send such fields, and keeps the last byte back.
+    pub(crate) async fn begin(&self, path: &str, hidden: &[(String, String)], typed: &[(&str, &str)]) -> Begun {
+        let hidden = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let fields: Vec<_> = hidden.chain(typed.iter().copied()).collect();
+        let mut bytes = self.request("POST", path, Some(encoded(&fields))).into_bytes();
+        let last = bytes.pop().unwrap();
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(&bytes).await.unwrap();
+        Begun { stream, last }
+    }
+
     /// Sends any request.
     pub(crate) async fn send(&mut self, method: &str, path: &str, body: Option<String>) -> Reply {
+        let text = self.request(method, path, body);
+        let reply = read(&exchange(self.address, text.as_bytes()).await);
+        self.keep_cookies(&reply);
+        reply
+    }
+
+    fn request(&self, method: &str, path: &str, body: Option<String>) -> String {
         let Self { address, languages, .. } = self;
         let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
         write!(text, "Accept-Language: {languages}\r\n").unwrap();
@@ -101,10 +119,7 @@ impl Browser {
             write!(text, "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n", body.len())
                 .unwrap();
         }
-        text = text + "\r\n" + body.as_deref().unwrap_or_default();
-        let reply = read(&exchange(self.address, text.as_bytes()).await);
-        self.keep_cookies(&reply);
-        reply
+        text + "\r\n" + body.as_deref().unwrap_or_default()
     }
 
     fn keep_cookies(&mut self, reply: &Reply) {
@@ -122,9 +137,26 @@ fn encoded(fields: &[(&str, &str)]) -> String {
     serde_urlencoded::to_string(fields).unwrap()
 }
 
+/// A form of which the last byte is still to come.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    stream: TcpStream,
+    last: u8,
+}
+
+impl Begun {
+    /// Sends it.
+    pub(crate) async fn finish(self) -> Reply {
+        read(&answer(self.stream, &[self.last]).await)
+    }
+}
+
 async fn exchange(address: SocketAddr, request: &[u8]) -> Vec<u8> {
+    answer(TcpStream::connect(address).await.unwrap(), request).await
+}
+
+async fn answer(mut stream: TcpStream, request: &[u8]) -> Vec<u8> {
     let exchanging = async {
-        let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request).await.unwrap();
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).await.unwrap();

@@ -8,7 +8,7 @@ mod reply;
 mod scene;
 mod traffic;
 
-pub(crate) use browser::Browser;
+pub(crate) use browser::{Begun, Browser};
 pub(crate) use csv::csv;
 pub(crate) use reply::Reply;
 pub(crate) use scene::{PASSWORD, Scene};

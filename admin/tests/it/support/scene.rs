@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
@@ -14,7 +15,7 @@ use shared::config::{Settings, Sources};
 use shared::db::{Connection, DbError};
 use shared::deployment::{Deployment, Role as Part, Workbench};
 use shared::staff::invitation::FirstOwner;
-use shared::staff::{self, Reception, Role, StaffError};
+use shared::staff::{self, Reception, Role, StaffError, session};
 use shared::token::Token;
 use testkit::Pair;
 
@@ -164,6 +165,23 @@ impl Scene {
     /// The entries of the audit log, the newest first.
     pub(crate) async fn records(&self) -> Vec<Record> {
         self.read(|connection| audit_log::page(connection, &Filter::default(), None, 1_000)).await
+    }
+
+    /// Waits until it is written down that a person's session was used now.
+    pub(crate) async fn until_seen(&self, email: &'static str) {
+        let now = self.workbench.clock.now();
+        let looking = async {
+            let look = move |connection: &mut Connection| {
+                let staff = staff::find_by_email(connection, &email.parse().unwrap())?.unwrap();
+                Ok(session::list(connection, &staff, now)?.iter().any(|session| session.seen_at == now))
+            };
+            while !self.read(look).await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), looking)
+            .await
+            .expect("the use of the session is not written down");
     }
 
     /// Reads from the database.
