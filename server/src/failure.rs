@@ -139,6 +139,7 @@ impl From<TopUpError> for Failure {
             TopUpError::ReservedReference => "reserved_reference",
             TopUpError::BadNote => "bad_note",
             TopUpError::BadReason => "bad_reason",
+            TopUpError::NotAsConfirmed { .. } => "not_as_confirmed",
             TopUpError::IdTaken(_) => "id_taken",
             TopUpError::Ledger(error) => return error.into(),
         };

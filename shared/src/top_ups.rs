@@ -41,6 +41,14 @@ pub enum TopUpError {
     /// The reason is empty or too long, or has control characters.
     #[error("a reversal needs a reason, of at most {LONGEST_REASON} characters and without control characters")]
     BadReason,
+    /// Another amount than the one that was confirmed would be taken back.
+    #[error("{now} would be taken back now, not {confirmed}; nothing was taken back")]
+    NotAsConfirmed {
+        /// What somebody has seen and confirmed.
+        confirmed: Amount,
+        /// What it would have been.
+        now: Amount,
+    },
     /// Another transfer has this id: what it was made for is done already, and this is something else.
     #[error("what this was sent for is booked already as transfer {0}; begin anew for another one")]
     IdTaken(TransferId),
@@ -151,6 +159,26 @@ pub fn reverse(
     match ledger::apply_one(connection, reversal, now)? {
         Outcome::TopUpReversal(reversal) => Ok(reversal),
         other => Err(other.unexpected().into()),
+    }
+}
+
+/// The same, if just the amount `confirmed` is taken back; what was taken back before, under this id or another, is what it is.
+///
+/// # Errors
+/// [`TopUpError::NotAsConfirmed`] or those of [`reverse`]; roll back then.
+pub fn reverse_as_confirmed(
+    connection: &mut Connection,
+    id: TransferId,
+    transfer: TransferId,
+    confirmed: Amount,
+    reason: &str,
+    now: Timestamp,
+) -> Result<TopUpReversal, TopUpError> {
+    match reverse(connection, id, transfer, reason, now)? {
+        TopUpReversal::Reversed { recovered, replayed: false, .. } if recovered != confirmed => {
+            Err(TopUpError::NotAsConfirmed { confirmed, now: recovered })
+        }
+        reversal => Ok(reversal),
     }
 }
 

@@ -248,7 +248,8 @@ async fn a_reversal_takes_back_what_is_there() {
     assert_eq!((balance.posted.to_string(), balance.available().to_string()), ("7.50".into(), "0.00".into()));
     assert_eq!(scene.done().await, ["top_up.reverse"]);
     let record = scene.records().await.remove(0);
-    let after = record.after.unwrap();
+    let (before, after) = (record.before.unwrap(), record.after.unwrap());
+    assert_eq!((&before["posted"], &after["posted"]), (&"10.00".into(), &"7.50".into()));
     assert_eq!((record.subject, &after["recovered"]), (top_up.to_string(), &"2.50".into()));
     assert_eq!((&after["not_recovered"], &after["reason"]), (&"7.50".into(), &"paid <twice>".into()));
     scene.books_are_right().await;
@@ -280,6 +281,31 @@ async fn where_nothing_is_there_nothing_is_taken_back() {
     let top_up = scene.pays(tenant, "10", "a").await;
     let mut owner = scene.signed_in(Role::Owner).await;
     let reverse = format!("/top-ups/{top_up}/reverse");
+#[actix_web::test]
+async fn just_what_was_confirmed_is_taken_back() {
+    let scene = Scene::new().await;
+    let tenant = scene.customer("acme").await;
+    let top_up = scene.pays(tenant, "10", "a").await;
+    let mut owner = scene.signed_in(Role::Owner).await;
+    let reverse = format!("/top-ups/{top_up}/reverse");
+    let asked = owner.get(&reverse).await.is(200).hides("the balance has changed");
+    let request = scene.sets_aside(tenant, "4").await;
+    let again = owner.submit(&asked, &reverse, &[("reason", "why")]).await.is(422).shows("the balance has changed");
+    let again = again.shows("<strong><span class=\"money\">6.00").shows("value=\"why\"");
+    // More than was confirmed is another amount too.
+    scene.releases(tenant, request).await;
+    owner.languages = "zh";
+    let last = owner.submit(&again, &reverse, &[("reason", "why")]).await.is(422).shows("页面生成后余额有变动");
+    let without = last.hidden(&reverse).into_iter().filter(|(name, _)| name != "recovered").collect();
+    owner.submit_to(&reverse, without, &[("reason", "why")]).await.is(422);
+    assert_eq!((scene.posted(tenant).await.as_str(), scene.done().await.len()), ("10.00", 0));
+    for page in [&last, &last, &asked] {
+        owner.submit(page, &reverse, &[("reason", "why")]).await.leads_to(&format!("/top-ups/{top_up}"));
+    }
+    assert_eq!((scene.posted(tenant).await.as_str(), scene.done().await.len()), ("0.00", 1));
+    scene.books_are_right().await;
+}
+
     let asked = owner.get(&reverse).await.is(200);
     let request = scene.sets_aside(tenant, "10").await;
     let again = owner.submit(&asked, &reverse, &[("reason", "r")]).await.is(422).shows("Nothing was taken back");

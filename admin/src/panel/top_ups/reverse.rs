@@ -26,6 +26,8 @@ use crate::panel::access::{May, MoveMoney};
 #[serde(default)]
 pub(in crate::panel) struct Fields {
     once: String,
+    /// What the page said would be taken back.
+    recovered: String,
     reason: String,
 }
 
@@ -44,6 +46,8 @@ struct Confirmation<'a> {
     not_recovered: Amount,
     /// The balance once that is taken back.
     after: Amount,
+    /// It was another amount when the form was sent than when it was made.
+    has_moved: bool,
     /// Nothing was there when the form was sent.
     in_vain: bool,
     /// The form was open for too long.
@@ -75,27 +79,28 @@ pub(in crate::panel) async fn reverse(
     Posted(fields): Posted<Fields>,
 ) -> Handled {
     let (page, top_up, now) = (&staff.page, find(&request, &panel, &id).await?, staff.now);
-    let given = once::transfer(&fields.once, now);
+    let (given, confirmed) = (once::transfer(&fields.once, now), fields.recovered.parse::<Amount>().ok());
     let mut wrongs = Wrongs::default();
     if top_ups::check_reason(&fields.reason).is_err() {
         let english = format!("A reversal needs a reason: one line of at most {LONGEST_REASON} characters.");
         let chinese = format!("冲正必须填写原因：一行文字，不超过 {LONGEST_REASON} 个字符。");
         wrongs.add("reason", page.say(&english, &chinese));
     }
-    let Some(once) = given.filter(|_| wrongs.is_empty()) else {
+    let (Some(once), Some(confirmed), true) = (given, confirmed, wrongs.is_empty()) else {
         let form = confirmation(&request, &panel, page, &top_up, given.unwrap_or_default(), &fields.reason).await?;
-        return page::show_again(&request, page, &Confirmation { stale: given.is_none(), wrongs, ..form });
+        let (stale, has_moved) = (given.is_none(), confirmed != Some(form.recovered));
+        return page::show_again(&request, page, &Confirmation { stale, has_moved, wrongs, ..form });
     };
     let (transfer, of, origin, why) = (top_up.id, top_up.tenant, staff.origin(), fields.reason.clone());
-    let reversed = panel.database.write(move |connection| {
-        let before = ledger::balance(connection, of)?.map(|balance| balance.posted);
-        let reversal = top_ups::reverse(connection, once, transfer, &why, now)?;
+    let reversed = staff.write(&request, &panel, move |connection| {
+        let reversal = top_ups::reverse_as_confirmed(connection, once, transfer, confirmed, &why, now)?;
         if let TopUpReversal::Reversed { id, recovered, not_recovered, posted, replayed: false } = reversal {
             let entry = Entry {
                 action: "top_up.reverse",
                 tenant: Some(of),
                 subject: &transfer.to_string(),
-                before: Some(json!({"posted": before})),
+                // Not read before: calls could have been charged between the reading and the reversal.
+                before: Some(json!({"posted": posted.checked_add(recovered)})),
                 after: Some(json!({
                     "posted": posted,
                     "reversal": id,
@@ -108,7 +113,14 @@ pub(in crate::panel) async fn reverse(
         }
         Ok::<_, TopUpError>(reversal)
     });
-    match reversed.await.map_err(|error| failed(&request, error))? {
+    let reversed = match reversed.await? {
+        Err(TopUpError::NotAsConfirmed { .. }) => {
+            let form = confirmation(&request, &panel, page, &top_up, once, &fields.reason).await?;
+            return page::show_again(&request, page, &Confirmation { has_moved: true, ..form });
+        }
+        reversed => reversed.map_err(|error| failed(&request, error))?,
+    };
+    match reversed {
         // Once is once: what was taken back before is shown as it is.
         TopUpReversal::Reversed { .. } | TopUpReversal::AlreadyReversed { .. } => go_to(format!("/top-ups/{transfer}")),
         TopUpReversal::NothingAvailable { .. } => {
@@ -144,6 +156,7 @@ async fn confirmation<'a>(
         recovered,
         not_recovered,
         after,
+        has_moved: false,
         in_vain: false,
         stale: false,
     })
