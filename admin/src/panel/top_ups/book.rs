@@ -7,13 +7,13 @@ use askama::Template;
 use serde_json::json;
 use shared::audit_log::{self, Entry};
 use shared::id::TransferId;
-use shared::ledger::{self, LedgerError, TopUpDecision};
+use shared::ledger::{LedgerError, TopUpDecision};
 use shared::money::Amount;
 use shared::top_ups::{self, TopUpError};
 
 use super::failed;
 use super::form::{self, Answer, Checked, Fields, Form, is_of};
-use crate::frame::failure::Handled;
+use crate::frame::failure::{Failed, Handled};
 use crate::frame::page::{self, Page, go_to};
 use crate::frame::posted::Posted;
 use crate::frame::wrongs::Wrongs;
@@ -89,7 +89,7 @@ pub(in crate::panel) async fn book(
         Answer::Booked(id) => return go_to(format!("/top-ups/{id}")),
         Answer::Again(form) => return show_again(&request, page, &form),
     };
-    let form = match write(&staff, &panel, &checked).await {
+    let form = match write(&request, &staff, &panel, &checked).await? {
         Ok(Written::Posted { id, replayed: false }) => return go_to(format!("/top-ups/{id}")),
         Ok(Written::Posted { id, replayed: true }) => return go_to(format!("/top-ups/{id}?again=yes")),
         // The second is of some other transfer: no form of ours does that, but nothing is booked either.
@@ -105,11 +105,16 @@ pub(in crate::panel) async fn book(
     show_again(&request, page, &form)
 }
 
-async fn write(staff: &May<MoveMoney>, panel: &Panel, checked: &Checked) -> Result<Written, TopUpError> {
+async fn write(
+    request: &HttpRequest,
+    staff: &May<MoveMoney>,
+    panel: &Panel,
+    checked: &Checked,
+) -> Result<Result<Written, TopUpError>, Failed> {
     let Checked { once, tenant, payment } = checked;
     let (once, tenant, payment) = (*once, tenant.clone(), payment.clone());
     let (of, origin, now) = (tenant.tenant.id, staff.origin(), staff.now);
-    let written = panel.database.write(move |connection| {
+    let written = staff.write(request, panel, move |connection| {
         if let Some(own) = top_ups::find(connection, once)? {
             return Ok(if is_of(&own, &tenant, &payment) {
                 Written::Posted { id: own.id, replayed: false }
@@ -117,9 +122,10 @@ async fn write(staff: &May<MoveMoney>, panel: &Panel, checked: &Checked) -> Resu
                 Written::Used(own.id)
             });
         }
-        let before = ledger::balance(connection, of)?.map(|balance| balance.posted);
         match top_ups::book(connection, once, of, payment.clone(), now)? {
             TopUpDecision::Posted { id, posted, replayed: false } => {
+                // Not read before: calls could have been charged between the reading and the booking.
+                let before = posted.checked_sub(payment.amount);
                 let entry = Entry {
                     action: "top_up.book",
                     tenant: Some(of),
