@@ -62,6 +62,13 @@ async fn the_same_form_twice_is_one_top_up() {
     confirmation(&mut billing, &form, "10.00", "invoice-7").await.leads_to(&path);
     assert_eq!((scene.posted(tenant).await.as_str(), scene.done().await.len()), ("10.00", 1));
 
+    // Another note is another payment too.
+    let typed = [("amount", "10"), ("reference", "invoice-7"), ("note", "by bank")];
+    for action in ["/top-ups/confirm", "/top-ups"] {
+        let again = billing.submit_to(action, form.hidden("/top-ups/confirm"), &typed).await.is(422);
+        again.shows("This form has booked a top-up before").shows(&format!("href=\"{path}\""));
+    }
+
     // Back to the form, and something else in it: that is another payment, and must be sent as one.
     let again = confirmation(&mut billing, &form, "20", "invoice-8").await.is(422);
     let again = again.shows("This form has booked a top-up before").shows(&format!("href=\"{path}\""));
@@ -275,13 +282,6 @@ async fn a_top_up_is_reversed_once_whoever_asks() {
 }
 
 #[actix_web::test]
-async fn where_nothing_is_there_nothing_is_taken_back() {
-    let scene = Scene::new().await;
-    let tenant = scene.customer("acme").await;
-    let top_up = scene.pays(tenant, "10", "a").await;
-    let mut owner = scene.signed_in(Role::Owner).await;
-    let reverse = format!("/top-ups/{top_up}/reverse");
-#[actix_web::test]
 async fn just_what_was_confirmed_is_taken_back() {
     let scene = Scene::new().await;
     let tenant = scene.customer("acme").await;
@@ -306,6 +306,13 @@ async fn just_what_was_confirmed_is_taken_back() {
     scene.books_are_right().await;
 }
 
+#[actix_web::test]
+async fn where_nothing_is_there_nothing_is_taken_back() {
+    let scene = Scene::new().await;
+    let tenant = scene.customer("acme").await;
+    let top_up = scene.pays(tenant, "10", "a").await;
+    let mut owner = scene.signed_in(Role::Owner).await;
+    let reverse = format!("/top-ups/{top_up}/reverse");
     let asked = owner.get(&reverse).await.is(200);
     let request = scene.sets_aside(tenant, "10").await;
     let again = owner.submit(&asked, &reverse, &[("reason", "r")]).await.is(422).shows("Nothing was taken back");

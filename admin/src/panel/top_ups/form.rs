@@ -163,7 +163,8 @@ pub(super) async fn read(
 
 /// Whether a top-up is just this payment.
 pub(super) fn is_of(booked: &TopUpRecord, tenant: &TenantOverview, payment: &Payment) -> bool {
-    booked.tenant == tenant.tenant.id && booked.amount == payment.amount && booked.reference == payment.reference
+    booked.tenant == tenant.tenant.id
+        && (booked.amount, &booked.reference, &booked.note) == (payment.amount, &payment.reference, &payment.note)
 }
 
 impl Fields {
