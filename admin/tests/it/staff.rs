@@ -2,7 +2,7 @@
 
 use shared::staff::Role;
 
-use crate::support::{HOSTILE, HOSTILE_AS_TEXT, PASSWORD, Scene};
+use crate::support::{HOSTILE, HOSTILE_AS_TEXT, PASSWORD, Reply, Scene};
 
 #[actix_web::test]
 async fn an_invitation_is_shown_once() {
@@ -26,6 +26,20 @@ async fn an_invitation_is_shown_once() {
     bob.get("/staff").await.is(403);
     let taken = owner.submit(&page, "/staff/invite", &typed).await;
     taken.is(422).shows("can sign in already").shows("value=\"Bob@Example.com\"");
+}
+
+#[actix_web::test]
+async fn the_same_form_with_another_role_is_another_invitation() {
+    let scene = Scene::new().await;
+    let mut owner = scene.signed_in(Role::Owner).await;
+    let page = owner.get("/staff").await.is(200);
+    let invite = |role| [("email", "bob@example.com"), ("role", role)];
+    let first = owner.submit(&page, "/staff/invite", &invite("billing")).await.is(200).shows("data-secret");
+    let second = owner.submit(&page, "/staff/invite", &invite("support")).await.is(200).shows("data-secret");
+    owner.submit(&page, "/staff/invite", &invite("support")).await.is(200).shows("not shown again");
+    let token = |page: &Reply| page.between("<code id=\"link\">", "</code>").rsplit('/').next().unwrap().to_owned();
+    scene.browser().get(&format!("/invitation/{}", token(&first))).await.is(410);
+    scene.accept(&token(&second)).await.get("/settings").await.shows("bob@example.com").shows("support");
 }
 
 #[actix_web::test]

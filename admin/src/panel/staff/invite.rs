@@ -66,7 +66,7 @@ pub(in crate::panel) async fn invite(
     let (hash, origin, now) = (token.hash(), staff.origin(), staff.now);
     let (name, inviting) = (email.to_string(), email.clone());
     let written = staff.write(&request, &panel, move |connection| {
-        if is_issued_since(connection, &inviting, rendered_at, now)? {
+        if is_issued_since(connection, &inviting, role, rendered_at, now)? {
             return Ok(false);
         }
         staff::invite(connection, &inviting, role, &hash, &origin, now)?;
@@ -85,15 +85,17 @@ pub(in crate::panel) async fn invite(
     page::show(&request, page, &Invited { page, email: &name, role: role.as_str(), link, valid_min })
 }
 
-/// Whether an invitation of this person was made after the form was: by the form itself, which was sent again.
+/// Whether an invitation of this person to this role was made after the form was: by the form itself, which was sent again. To another
+/// role it is a new invitation.
 fn is_issued_since(
     connection: &mut Connection,
     email: &Email,
+    role: Role,
     rendered_at: Timestamp,
     now: Timestamp,
 ) -> Result<bool, StaffError> {
     let people = staff::list(connection, now)?;
     let own = people.into_iter().find(|listed| listed.staff.email == email.as_str());
-    let until = own.and_then(|listed| listed.invited_until);
+    let until = own.filter(|listed| listed.staff.role == role).and_then(|listed| listed.invited_until);
     Ok(until.is_some_and(|until| until.plus_ms(-invitation::VALID_MS) >= rendered_at))
 }
