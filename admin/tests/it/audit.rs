@@ -57,9 +57,25 @@ async fn shows_who_did_what_and_what_changed() {
         .get("/audit?tenant=nobody&from=yesterday")
         .await
         .is(200)
-        .shows("没有该名称的客户")
+        .shows("没有该编号或名称的客户")
         .shows("不是日期")
         .shows("key.rotate");
+}
+
+#[actix_web::test]
+async fn a_tenant_goes_by_its_id_before_its_name() {
+    let scene = Scene::new().await;
+    let mut owner = scene.signed_in(Role::Owner).await;
+    let form = owner.get("/tenants/new").await.is(200);
+    let made = owner.submit(&form, "/tenants", &[("name", "acme")]).await.is(303);
+    let id = made.header("location").unwrap().strip_prefix("/tenants/").unwrap();
+    owner.submit(&form, "/tenants", &[("name", id)]).await.is(303);
+    for name in ["acme", id] {
+        let file = owner.get(&format!("/audit.csv?tenant={name}")).await.is(200).shows(&format!(",{id},acme,"));
+        assert_eq!(file.body.lines().count(), 2);
+    }
+    owner.get("/audit?actor=a%00&action=b%00&tenant=c%00&subject=d%00").await.is(200).shows("No tenant has this id");
+    owner.get("/audit.csv?actor=a%00&tenant=c%00").await.is(200);
 }
 
 #[actix_web::test]

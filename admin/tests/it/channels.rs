@@ -186,3 +186,14 @@ async fn names_are_text() {
     owner.submit(&page, &format!("{path}/test"), &[]).await.is(200);
     assert_eq!(*scene.asked.lock().unwrap(), [HOSTILE]);
 }
+
+#[actix_web::test]
+async fn no_channel_has_a_name_that_the_database_cannot_hold() {
+    let scene = Scene::new().await;
+    let mut owner = scene.signed_in(Role::Owner).await;
+    owner.get("/channels/a%00b").await.is(404);
+    let token = shared::csrf::token(owner.cookie("xiaoyi_panel").unwrap());
+    for action in ["test", "enable", "disable"] {
+        owner.post(&format!("/channels/a%00b/{action}"), &[("csrf", &token)]).await.is(404);
+    }
+}

@@ -11,13 +11,12 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use shared::audit_log::{self, Filter, Record};
 use shared::db::{Connection, DbError};
-use shared::id::TenantId;
-use shared::tenant;
 
 use self::changes::{Change, changes};
 pub(super) use self::export::export;
 use super::Panel;
 use super::access::{May, ReadAudit};
+use super::tenants::choice::{self, findable};
 use crate::frame::failure::{Failed, Handled};
 use crate::frame::moment;
 use crate::frame::page::{self, Page};
@@ -30,7 +29,7 @@ use crate::frame::wrongs::Wrongs;
 struct Filters {
     actor: String,
     action: String,
-    /// A tenant's name, or its id.
+    /// A tenant's id, or its name.
     tenant: String,
     subject: String,
     /// A day.
@@ -94,12 +93,11 @@ pub(super) async fn list(request: HttpRequest, staff: May<ReadAudit>, panel: Dat
 /// The filter that was meant, and the fields that cannot be read: those are left out of it.
 fn filter_of(connection: &mut Connection, filters: &Filters, zone: Tz) -> Result<(Filter, Vec<&'static str>), DbError> {
     let mut unread = Vec::new();
-    let text = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    let text = |text: &str| Some(findable(text)).filter(|text| !text.is_empty());
     let tenant = match filters.tenant.trim() {
         "" => None,
         name => {
-            let by_name = tenant::find(connection, name)?.map(|tenant| tenant.id);
-            let found = by_name.or_else(|| name.parse().ok().map(TenantId));
+            let found = choice::filtered(connection, name)?;
             if found.is_none() {
                 unread.push("tenant");
             }
@@ -127,7 +125,7 @@ fn left_out(unread: &[&'static str], page: &Page) -> Wrongs {
         wrongs.add(
             field,
             match *field {
-                "tenant" => page.say("No tenant has this name; left out.", "没有该名称的客户；已忽略。"),
+                "tenant" => page.say("No tenant has this id or name; left out.", "没有该编号或名称的客户；已忽略。"),
                 _ => page.say("Not a day such as 2026-01-31; left out.", "不是日期（例如 2026-01-31）；已忽略。"),
             },
         );

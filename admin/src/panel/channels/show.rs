@@ -8,6 +8,7 @@ use shared::catalogue::channel::{self, Channel, ChannelError};
 use shared::staff::Right;
 
 use super::super::access::{May, Read};
+use super::super::tenants::choice::findable;
 use super::super::{ChannelAnswer, Panel};
 use super::health;
 use crate::frame::failure::{Failed, Handled, Problem};
@@ -37,6 +38,7 @@ pub(in crate::panel) async fn show(
 
 /// The channel of a path.
 pub(super) async fn find(request: &HttpRequest, panel: &Panel, name: String) -> Result<Channel, Failed> {
+    let name = findable(&name);
     let read = panel.database.read_records(move |connection| Ok(channel::named(connection, &name))).await;
     read.map_err(|error| Failed::database(request, &error))?.map_err(|error| failed(request, error))
 }

@@ -9,6 +9,7 @@ use shared::catalogue::channel::{self, ChannelError};
 
 use super::super::Panel;
 use super::super::access::{ManageChannels, May};
+use super::super::tenants::choice::findable;
 use super::show::failed;
 use crate::frame::failure::Handled;
 use crate::frame::page::{self, Page};
@@ -22,7 +23,7 @@ pub(in crate::panel) async fn enable(
     name: Path<String>,
     _: Posted<Nothing>,
 ) -> Handled {
-    let (origin, now, name) = (staff.origin(), staff.now, name.into_inner());
+    let (origin, now, name) = (staff.origin(), staff.now, findable(&name));
     let to = staff.page.path("/channels", &name);
     let enable = move |connection: &mut _| changes::switch_channel(connection, &name, true, &origin, now);
     staff.write(&request, &panel, enable).await?.map_err(|error| failed(&request, error))?;
@@ -52,7 +53,7 @@ pub(in crate::panel) async fn disable(
     name: Path<String>,
     Posted(confirmation): Posted<Confirmation>,
 ) -> Handled {
-    let (origin, now, name) = (staff.origin(), staff.now, name.into_inner());
+    let (origin, now, name) = (staff.origin(), staff.now, findable(&name));
     let (subject, is_confirmed) = (name.clone(), confirmation.confirmed == "yes");
     let written = staff.write(&request, &panel, move |connection| {
         let channel = channel::named(connection, &subject)?;

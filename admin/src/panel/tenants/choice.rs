@@ -77,8 +77,8 @@ pub(in crate::panel) fn filtered(connection: &mut Connection, text: &str) -> Res
     }
 }
 
-/// A typed name as it can be looked for: PostgreSQL's texts cannot hold U+0000, and no tenant's name has one.
-fn findable(name: &str) -> String {
+/// What was typed, as it can be looked for: PostgreSQL's texts cannot hold U+0000, so nothing has a name with one.
+pub(in crate::panel) fn findable(name: &str) -> String {
     name.trim().replace('\0', "\u{fffd}")
 }
 
