@@ -91,7 +91,9 @@ async fn notes_are_added_and_stay() {
     let mut support = scene.signed_in(Role::Support).await;
     let (own, notes) = (format!("/tenants/{tenant}"), format!("/tenants/{tenant}/notes"));
     let page = support.get(&own).await.is(200).shows("Nobody has written anything down yet.");
-    support.submit(&page, &notes, &[("note", "calls back\r\non Monday")]).await.leads_to(&format!("{own}#notes"));
+    for _ in 0..2 {
+        support.submit(&page, &notes, &[("note", "calls back\r\non Monday")]).await.leads_to(&format!("{own}#notes"));
+    }
     support.get(&own).await.shows("calls back\non Monday").shows("support@example.com");
     for (note, kept) in [("  ", "  "), ("a\u{1}b", "a\u{1}b"), (&*"n".repeat(2001), "nnn")] {
         let again = support.submit(&page, &notes, &[("note", note)]).await.is(422);
@@ -104,6 +106,15 @@ async fn notes_are_added_and_stay() {
     let first = support.get(&own).await.shows("note-25").shows("note-01").hides("note-00");
     let older = first.between(&format!("{own}?"), "\"");
     support.get(&format!("{own}?{older}")).await.is(200).shows("note-00").hides("note-01");
+
+    // What was said before and is so again, or is said by somebody else.
+    let written = scene.done().await.len();
+    support.submit(&page, &notes, &[("note", "note-24")]).await.is(303);
+    let mut owner = scene.signed_in(Role::Owner).await;
+    let for_owner = owner.get(&own).await.is(200);
+    owner.submit(&for_owner, &notes, &[("note", "note-24")]).await.is(303);
+    support.submit(&page, &notes, &[("note", " note-24 ")]).await.is(303);
+    assert_eq!(scene.done().await.len(), written + 2);
 
     let mut auditor = scene.signed_in(Role::Auditor).await;
     let page = auditor.get(&own).await.is(200).shows("note-25");

@@ -52,6 +52,30 @@ impl From<diesel::result::Error> for NoteError {
     }
 }
 
+/// Adds a note, without the space around it. Where the author's newest note on this tenant says the same, none is added (`None`): it is
+/// the same form, sent twice. Call it in a write transaction.
+///
+/// # Errors
+/// [`NoteError`].
+pub fn add_once(
+    connection: &mut Connection,
+    tenant: TenantId,
+    author: &str,
+    text: &str,
+    now: Timestamp,
+) -> Result<Option<Note>, NoteError> {
+    let newest: Option<String> = dsl::tenant_notes
+        .filter(dsl::tenant.eq(tenant.0).and(dsl::author.eq(author)))
+        .order(dsl::id.desc())
+        .select(dsl::text)
+        .first(connection)
+        .optional()?;
+    if newest.is_some_and(|newest| newest == kept(text)) {
+        return Ok(None);
+    }
+    add(connection, tenant, author, text, now).map(Some)
+}
+
 /// Adds a note, without the space around it. Call it in a write transaction.
 ///
 /// # Errors
@@ -63,8 +87,7 @@ pub fn add(
     text: &str,
     now: Timestamp,
 ) -> Result<Note, NoteError> {
-    // Forms end lines as HTTP does.
-    let text = text.replace("\r\n", "\n").trim().to_owned();
+    let text = kept(text);
     if !is_lines(&text, 1..=LONGEST_NOTE) {
         return Err(NoteError::BadText);
     }
@@ -87,6 +110,11 @@ pub fn add(
         ))
         .execute(connection)?;
     Ok(note)
+}
+
+/// A text as it is kept: forms end lines as HTTP does.
+fn kept(text: &str) -> String {
+    text.replace("\r\n", "\n").trim().to_owned()
 }
 
 /// The notes on a tenant, newest first, at most `limit`, behind the note `before` (from the newest on, with `None`).

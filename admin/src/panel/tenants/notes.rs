@@ -1,4 +1,5 @@
-//! `POST /tenants/{id}/notes`: a note on a tenant. Notes are only added, so what was known then stays known.
+//! `POST /tenants/{id}/notes`: a note on a tenant. Notes are only added, so what was known then stays known. What an author has just
+//! written is not added again: the same form twice is one note.
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
@@ -36,7 +37,7 @@ pub(in crate::panel) async fn add_note(
     let (text, origin, now) = (fields.note.clone(), staff.origin(), staff.now);
     let (author, tenant) = (staff.staff.email.clone(), found.id);
     let added = staff.write(&request, &panel, move |connection| {
-        let note = notes::add(connection, tenant, &author, &text, now)?;
+        let Some(note) = notes::add_once(connection, tenant, &author, &text, now)? else { return Ok(()) };
         let entry = Entry {
             action: "tenant.note",
             tenant: Some(tenant),
