@@ -16,7 +16,6 @@ mod endpoints;
 mod number;
 mod peer;
 mod period;
-mod plain_path;
 mod query;
 mod reply;
 mod routes;

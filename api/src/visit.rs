@@ -16,11 +16,11 @@ use bytes::Bytes;
 use shared::id::{RequestId, TenantId};
 use shared::keyring::Caller;
 use shared::limits::Allowances;
+use shared::plain_path::plain_path;
 use shared::refusal::Refusal;
 use shared::secret_key::{KeyId, without_keys};
 
 use crate::allowance;
-use crate::plain_path::plain_path;
 use crate::reply::Refused;
 use crate::routes::endpoint_of;
 

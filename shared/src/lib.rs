@@ -25,6 +25,7 @@ pub mod limits;
 pub mod money;
 pub mod page;
 pub mod peer;
+pub mod plain_path;
 pub mod price;
 pub mod queue;
 pub mod redis_store;

@@ -1,7 +1,7 @@
-//! Paths as the log may show them.
+//! Paths as they may be shown.
 
 /// The path with every escape that no path needs (`%2D`) written plainly (RFC 3986, 6.2.2.2), so that a key is seen however it is spelt.
-pub(crate) fn plain_path(path: &str) -> String {
+pub fn plain_path(path: &str) -> String {
     let mut plain = String::with_capacity(path.len());
     let mut rest = path;
     while let Some(at) = rest.find('%') {

@@ -12,6 +12,7 @@ use shared::db::Connection;
 use shared::id::TransferId;
 use shared::ledger::{self, Balance};
 use shared::money::Amount;
+use shared::secret_key::without_keys;
 use shared::top_ups::{self, TopUpRecord};
 use shared::vouchers::{self, Code, NotACode, Redeemed, VoucherError};
 
@@ -89,8 +90,10 @@ pub(super) async fn redeem(
     let balance = console.database.read_records(move |connection| ledger::balance(connection, tenant)).await;
     let balance = balance.map_err(|error| Failed::database(&request, &error))?;
     let balance = balance.ok_or_else(|| Failed::internal(&request, "a key's tenant has no account"))?;
+    // Whoever takes a Secret Key for a code is not shown it again.
+    let typed = without_keys(fields.code.clone());
     let again = |error: &str, status: StatusCode| {
-        let form = Redeem { page, developer: &developer, balance, code: &fields.code, error, done: None };
+        let form = Redeem { page, developer: &developer, balance, code: &typed, error, done: None };
         page::show_with(&request, page, status, &form)
     };
     let code = match Code::parse(&fields.code) {

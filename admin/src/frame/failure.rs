@@ -8,11 +8,13 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 use shared::db::DbError;
+use shared::plain_path::plain_path;
+use shared::secret_key::without_keys;
 
 use super::assets;
 use super::guard::Visit;
 use super::language::Language;
-use super::paging::query;
+use super::paging::{asked, query};
 use super::side::Side;
 
 /// Why there is no page.
@@ -74,7 +76,7 @@ impl Failed {
         let request_id = extensions.get::<Visit>().map(|visit| visit.0.to_string()).unwrap_or_default();
         let root = extensions.get::<Arc<Side>>().map_or("", |side| side.root);
         let is_page = request.method() == Method::GET && request.headers().get("hx-request").is_none();
-        let back = is_page.then(|| request.uri().path_and_query().map(ToString::to_string)).flatten();
+        let back = is_page.then(|| address(request));
         Self { problem, language, root, back, request_id }
     }
 
@@ -267,6 +269,12 @@ impl ResponseError for Failed {
     }
 }
 
+/// Path and query of a request, without what looks like a Secret Key.
+fn address(request: &HttpRequest) -> String {
+    let (path, query) = (without_keys(plain_path(request.path())), asked(request));
+    if query.is_empty() { path } else { format!("{path}?{query}") }
+}
+
 /// Whether the failure is ours, and asking again is no use.
 const fn is_fault(error: &DbError) -> bool {
     matches!(error, DbError::Query(_) | DbError::Corrupt(_))
@@ -291,6 +299,16 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
+
+    #[test]
+    fn who_must_sign_in_comes_back_but_for_a_key() {
+        let location = |uri: &str| {
+            let response = Failed::new(&TestRequest::with_uri(uri).to_http_request(), Problem::SignedOut).response();
+            response.headers().get(LOCATION).unwrap().to_str().unwrap().to_owned()
+        };
+        assert_eq!(location("/calls?model=a%26b"), "/sign-in?next=%2Fcalls%3Fmodel%3Da%2526b");
+        assert_eq!(location("/calls/sk%2DxyAb9?a=sk-xyAb9"), "/sign-in?next=%2Fcalls%2Fsk-xy...%3Fa%3Dsk-xy...");
+    }
 
     #[test]
     fn is_written_in_the_visitors_language_with_nothing_that_was_asked_for_before() {

@@ -14,7 +14,7 @@ use super::failure::{Failed, Handled};
 use super::format::{self, Id, Money, When, segment};
 use super::language::Language;
 use super::moment;
-use super::paging::query_of;
+use super::paging::{asked, query_of};
 use super::side::Side;
 
 /// What every page knows of its visitor. Templates say `page.say(..)`, `page.money(..)`, `page.when(..)`.
@@ -32,7 +32,7 @@ pub(crate) struct Page {
     pub(crate) now: Timestamp,
     /// The first part of the page's path, such as `/tenants`: where in the navigation it is.
     pub(crate) here: String,
-    /// The query of the page, as it was asked for.
+    /// The query of the page.
     pub(crate) query: String,
     /// Where it is.
     pub(crate) side: Arc<Side>,
@@ -44,7 +44,7 @@ impl Page {
         let below = request.path().strip_prefix(side.root).unwrap_or_default();
         let here = below.split('/').nth(1).map(|part| format!("{}/{part}", side.root)).unwrap_or_default();
         let (language, side) = (Language::of(request), Arc::clone(side));
-        let query = request.query_string().to_owned();
+        let query = asked(request);
         Self { language, theme: "", csrf: String::new(), who: String::new(), now, here, query, side }
     }
 

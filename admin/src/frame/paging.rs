@@ -3,13 +3,21 @@
 use actix_web::HttpRequest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use shared::secret_key::without_keys;
 
 /// Rows of one page.
 pub(crate) const PAGE: usize = 50;
 
+/// The query of a request, without what looks like a Secret Key: no page repeats one, whatever it was meant for.
+pub(crate) fn asked(request: &HttpRequest) -> String {
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(request.query_string()).unwrap_or_default();
+    let plain: Vec<_> = pairs.into_iter().map(|(name, value)| (without_keys(name), without_keys(value))).collect();
+    serde_urlencoded::to_string(plain).unwrap_or_default()
+}
+
 /// The filters in a page's own query. A query that cannot be read as such has none.
 pub(crate) fn filters<T: DeserializeOwned + Default>(request: &HttpRequest) -> T {
-    serde_urlencoded::from_str(request.query_string()).unwrap_or_default()
+    serde_urlencoded::from_str(&asked(request)).unwrap_or_default()
 }
 
 /// The query of a link: those `pairs` whose value is not empty, escaped.
@@ -59,6 +67,8 @@ pub(crate) fn cut<T>(rows: &mut Vec<T>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::test::TestRequest;
+
     use super::*;
 
     #[test]
@@ -72,6 +82,12 @@ mod tests {
         let filters = Filters { tenant: None, model: "a&b=<小一>", before: "9" };
         assert_eq!(query_of(&filters, &[("before", "7")]), "model=a%26b%3D%3C%E5%B0%8F%E4%B8%80%3E&before=7");
         assert_eq!(query_of(&filters, &[("before", "")]), "model=a%26b%3D%3C%E5%B0%8F%E4%B8%80%3E");
+    }
+
+    #[test]
+    fn a_key_in_an_address_is_not_repeated() {
+        let request = TestRequest::with_uri("/calls?model=sk%2DxyAb9&a=b%26c&sk-xyAb9=+1");
+        assert_eq!(asked(&request.to_http_request()), "model=sk-xy...&a=b%26c&sk-xy...=+1");
     }
 
     #[test]

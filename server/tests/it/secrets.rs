@@ -223,7 +223,7 @@ async fn no_secret_is_written_anywhere() {
             evidence.add(format!("reply for {model}, {client:?}, {stream}"), reply.everything());
         }
     }
-    visits::pay(&reseller, &keys, &mut evidence).await;
+    let tokens = visits::pay(&reseller, &keys, &mut evidence).await;
     for (name, model) in
         models.iter().map(|model| ("wholesale", model.as_str())).chain([("openai", "gpt-4"), ("typed", "typed")])
     {
@@ -271,6 +271,8 @@ async fn no_secret_is_written_anywhere() {
         ("Redis' password", REDIS_PASSWORD),
     ];
     secrets.extend(texts.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec())));
+    let token = |(number, token): (usize, &String)| (format!("session {number}"), token.clone().into_bytes());
+    secrets.extend(tokens.iter().enumerate().map(token));
     secrets.extend(keys.iter().enumerate().map(|(number, key)| (format!("issued key {number}"), secret_part(key))));
     assert_the_search_works(&secrets, &evidence, &log, &provider);
     if servers.is_none() {

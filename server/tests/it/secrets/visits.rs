@@ -4,7 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use reqwest::RequestBuilder;
+use reqwest::redirect::Policy;
+use reqwest::{Client, RequestBuilder};
 use serde_json::json;
 
 use super::{CONTROL, Evidence, FOREIGN, MADE_UP};
@@ -12,8 +13,8 @@ use crate::support::reseller::{Reseller, read};
 
 const CHAT: &str = "/v1/chat/completions";
 
-/// Makes all visits.
-pub(super) async fn pay(reseller: &Reseller, keys: &[String], evidence: &mut Evidence) {
+/// Makes all visits. Gives the tokens of the console's sessions that were begun on them, which are secrets too.
+pub(super) async fn pay(reseller: &Reseller, keys: &[String], evidence: &mut Evidence) -> Vec<String> {
     let all = keys.iter().map(String::as_str).chain([MADE_UP, FOREIGN]);
     for key in all {
         for (number, request) in with_key(reseller, key).into_iter().enumerate() {
@@ -55,6 +56,59 @@ pub(super) async fn pay(reseller: &Reseller, keys: &[String], evidence: &mut Evi
         }
     }
     evidence.add("reply: ready line", reseller.server.ready.to_string());
+    let mut tokens = Vec::new();
+    for key in keys.iter().map(String::as_str).chain([MADE_UP, FOREIGN]) {
+        tokens.extend(sign_in(reseller, key, evidence).await);
+    }
+    assert!(!tokens.is_empty(), "nobody could sign in to the console");
+    tokens
+}
+
+/// Signs in to the console with a key, if that is possible, and looks around; puts the key where it does not belong.
+async fn sign_in(reseller: &Reseller, key: &str, evidence: &mut Evidence) -> Option<String> {
+    let http = Client::builder().no_proxy().redirect(Policy::none()).tls_certs_only(Vec::new()).build().unwrap();
+    let url = |path: &str| reseller.server.url(path);
+    let form = |path: &str, cookie: &str, body: String| {
+        let request = http.post(url(path)).header("origin", url("")).header("cookie", cookie);
+        request.header("content-type", "application/x-www-form-urlencoded").body(body)
+    };
+    let mut misplaced = vec![
+        http.get(url("/console")).header("cookie", format!("xiaoyi_console={key}")),
+        form("/console/sign-in", "", format!("secret_key={key}x&next={key}")),
+        form("/console/sign-in", "", format!("other={key}")),
+        form("/console/redeem", &format!("xiaoyi_console={key}"), format!("csrf={key}&code={key}")),
+    ];
+    if key.starts_with("sk-xy") {
+        let escaped = key.replacen("sk-xy", "sk%2Dxy", 1);
+        misplaced.extend([
+            http.get(url(&format!("/console?secret_key={key}"))),
+            http.get(url(&format!("/console/sign-in?secret_key={key}&next={escaped}&ended={key}"))),
+            http.get(url(&format!("/console/calls/{key}"))),
+            http.get(url(&format!("/console/keys/{escaped}/rotate?{key}"))),
+        ]);
+    }
+    for (number, request) in misplaced.into_iter().enumerate() {
+        evidence.add(format!("reply {number} of the console"), read(request).await.everything());
+    }
+    let reply = read(form("/console/sign-in", "", format!("secret_key={key}"))).await;
+    let Some(cookie) = reply.header("set-cookie") else {
+        evidence.add("reply of the console to a wrong key", reply.everything());
+        return None;
+    };
+    let token = cookie.split(['=', ';']).nth(1).unwrap().to_owned();
+    let cookie = format!("xiaoyi_console={token}");
+    for path in ["", "/calls", "/calls.csv", "/usage", "/keys", "/samples", "/playground", "/nothing"] {
+        for query in ["", &format!("?model={key}&from={key}&before={key}&{key}")] {
+            let visit = http.get(url(&format!("/console{path}{query}"))).header("cookie", &cookie);
+            evidence.add(format!("reply of the console{path}"), read(visit).await.everything());
+        }
+    }
+    let page = read(http.get(url("/console/redeem")).header("cookie", &cookie)).await.body;
+    let csrf = page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
+    let reply = read(form("/console/redeem", &cookie, format!("csrf={csrf}&code={key}"))).await;
+    assert_eq!(reply.status, 422, "{reply:?}");
+    evidence.add("reply of the console to a key as a code", reply.everything());
+    Some(token)
 }
 
 /// The key where one may stand, and where none belongs.
