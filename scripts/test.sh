@@ -52,6 +52,6 @@ echo "== what measures times, alone"
 XIAOYI_TEST_PAIR=embedded cargo test --locked -p server --test it -- \
     --test-threads 1 chaos::two_minutes processes::fairness page_budget::
 echo "== PostgreSQL, Redis"
-XIAOYI_TEST_PAIR=servers cargo test --locked -p shared -p api -p server --test it -- \
+XIAOYI_TEST_PAIR=servers cargo test --locked -p shared -p api -p admin -p server --test it -- \
     --skip processes:: --skip chaos:: --skip only_sqlite:: --skip only_postgres:: \
     --skip page_budget:: --skip browser::harness --skip browser::every_page --skip browser::keyboard --skip browser::hostile

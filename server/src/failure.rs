@@ -204,6 +204,7 @@ impl From<StaffError> for Failure {
             StaffError::WeakPassword(_) => "weak_password",
             StaffError::Refused | StaffError::WrongPassword | StaffError::WrongCode => "refused",
             StaffError::Over => "expired",
+            StaffError::SignedOut => "signed_out",
             StaffError::TotpIsOn => "totp_is_on",
             StaffError::TooMany(_) => "too_many",
             StaffError::Hashing(_) => "internal_error",
