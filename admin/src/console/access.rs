@@ -57,6 +57,18 @@ impl Developer {
         (!self.session.sees_all()).then_some(self.key())
     }
 
+    /// Makes sure that the session is still open: since the developer was let in, the form has taken its time to arrive. Every handler that
+    /// changes something begins with it.
+    ///
+    /// # Errors
+    /// The page that says why it is not.
+    pub(crate) async fn still_here(&self, request: &HttpRequest, console: &Console) -> Result<(), Failed> {
+        let (hash, from, now) = (self.session.hash, self.address, console.clock.now());
+        let found = console.database.read(move |connection| console_session::find(connection, &hash, from, now)).await;
+        let found = found.map_err(|error| Failed::database(request, &error))?;
+        found.map(drop).map_err(|shut| refused(request, shut, from))
+    }
+
     /// Until when the key of a session works that was rotated: the session goes on until then.
     pub(crate) fn rotated_until(&self) -> Option<Timestamp> {
         self.session.key.grace_until.and(self.session.key.ends_at())

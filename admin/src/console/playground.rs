@@ -85,6 +85,7 @@ pub(super) async fn play(
     console: Data<Console>,
     Posted(fields): Posted<Fields>,
 ) -> Handled {
+    developer.still_here(&request, &console).await?;
     let request_id = RequestId::new();
     let caller = developer.session.caller();
     let played = match wanted(&console, &caller, &fields) {

@@ -85,6 +85,7 @@ pub(super) async fn redeem(
     console: Data<Console>,
     Posted(fields): Posted<Fields>,
 ) -> Handled {
+    developer.still_here(&request, &console).await?;
     let page = &developer.page;
     let (tenant, key, now) = (developer.tenant(), developer.key(), developer.now);
     let balance = console.database.read_records(move |connection| ledger::balance(connection, tenant)).await;

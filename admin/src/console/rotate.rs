@@ -86,6 +86,7 @@ pub(super) async fn rotate(
     kid: Path<String>,
     Posted(fields): Posted<Fields>,
 ) -> Handled {
+    developer.still_here(&request, &console).await?;
     let key = rotatable(&request, &developer, &console, &kid).await?;
     let page = &developer.page;
     let once: KeyId = fields.once.parse().map_err(|_| out_of_date(&request))?;

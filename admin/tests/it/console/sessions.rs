@@ -2,10 +2,12 @@
 
 use rstest::rstest;
 use shared::clock::{Clock, Timestamp};
-use shared::console_session::{IDLE_MS, LONGEST_MS};
+use shared::console_session::{self, IDLE_MS, LONGEST_MS};
+use shared::db::Connection;
 use shared::key::{self, Console as Sees, KeyError, KeyPolicy};
 use shared::secret_key::KeyId;
 use shared::tenant;
+use shared::token::Token;
 
 use crate::support::HOSTILE;
 use crate::support::console::{Console, HOME, Issued};
@@ -208,4 +210,31 @@ async fn a_key_has_so_many_sessions_and_a_browser_one() {
     clock.advance(1);
     console.signed_in(&key).await;
     first.get("/console").await.is(303);
+}
+
+#[actix_web::test]
+async fn what_counts_is_whether_the_session_is_open_when_a_form_has_arrived() {
+    let clock = noon();
+    let console = Console::at(clock.clone()).await;
+    let tenant = console.tenant("acme").await;
+    let leaked = console.issue(tenant, KeyPolicy { console: Sees::Tenant, ..KeyPolicy::default() }).await;
+    let other = console.issue(tenant, KeyPolicy::default()).await;
+    let (mut browser, action) = (console.signed_in(&leaked).await, format!("/console/keys/{}/rotate", other.id));
+    let form = browser.get(&action).await.is(200);
+    clock.advance(2 * MINUTE_MS);
+    let begun = browser.begin(&action, &form.hidden(&action), &[("grace_hours", "24")]).await;
+    // The use of a session is written down when its browser is let in.
+    let hash = Token::parse(browser.cookie("xiaoyi_console").unwrap()).unwrap().hash();
+    let (now, from) = (clock.now(), HOME.parse().ok());
+    let is_let_in = move |connection: &mut Connection| {
+        let session = console_session::find(connection, &hash, from, now)?.expect("an open session");
+        Ok(!session.is_to_be_touched(now))
+    };
+    while !console.scene.read(is_let_in).await {
+        actix_web::rt::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    console.revoke(leaked.id).await;
+    begun.finish().await.is(401);
+    let keys = console.scene.read(move |connection| key::list(connection, tenant)).await;
+    assert_eq!(keys.len(), 2, "no key was made: {keys:?}");
 }
