@@ -152,7 +152,8 @@ fn span(filters: &Filters, today: NaiveDate) -> Option<(NaiveDate, NaiveDate)> {
     let to = to.unwrap_or(today);
     let from = from.unwrap_or_else(|| usual(to).0);
     let days = to.signed_duration_since(from).num_days();
-    (0..MOST_DAYS).contains(&days).then_some((from, to))
+    // The last day of the calendar has none behind it.
+    (to.succ_opt().is_some() && (0..MOST_DAYS).contains(&days)).then_some((from, to))
 }
 
 /// From the first moment of the first day until behind the last one of the last.

@@ -152,6 +152,7 @@ async fn what_cannot_be_understood_is_said_beside_its_field() {
     let mut browser = traffic.scene.signed_in(Role::Support).await;
     let wrong = [
         ("tenant", "Gamma", "No tenant has this id or name.", "没有该编号或名称的客户。"),
+        ("tenant", "a\0", "No tenant has this id or name.", "没有该编号或名称的客户。"),
         ("tenant", "9999", "No tenant has this id or name.", "没有该编号或名称的客户。"),
         ("key", "sk-xy", "This is no key id.", "这不是密钥编号。"),
         ("status", "splendid", "There is no such status.", "没有该状态。"),

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
+use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Data};
-use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use shared::calls::{CallExport, CallRow};
 use shared::clock::Clock;
@@ -15,15 +15,18 @@ use super::Filters;
 use crate::console::Console;
 use crate::console::access::Developer;
 use crate::frame::csv::{self, Rows};
+use crate::frame::failure::{Failed, Handled, Problem};
 use crate::frame::paging;
 
 /// Sends it.
-pub(in crate::console) async fn export(
-    request: HttpRequest,
-    developer: Developer,
-    console: Data<Console>,
-) -> HttpResponse {
-    let (filter, _) = paging::filters::<Filters>(&request).read(&developer);
+pub(in crate::console) async fn export(request: HttpRequest, developer: Developer, console: Data<Console>) -> Handled {
+    let (filter, is_unread) = paging::filters::<Filters>(&request).read(&developer);
+    if is_unread {
+        // A file would pass for what was asked for.
+        let (english, chinese) =
+            ("A filter could not be read, so there is no file.", "有筛选条件无法识别，因此未生成文件。");
+        return Err(Failed::new(&request, Problem::Wrong(english.to_owned(), chinese.to_owned())));
+    }
     let file = File {
         calls: CallExport::new(&console.database, filter),
         session: Watched {
@@ -34,7 +37,7 @@ pub(in crate::console) async fn export(
         },
         rows: heading(),
     };
-    csv::send_any("calls", stream::try_unfold(file, File::piece))
+    Ok(csv::send_any("calls", stream::try_unfold(file, File::piece)))
 }
 
 /// A file on its way.

@@ -153,7 +153,8 @@ pub(in crate::panel) fn read_tenant(
     if id.is_some() && !tenant::names(connection, id)?.is_empty() {
         return Ok(id);
     }
-    let named = tenant::find(connection, text)?;
+    // PostgreSQL has no text with U+0000 in it, so it would be asked in vain.
+    let named = if text.contains('\0') { None } else { tenant::find(connection, text)? };
     if named.is_none() {
         wrongs.add("tenant", language.say("No tenant has this id or name.", "没有该编号或名称的客户。"));
     }
