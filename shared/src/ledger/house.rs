@@ -1,5 +1,5 @@
-//! What the house's own accounts hold. They have no balance row to contend for, so it is worked out of their transfers: those of the few
-//! (payments, write-offs, reversals) are summed, and revenue, which every call adds to, is what is left, since all accounts together are zero.
+//! What the house's own accounts hold. They have no balance row to contend for, so it is worked out of their transfers: the few
+//! that are no charges are summed, and revenue, which every call adds to, is what is left, since all accounts together are zero.
 
 use diesel::QueryableByName;
 use diesel::sql_types::BigInt;
@@ -25,26 +25,35 @@ pub struct HouseBalances {
     pub customers: Option<Amount>,
 }
 
+/// What moved on the house's accounts but for charges, and what customers have. In halves, since sums of BIGINT may leave 64 bits.
+macro_rules! balances {
+    ($transfers:literal) => {
+        sql!(concat!(
+            "SELECT moved.account, CAST(SUM(moved.side * (moved.amount >> 32)) AS BIGINT) AS high, \
+             CAST(SUM(moved.side * (moved.amount & 4294967295)) AS BIGINT) AS low \
+             FROM (SELECT debit AS account, -1 AS side, amount FROM ",
+            $transfers,
+            " WHERE kind <> 'capture' AND debit < 1000 UNION ALL SELECT credit, 1, amount FROM ",
+            $transfers,
+            " WHERE kind <> 'capture' AND credit < 1000) moved GROUP BY moved.account \
+             UNION ALL SELECT CAST(0 AS BIGINT), CAST(COALESCE(SUM(posted >> 32), 0) AS BIGINT), \
+             CAST(COALESCE(SUM(posted & 4294967295), 0) AS BIGINT) FROM accounts"
+        ))
+    };
+}
+
 /// The balances of this moment.
 ///
 /// # Errors
 /// [`DbError`].
 pub fn house_balances(connection: &mut Connection) -> Result<HouseBalances, DbError> {
-    // Each branch is an index of its own, which has none of the captures in it. In halves, since sums of BIGINT may leave 64 bits.
-    let rows: Vec<Row> = Statement::new(
-        sql!(
-            "SELECT moved.account, CAST(SUM(moved.side * (moved.amount >> 32)) AS BIGINT) AS high, \
-             CAST(SUM(moved.side * (moved.amount & 4294967295)) AS BIGINT) AS low \
-             FROM (SELECT debit AS account, -1 AS side, amount FROM transfers WHERE reference IS NOT NULL \
-                   UNION ALL SELECT debit, -1, amount FROM transfers WHERE kind = 'write_off' \
-                   UNION ALL SELECT credit, 1, amount FROM transfers WHERE reverses IS NOT NULL AND credit < 1000) moved \
-             GROUP BY moved.account \
-             UNION ALL SELECT CAST(0 AS BIGINT), CAST(COALESCE(SUM(posted >> 32), 0) AS BIGINT), \
-             CAST(COALESCE(SUM(posted & 4294967295), 0) AS BIGINT) FROM accounts"
-        ),
-        &[],
-    )
-    .load(connection)?;
+    let rows: Vec<Row> = match connection {
+        // It would not know by itself how few they are.
+        Connection::Sqlite(_) => {
+            Statement::new(balances!("transfers INDEXED BY transfers_rare"), &[]).load(connection)?
+        }
+        Connection::Postgres(_) => Statement::new(balances!("transfers"), &[]).load(connection)?,
+    };
     let held_by = |account| rows.iter().filter(|row| row.account == account).map(Row::sum).sum::<i128>();
     let others: i128 = rows.iter().filter(|row| row.account != REVENUE).map(Row::sum).sum();
     let amount = |nanos| i64::try_from(nanos).ok().map(Amount::from_nanos);

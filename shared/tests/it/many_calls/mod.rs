@@ -156,6 +156,11 @@ fn all_questions(load: &Load) -> Questions {
         questions.lines(&format!("{name}, newer"), filter, LineCursor::Newer(middle));
     }
 
+    questions.ask("the house's balances", |connection| {
+        let house = ledger::house_balances(connection)?;
+        Ok([house.cash, house.revenue, house.write_off].into_iter().flatten().count())
+    });
+
     let always = (Timestamp(0), to.plus_ms(DAY_MS));
     let odd_month = (from.plus_ms(9 * DAY_MS + 12_345), from.plus_ms(39 * DAY_MS + 54_321));
     let usage_of = |tenant| UsageFilter { tenant: Some(tenant), ..UsageFilter::default() };
