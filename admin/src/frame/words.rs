@@ -64,7 +64,7 @@ const CODES: &Words = &[
     ("50000", "fault of ours", "内部错误"),
     ("50001", "outcome unknown", "结果未知"),
     ("50200", "provider failed", "上游出错"),
-    ("50300", "queue full, no channel, or not available", "队列已满、无渠道或不可用"),
+    ("50300", "no room, channel or service", "队列、渠道或服务不可用"),
     ("50400", "timed out", "超时"),
 ];
 
