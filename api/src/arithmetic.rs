@@ -1,80 +1,40 @@
 //! The arithmetic of a charge, written out so that a person can recompute it by hand.
 
-use std::fmt::Write as _;
+use std::cmp::Ordering;
 
-use shared::ledger::ChargeDetail;
+use shared::ledger::{ChargeDetail, ChargeTotal, TokenCharge};
 use shared::money::Amount;
-use shared::price::Basis;
-
-const TOKENS_PER_PRICE: i128 = 1_000_000;
 
 /// The whole arithmetic in one text. Components that cost nothing because the call has none of them are left out.
 pub(crate) fn of(charge: &ChargeDetail) -> String {
-    let is_upstream = charge.basis == Basis::Upstream.as_str();
-    let upstream = |count: Option<i64>| count.filter(|_| is_upstream);
-    let prompt = Tokens {
-        hanzi: charge.prompt_hanzi,
-        words: charge.prompt_words,
-        tokens: charge.prompt_tokens,
-        upstream: upstream(charge.upstream_prompt),
-        price: charge.prompt_price,
-        cost: charge.prompt_cost,
-    };
-    let completion = Tokens {
-        hanzi: charge.completion_hanzi,
-        words: charge.completion_words,
-        tokens: charge.completion_tokens,
-        upstream: upstream(charge.upstream_completion),
-        price: charge.completion_price,
-        cost: charge.completion_cost,
-    };
-    let mut parts = Vec::with_capacity(4);
-    // Images have a price of their own, and their prompt costs nothing.
-    if charge.image_size.is_none() {
-        parts.push(format!("prompt: {}", prompt.text()));
-        parts.push(format!("completion: {}", completion.text()));
-    } else {
-        parts.push(images(charge));
+    let total = total(charge.total());
+    match charge.tokens() {
+        Some([prompt, completion]) => {
+            format!("prompt: {}; completion: {}; {total}", tokens(&prompt), tokens(&completion))
+        }
+        None => format!("{}; {total}", images(charge)),
     }
-    parts.push(total(charge));
-    parts.join("; ")
 }
 
-struct Tokens {
-    hanzi: i64,
-    words: i64,
-    tokens: i64,
-    upstream: Option<i64>,
-    price: i64,
-    cost: i64,
+/// `12 hanzi + 5 words x 1.3 = 18 tokens; 18 x 10.00 / 1,000,000 = 0.00018`
+fn tokens(part: &TokenCharge) -> String {
+    let count = match part.upstream {
+        Some(count) => format!("{count} tokens, as the provider counted"),
+        None => estimate(part),
+    };
+    let (billed, price, cost) = (part.billed(), part.price, part.cost);
+    let rounding = if part.is_exact() { "" } else { " (rounded up)" };
+    format!("{count}; {billed} x {price} / 1,000,000 = {cost}{rounding}")
 }
 
-impl Tokens {
-    /// `12 hanzi + 5 words x 1.3 = 18 tokens; 18 x 10.00 / 1,000,000 = 0.00018`
-    fn text(&self) -> String {
-        let mut text = match self.upstream {
-            Some(count) => format!("{count} tokens, as the provider counted"),
-            None => self.estimate(),
-        };
-        let billed = self.upstream.unwrap_or(self.tokens);
-        let (price, cost) = (Amount::from_nanos(self.price), Amount::from_nanos(self.cost));
-        let is_exact = i128::from(billed) * i128::from(self.price) == i128::from(self.cost) * TOKENS_PER_PRICE;
-        let rounding = if is_exact { "" } else { " (rounded up)" };
-        // Writing to a String cannot fail.
-        let _ = write!(text, "; {billed} x {price} / 1,000,000 = {cost}{rounding}");
-        text
-    }
-
-    fn estimate(&self) -> String {
-        let Self { hanzi, words, tokens, .. } = self;
-        let of_the_sum = i128::from(*hanzi) + i128::from(*words) * 13 / 10;
-        let why = match i128::from(*tokens).cmp(&of_the_sum) {
-            std::cmp::Ordering::Equal => "",
-            std::cmp::Ordering::Less => " (rounded down per text)",
-            std::cmp::Ordering::Greater => " (rounded down per text, and with tokens that are no text)",
-        };
-        format!("{hanzi} hanzi + {words} words x 1.3 = {tokens} tokens{why}")
-    }
+fn estimate(part: &TokenCharge) -> String {
+    let TokenCharge { hanzi, words, tokens, .. } = part;
+    let why = match part.against_the_sum() {
+        Ordering::Equal => "",
+        Ordering::Less => " (rounded down per text)",
+        Ordering::Greater => " (rounded down per text, and with tokens that are no text)",
+    };
+    format!("{hanzi} hanzi + {words} words x 1.3 = {tokens} tokens{why}")
 }
 
 fn images(charge: &ChargeDetail) -> String {
@@ -83,14 +43,11 @@ fn images(charge: &ChargeDetail) -> String {
     format!("{} images of {size} x {price} = {cost}", charge.images)
 }
 
-fn total(charge: &ChargeDetail) -> String {
-    let sum = [charge.prompt_cost, charge.completion_cost, charge.image_cost].into_iter().fold(0, i64::saturating_add);
-    let written_off = charge.written_off;
-    if written_off == 0 {
-        return format!("together {}", Amount::from_nanos(sum));
+fn total(ChargeTotal { sum, written_off, charged }: ChargeTotal) -> String {
+    if written_off == Amount::ZERO {
+        return format!("together {sum}");
     }
-    let [sum, written_off, paid] = [sum, written_off, sum.saturating_sub(written_off)].map(Amount::from_nanos);
-    format!("together {sum}, of which {written_off} went beyond the balance and was not charged: {paid}")
+    format!("together {sum}, of which {written_off} went beyond the balance and was not charged: {charged}")
 }
 
 #[cfg(test)]

@@ -2,13 +2,10 @@
 
 use std::cmp::Ordering;
 
-use shared::ledger::ChargeDetail;
+use shared::ledger::{ChargeDetail, ChargeTotal, TokenCharge};
 use shared::money::Amount;
-use shared::price::Basis;
 
 use super::language::Language;
-
-const TOKENS_PER_PRICE: i128 = 1_000_000;
 
 /// A charge in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,80 +33,45 @@ pub(crate) struct Component {
 
 /// The arithmetic of `charge`. Components that the call cannot have are left out: an image's prompt costs nothing.
 pub(crate) fn of(charge: &ChargeDetail, language: Language) -> Arithmetic {
-    let is_upstream = charge.basis == Basis::Upstream.as_str();
-    let upstream = |count: Option<i64>| count.filter(|_| is_upstream);
-    let components = if charge.image_size.is_some() {
-        vec![images(charge, language)]
-    } else {
-        let prompt = Tokens {
-            hanzi: charge.prompt_hanzi,
-            words: charge.prompt_words,
-            tokens: charge.prompt_tokens,
-            upstream: upstream(charge.upstream_prompt),
-            price: charge.prompt_price,
-            cost: charge.prompt_cost,
-        };
-        let completion = Tokens {
-            hanzi: charge.completion_hanzi,
-            words: charge.completion_words,
-            tokens: charge.completion_tokens,
-            upstream: upstream(charge.upstream_completion),
-            price: charge.completion_price,
-            cost: charge.completion_cost,
-        };
-        vec![
-            prompt.component(language.say("prompt", "输入"), language),
-            completion.component(language.say("completion", "输出"), language),
-        ]
+    let components = match charge.tokens() {
+        None => vec![images(charge, language)],
+        Some([prompt, completion]) => vec![
+            tokens(&prompt, language.say("prompt", "输入"), language),
+            tokens(&completion, language.say("completion", "输出"), language),
+        ],
     };
-    let sum = [charge.prompt_cost, charge.completion_cost, charge.image_cost].into_iter().fold(0, i64::saturating_add);
-    let charged = Amount::from_nanos(sum.saturating_sub(charge.written_off));
-    let (sum, written_off) = (Amount::from_nanos(sum), Amount::from_nanos(charge.written_off));
-    Arithmetic { components, total: total(sum, written_off, charged, language), sum, charged }
+    let total = charge.total();
+    Arithmetic { components, total: words_of(total, language), sum: total.sum, charged: total.charged }
 }
 
-struct Tokens {
-    hanzi: i64,
-    words: i64,
-    tokens: i64,
-    upstream: Option<i64>,
-    price: i64,
-    cost: i64,
+fn tokens(part: &TokenCharge, name: &'static str, language: Language) -> Component {
+    let count = match part.upstream {
+        Some(count) => match language {
+            Language::English => format!("{count} tokens, as the provider counted"),
+            Language::Chinese => format!("上游统计 {count} 个 token"),
+        },
+        None => estimate(part, language),
+    };
+    let (billed, price, cost) = (part.billed(), part.price, part.cost);
+    let rounding = if part.is_exact() { "" } else { language.say(" (rounded up)", "（向上取整）") };
+    let (semicolon, times) = (language.say("; ", "；"), language.say("x", "×"));
+    let words = format!("{count}{semicolon}{billed} {times} {price} / 1,000,000 = {}{rounding}", nine_places(cost));
+    Component { name, words, cost }
 }
 
-impl Tokens {
-    fn component(&self, name: &'static str, language: Language) -> Component {
-        let count = match self.upstream {
-            Some(count) => match language {
-                Language::English => format!("{count} tokens, as the provider counted"),
-                Language::Chinese => format!("上游统计 {count} 个 token"),
-            },
-            None => self.estimate(language),
-        };
-        let billed = self.upstream.unwrap_or(self.tokens);
-        let (price, cost) = (Amount::from_nanos(self.price), Amount::from_nanos(self.cost));
-        let is_exact = i128::from(billed) * i128::from(self.price) == i128::from(self.cost) * TOKENS_PER_PRICE;
-        let rounding = if is_exact { "" } else { language.say(" (rounded up)", "（向上取整）") };
-        let (semicolon, times) = (language.say("; ", "；"), language.say("x", "×"));
-        let words = format!("{count}{semicolon}{billed} {times} {price} / 1,000,000 = {}{rounding}", nine_places(cost));
-        Component { name, words, cost }
-    }
-
-    fn estimate(&self, language: Language) -> String {
-        let Self { hanzi, words, tokens, .. } = self;
-        let of_the_sum = i128::from(*hanzi) + i128::from(*words) * 13 / 10;
-        let why = match i128::from(*tokens).cmp(&of_the_sum) {
-            Ordering::Equal => "",
-            Ordering::Less => language.say(" (rounded down per text)", "（每段文本分别向下取整）"),
-            Ordering::Greater => language.say(
-                " (rounded down per text, and with tokens that are no text)",
-                "（每段文本分别向下取整，并含非文本的 token）",
-            ),
-        };
-        match language {
-            Language::English => format!("{hanzi} hanzi + {words} words x 1.3 = {tokens} tokens{why}"),
-            Language::Chinese => format!("{hanzi} 个汉字 + {words} 个单词 × 1.3 = {tokens} 个 token{why}"),
-        }
+fn estimate(part: &TokenCharge, language: Language) -> String {
+    let TokenCharge { hanzi, words, tokens, .. } = part;
+    let why = match part.against_the_sum() {
+        Ordering::Equal => "",
+        Ordering::Less => language.say(" (rounded down per text)", "（每段文本分别向下取整）"),
+        Ordering::Greater => language.say(
+            " (rounded down per text, and with tokens that are no text)",
+            "（每段文本分别向下取整，并含非文本的 token）",
+        ),
+    };
+    match language {
+        Language::English => format!("{hanzi} hanzi + {words} words x 1.3 = {tokens} tokens{why}"),
+        Language::Chinese => format!("{hanzi} 个汉字 + {words} 个单词 × 1.3 = {tokens} 个 token{why}"),
     }
 }
 
@@ -123,7 +85,7 @@ fn images(charge: &ChargeDetail, language: Language) -> Component {
     Component { name: language.say("images", "图片"), words, cost }
 }
 
-fn total(sum: Amount, written_off: Amount, charged: Amount, language: Language) -> String {
+fn words_of(ChargeTotal { sum, written_off, charged }: ChargeTotal, language: Language) -> String {
     let [sum, lost, charged] = [sum, written_off, charged].map(nine_places);
     match language {
         Language::English if written_off == Amount::ZERO => format!("together {sum}"),

@@ -6,6 +6,7 @@
 
 mod audit;
 mod caller;
+mod components;
 mod decide;
 mod house;
 mod inbox;
@@ -25,6 +26,7 @@ pub use audit::{
     Audit, AuditMade, AuditReport, AuditScope, Finding, LastAudits, Violation, audit, keep_audit, last_audits,
 };
 pub use caller::{Ledger, WriterSettings};
+pub use components::{ChargeTotal, TokenCharge};
 pub use house::{HouseBalances, house_balances};
 pub use lines::{LedgerLine, LineCursor, LineExport, LineFilter, LineKind, LinePage, NotALineKind, line, lines};
 pub use open_holds::OpenHolds;
