@@ -7,6 +7,7 @@ use std::pin::Pin;
 use actix_web::dev::Payload;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
+use serde::de::DeserializeOwned;
 use shared::audit_log::Origin;
 use shared::clock::Timestamp;
 use shared::console_session::{self, Session, Shut};
@@ -22,6 +23,7 @@ use crate::frame::address::address;
 use crate::frame::cookie;
 use crate::frame::failure::{Failed, Problem};
 use crate::frame::page::Page;
+use crate::frame::posted::Posted;
 
 /// A developer with a session of a Secret Key that is let in at this moment, from this address.
 #[derive(Debug)]
@@ -57,18 +59,6 @@ impl Developer {
         (!self.session.sees_all()).then_some(self.key())
     }
 
-    /// Makes sure that the session is still open: since the developer was let in, the form has taken its time to arrive. Every handler that
-    /// changes something begins with it.
-    ///
-    /// # Errors
-    /// The page that says why it is not.
-    pub(crate) async fn still_here(&self, request: &HttpRequest, console: &Console) -> Result<(), Failed> {
-        let (hash, from, now) = (self.session.hash, self.address, console.clock.now());
-        let found = console.database.read(move |connection| console_session::find(connection, &hash, from, now)).await;
-        let found = found.map_err(|error| Failed::database(request, &error))?;
-        found.map(drop).map_err(|shut| refused(request, shut, from))
-    }
-
     /// Until when the key of a session works that was rotated: the session goes on until then.
     pub(crate) fn rotated_until(&self) -> Option<Timestamp> {
         self.session.key.grace_until.and(self.session.key.ends_at())
@@ -102,6 +92,30 @@ impl FromRequest for Developer {
             let who = format!("{} · {}", session.tenant_name, session.key.id);
             let page = Page { csrf: csrf::token(&text), who, ..Page::anonymous(&request, &console.side, now) };
             Ok(Self { session, address: from, now, page })
+        })
+    }
+}
+
+/// A form of a developer. The session is looked at again when the form has arrived, which may take its time: what counts is who is let in
+/// then.
+#[derive(Debug)]
+pub(crate) struct Sent<T> {
+    /// Who sent it.
+    pub(crate) developer: Developer,
+    /// What was sent.
+    pub(crate) fields: T,
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for Sent<T> {
+    type Error = Failed;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Failed>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, posted) = (request.clone(), Posted::from_request(request, payload));
+        Box::pin(async move {
+            Developer::extract(&request).await?;
+            let Posted(fields) = posted.await?;
+            Ok(Self { developer: Developer::extract(&request).await?, fields })
         })
     }
 }

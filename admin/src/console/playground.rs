@@ -15,12 +15,11 @@ use shared::queue::Endpoint;
 use shared::refusal::{Reason, Refusal};
 
 use super::Console;
-use super::access::Developer;
+use super::access::{Developer, Sent};
 use super::samples::sample_model;
 use crate::frame::arithmetic::{self, Arithmetic};
 use crate::frame::failure::Handled;
 use crate::frame::page::{self, Page};
-use crate::frame::posted::Posted;
 
 /// The most characters of a text: as hanzi they fill most of a form.
 const LONGEST_TEXT: usize = 5000;
@@ -81,11 +80,9 @@ pub(super) async fn show(request: HttpRequest, developer: Developer, console: Da
 /// Makes the call, waits for its end, and shows what came of it.
 pub(super) async fn play(
     request: HttpRequest,
-    developer: Developer,
     console: Data<Console>,
-    Posted(fields): Posted<Fields>,
+    Sent { developer, fields }: Sent<Fields>,
 ) -> Handled {
-    developer.still_here(&request, &console).await?;
     let request_id = RequestId::new();
     let caller = developer.session.caller();
     let played = match wanted(&console, &caller, &fields) {

@@ -17,11 +17,10 @@ use shared::top_ups::{self, TopUpRecord};
 use shared::vouchers::{self, Code, NotACode, Redeemed, VoucherError};
 
 use super::Console;
-use super::access::Developer;
+use super::access::{Developer, Sent};
 use crate::frame::failure::{Failed, Handled};
 use crate::frame::page::{self, Page, go_to};
 use crate::frame::paging;
-use crate::frame::posted::Posted;
 
 /// What the page is asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -81,11 +80,9 @@ pub(super) async fn show(request: HttpRequest, developer: Developer, console: Da
 /// Shows what a code is worth, or books it.
 pub(super) async fn redeem(
     request: HttpRequest,
-    developer: Developer,
     console: Data<Console>,
-    Posted(fields): Posted<Fields>,
+    Sent { developer, fields }: Sent<Fields>,
 ) -> Handled {
-    developer.still_here(&request, &console).await?;
     let page = &developer.page;
     let (tenant, key, now) = (developer.tenant(), developer.key(), developer.now);
     let balance = console.database.read_records(move |connection| ledger::balance(connection, tenant)).await;

@@ -16,11 +16,10 @@ use shared::key::{self, Key, KeyError, NewSecret};
 use shared::secret_key::{KeyId, PlainSecretKey};
 
 use super::Console;
-use super::access::Developer;
+use super::access::{Developer, Sent};
 use super::keys::{limits, models};
 use crate::frame::failure::{Failed, Handled, Problem};
 use crate::frame::page::{self, Page};
-use crate::frame::posted::Posted;
 
 /// The old key works on for this long at least, in hours; programs need that time to change over.
 const LEAST_GRACE_H: i64 = 24;
@@ -81,12 +80,10 @@ pub(super) async fn ask(
 /// Makes the new key and shows its secret.
 pub(super) async fn rotate(
     request: HttpRequest,
-    developer: Developer,
     console: Data<Console>,
     kid: Path<String>,
-    Posted(fields): Posted<Fields>,
+    Sent { developer, fields }: Sent<Fields>,
 ) -> Handled {
-    developer.still_here(&request, &console).await?;
     let key = rotatable(&request, &developer, &console, &kid).await?;
     let page = &developer.page;
     let once: KeyId = fields.once.parse().map_err(|_| out_of_date(&request))?;
