@@ -7,12 +7,12 @@ use shared::clock::Timestamp;
 use shared::db::{Connection, DbError};
 use shared::id::{RequestId, TenantId};
 use shared::rollups::By;
-use shared::tenant;
 
 use crate::frame::language::Language;
 use crate::frame::paging::query_of;
 use crate::frame::wrongs::Wrongs;
 use crate::frame::{moment, words};
+use crate::panel::tenants::choice;
 
 /// What the address says. Empty is not asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -149,16 +149,11 @@ pub(in crate::panel) fn read_tenant(
     wrongs: &mut Wrongs,
 ) -> Result<Option<TenantId>, DbError> {
     let Some(text) = given(text) else { return Ok(None) };
-    let id = text.parse().map(TenantId).ok();
-    if id.is_some() && !tenant::names(connection, id)?.is_empty() {
-        return Ok(id);
-    }
-    // PostgreSQL has no text with U+0000 in it, so it would be asked in vain.
-    let named = if text.contains('\0') { None } else { tenant::find(connection, text)? };
-    if named.is_none() {
+    let found = choice::filtered(connection, text)?;
+    if found.is_none() {
         wrongs.add("tenant", language.say("No tenant has this id or name.", "没有该编号或名称的客户。"));
     }
-    Ok(named.map(|tenant| tenant.id))
+    Ok(found)
 }
 
 /// Reads where a period begins and ends; each may be left open.
