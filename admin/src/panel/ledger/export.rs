@@ -1,15 +1,11 @@
 //! The lines of the ledger as CSV: exactly what is filtered, of any size.
 
-use std::collections::BTreeMap;
-
 use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Data};
 use chrono_tz::Tz;
 use futures_util::stream;
-use shared::db::{Database, DbError};
-use shared::id::TenantId;
+use shared::db::DbError;
 use shared::ledger::{LedgerLine, LineExport};
-use shared::tenant;
 
 use super::Typed;
 use crate::frame::csv::{self, Rows};
@@ -18,6 +14,7 @@ use crate::frame::format::rfc3339;
 use crate::frame::paging;
 use crate::panel::Panel;
 use crate::panel::access::{May, Read};
+use crate::panel::tenants::names::Names;
 use crate::panel::usage::refuse;
 
 const LINES: [&str; 15] = [
@@ -47,8 +44,7 @@ pub(in crate::panel) async fn export(request: HttpRequest, staff: May<Read>, pan
     refuse(&request, &wrongs)?;
     let export = Export {
         lines: LineExport::new(&panel.database, filter),
-        database: panel.database.clone(),
-        names: BTreeMap::new(),
+        names: Names::of(&panel.database),
         rows: Rows::with_head(LINES),
         zone,
         currency,
@@ -62,9 +58,7 @@ pub(in crate::panel) async fn export(request: HttpRequest, staff: May<Read>, pan
 
 struct Export {
     lines: LineExport,
-    database: Database,
-    /// Of the tenants that came so far.
-    names: BTreeMap<TenantId, String>,
+    names: Names,
     rows: Rows,
     zone: Tz,
     currency: String,
@@ -77,11 +71,7 @@ impl Export {
             let rest = self.rows.take();
             return Ok((!rest.is_empty()).then_some(rest));
         };
-        let unknown: Vec<TenantId> =
-            lines.iter().filter_map(|line| line.tenant).filter(|tenant| !self.names.contains_key(tenant)).collect();
-        if !unknown.is_empty() {
-            self.names.extend(self.database.read_records(move |connection| tenant::names(connection, unknown)).await?);
-        }
+        self.names.learn(lines.iter().filter_map(|line| line.tenant)).await?;
         for line in &lines {
             self.add(line);
         }
@@ -97,7 +87,7 @@ impl Export {
             rfc3339(line.created_at, self.zone),
             line.kind.clone(),
             text(line.tenant),
-            line.tenant.and_then(|tenant| self.names.get(&tenant).cloned()).unwrap_or_default(),
+            line.tenant.and_then(|tenant| self.names.get(tenant)).unwrap_or_default().to_owned(),
             text(line.seq),
             line.amount.to_string(),
             text(line.delta),

@@ -3,6 +3,7 @@
 pub(super) mod choice;
 mod create;
 mod list;
+pub(super) mod names;
 mod notes;
 mod show;
 mod suspend;

@@ -1,16 +1,13 @@
 //! The calls of the usage page, or its sums, as CSV: exactly what is filtered, of any size.
 
-use std::collections::BTreeMap;
-
 use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Data};
 use chrono_tz::Tz;
 use futures_util::stream;
 use shared::calls::{CallExport, CallRow};
-use shared::db::{Database, DbError};
+use shared::db::DbError;
 use shared::id::TenantId;
 use shared::ledger::UsageRow;
-use shared::tenant;
 
 use super::filters::{Grouping, Typed};
 use super::groups::{self, Summed, Sums};
@@ -21,6 +18,7 @@ use crate::frame::paging;
 use crate::frame::wrongs::Wrongs;
 use crate::panel::Panel;
 use crate::panel::access::{May, Read};
+use crate::panel::tenants::names::Names;
 
 const CALLS: [&str; 21] = [
     "request_id",
@@ -68,8 +66,7 @@ pub(in crate::panel) async fn export(request: HttpRequest, staff: May<Read>, pan
     refuse(&request, &understood.wrongs)?;
     let export = Export {
         calls: CallExport::new(&panel.database, understood.filter),
-        database: panel.database.clone(),
-        names: BTreeMap::new(),
+        names: Names::of(&panel.database),
         rows: csv::Rows::with_head(CALLS),
         zone,
         currency,
@@ -89,9 +86,7 @@ pub(in crate::panel) fn refuse(request: &HttpRequest, wrongs: &Wrongs) -> Result
 
 struct Export {
     calls: CallExport,
-    database: Database,
-    /// Of the tenants that came so far.
-    names: BTreeMap<TenantId, String>,
+    names: Names,
     rows: Rows,
     zone: Tz,
     currency: String,
@@ -104,11 +99,7 @@ impl Export {
             let rest = self.rows.take();
             return Ok((!rest.is_empty()).then_some(rest));
         };
-        let unknown: Vec<TenantId> =
-            calls.iter().map(|call| call.tenant).filter(|tenant| !self.names.contains_key(tenant)).collect();
-        if !unknown.is_empty() {
-            self.names.extend(self.database.read_records(move |connection| tenant::names(connection, unknown)).await?);
-        }
+        self.names.learn(calls.iter().map(|call| call.tenant)).await?;
         for call in &calls {
             self.add(call);
         }
@@ -122,7 +113,7 @@ impl Export {
             call.request_id.to_string(),
             rfc3339(call.received_at, self.zone),
             call.tenant.to_string(),
-            self.names.get(&call.tenant).cloned().unwrap_or_default(),
+            self.names.get(call.tenant).unwrap_or_default().to_owned(),
             call.key.to_string(),
             call.endpoint.clone(),
             call.model.clone(),
