@@ -1,16 +1,6 @@
 //! The navigation of the console.
 
-/// One entry. `g` and then `key` leads there.
-pub(crate) struct Item {
-    pub(crate) path: &'static str,
-    pub(crate) key: &'static str,
-    pub(crate) english: &'static str,
-    pub(crate) chinese: &'static str,
-}
-
-const fn item(path: &'static str, key: &'static str, english: &'static str, chinese: &'static str) -> Item {
-    Item { path, key, english, chinese }
-}
+use crate::frame::navigation::{Item, item};
 
 /// All of them, in their order.
 pub(crate) const ITEMS: [Item; 7] = [

@@ -11,6 +11,7 @@ pub(crate) mod format;
 pub(crate) mod guard;
 pub(crate) mod language;
 pub(crate) mod moment;
+pub(crate) mod navigation;
 pub(crate) mod once;
 pub(crate) mod own_path;
 pub(crate) mod page;
