@@ -230,9 +230,7 @@ async fn what_counts_is_whether_the_session_is_open_when_a_form_has_arrived() {
         let session = console_session::find(connection, &hash, from, now)?.expect("an open session");
         Ok(!session.is_to_be_touched(now))
     };
-    while !console.scene.read(is_let_in).await {
-        actix_web::rt::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    console.within("the session is let in", || console.scene.read(is_let_in)).await;
     console.revoke(leaked.id).await;
     begun.finish().await.is(401);
     let keys = console.scene.read(move |connection| key::list(connection, tenant)).await;
