@@ -1,4 +1,4 @@
-//! The way of a call: body, key, policy, parameters, admission, answer. The three endpoints differ only in their rules.
+//! The way of a call: body, key, policy, parameters, admission, answer. The endpoints differ only in their rules.
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{ContentType, HeaderName};

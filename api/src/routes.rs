@@ -5,8 +5,8 @@ use actix_web::{Resource, Scope, web};
 use shared::deployment::Deployment;
 
 use crate::endpoints::{
-    balance, billing_usage, chat, completions, credit_grants, health, images, ledger, models, subscription, unknown,
-    usage,
+    balance, billing_usage, chat, completions, credit_grants, embeddings, health, images, ledger, models, moderations,
+    subscription, unknown, usage,
 };
 use crate::surface::Surface;
 use crate::visit;
@@ -58,6 +58,8 @@ fn calls_and_records(scope: Scope) -> Scope {
         .service(only(POST, web::resource("/chat/completions").post(chat::post)))
         .service(only(POST, web::resource("/completions").post(completions::post)))
         .service(only(POST, web::resource("/images/generations").post(images::post)))
+        .service(only(POST, web::resource("/embeddings").post(embeddings::post)))
+        .service(only(POST, web::resource("/moderations").post(moderations::post)))
         .service(only(GET, web::resource("/models").get(models::list)))
         .service(only(GET, web::resource("/models/{model:.+}").get(models::one)))
         .service(only(GET, web::resource("/balance").get(balance::get)))
@@ -86,6 +88,8 @@ pub(crate) fn endpoint_of(path: &str) -> &'static str {
         "/chat/completions" => "chat",
         "/completions" => "completions",
         "/images/generations" => "images",
+        "/embeddings" => "embeddings",
+        "/moderations" => "moderations",
         "/balance" => "balance",
         "/usage" => "usage",
         "/ledger" => "ledger",
@@ -108,6 +112,8 @@ mod tests {
     #[rstest]
     #[case("/v1/chat/completions", "chat")]
     #[case("/index.php/api/v1/models/gpt-4", "models")]
+    #[case("/api/v1/embeddings", "embeddings")]
+    #[case("/v1/moderations", "moderations")]
     #[case("/dashboard/billing/usage", "billing_usage")]
     #[case("/api/dashboard/billing/credit_grants", "credit_grants")]
     #[case("/index.php/api/dashboard/billing/subscription", "subscription")]

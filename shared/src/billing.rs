@@ -14,12 +14,12 @@ const PROMPT_MARGIN: i64 = 200_000;
 /// No model answers with more tokens than this, hidden reasoning included. Above that a provider is not believed.
 const LONGEST_ANSWER: i64 = 1_000_000;
 
-/// What is held for a call: its prompt, and `completion` tokens, at the model's price; for images, what was ordered.
+/// What is held for a call: `prompt` and `completion` tokens at the model's price; for images, what was ordered.
 /// `None` when it leaves the range of 64 bits.
-pub fn hold_amount(price: &Price, prompt: Tally, completion: i64, images: Option<&ImageOrder>) -> Option<Amount> {
+pub fn hold_amount(price: &Price, prompt: i64, completion: i64, images: Option<&ImageOrder>) -> Option<Amount> {
     match images {
         Some(order) => price.image_cost(&order.size, order.count),
-        None => price.tokens_cost(prompt.tokens, completion).map(|cost| cost.total),
+        None => price.tokens_cost(prompt, completion).map(|cost| cost.total),
     }
 }
 

@@ -21,12 +21,14 @@ const LIMIT_MS: u64 = 30_000;
 /// Nobody's key.
 const NO_KEY: &str = "000000000000";
 /// What is asked for.
-const FIELDS: &str = r#""messages":[{"role":"user","content":"Say: pong"}],"max_tokens":16"#;
+const CHAT: &str = r#""messages":[{"role":"user","content":"Say: pong"}],"max_tokens":16"#;
+/// What is embedded or judged.
+const INPUT: &str = r#""input":"ping""#;
 
 /// What a channel answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelTest {
-    /// The answer's text.
+    /// The answer's text; of one that is none, a word for what came.
     pub answer: String,
     /// How long it took.
     pub milliseconds: i64,
@@ -37,7 +39,8 @@ pub struct ChannelTest {
 #[error("{0}")]
 pub struct ChannelTestError(String);
 
-/// Asks the channel for at most 16 tokens under the provider's name of a model.
+/// Asks the channel under the provider's name of a model: for at most 16 tokens, or for a very short text to be embedded or judged. What
+/// draws is asked for tokens too, since an image would cost something.
 ///
 /// # Errors
 /// [`ChannelTestError`], without the provider's key.
@@ -45,10 +48,11 @@ pub async fn test_channel(
     settings: &Settings,
     channel: OpenChannel,
     upstream_model: &str,
+    endpoint: Endpoint,
 ) -> Result<ChannelTest, ChannelTestError> {
     let clock = Clock::System;
     let started = clock.now();
-    let job = ping(started)?;
+    let job = ping(endpoint, started)?;
     let adapter = Channels::new(settings, clock.clone()).adapter(&Arc::new(channel)).map_err(ChannelTestError)?;
     let called = tokio::time::timeout(Duration::from_millis(LIMIT_MS), adapter.call(&job, upstream_model)).await;
     let data = match called {
@@ -65,19 +69,28 @@ pub async fn test_channel(
     let redacted = |error: String| ChannelTestError(adapter.redact(&job, upstream_model, &error));
     let reply = WholeAnswer::read(&job, &data).map_err(|nonsense| redacted(nonsense.to_string()))?.into_reply(0, 0);
     let reply: serde_json::Value = serde_json::from_slice(&reply).map_err(|error| redacted(error.to_string()))?;
-    let answer = reply["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned();
+    let answer = match job.endpoint {
+        Endpoint::Embeddings => "an embedding",
+        Endpoint::Moderations => "a judgement",
+        _ => reply["choices"][0]["message"]["content"].as_str().unwrap_or_default(),
+    };
+    let answer = answer.to_owned();
     Ok(ChannelTest { answer, milliseconds: clock.now().since(started) })
 }
 
-fn ping(now: Timestamp) -> Result<Job, ChannelTestError> {
+fn ping(endpoint: Endpoint, now: Timestamp) -> Result<Job, ChannelTestError> {
+    let (endpoint, fields) = match endpoint {
+        Endpoint::Embeddings | Endpoint::Moderations => (endpoint, INPUT),
+        _ => (Endpoint::Chat, CHAT),
+    };
     let end = now.plus_ms(i64::try_from(LIMIT_MS).unwrap_or(i64::MAX));
     Ok(Job {
         request_id: RequestId::new(),
         tenant: TenantId(0),
         key: NO_KEY.parse().map_err(|_| ChannelTestError("the test's key id is malformed".to_owned()))?,
-        endpoint: Endpoint::Chat,
+        endpoint,
         model: "test".to_owned(),
-        fields: FIELDS.to_owned(),
+        fields: fields.to_owned(),
         stream: false,
         include_usage: false,
         choices: 1,

@@ -15,12 +15,16 @@ struct Samples<'a> {
     page: &'a Page,
     developer: &'a Developer,
     model: String,
+    /// A model that embeds, if the key may use one.
+    embeddings: Option<String>,
 }
 
 /// Shows them.
 pub(super) async fn show(request: HttpRequest, developer: Developer, console: Data<Console>) -> Handled {
     let (page, model) = (&developer.page, sample_model(&console, &developer));
-    page::show(&request, page, &Samples { page, developer: &developer, model })
+    let mut usable = console.admission.models(&developer.session.caller()).into_iter();
+    let embeddings = usable.find(|model| model.contains("embed"));
+    page::show(&request, page, &Samples { page, developer: &developer, model, embeddings })
 }
 
 /// A model for samples: the usual one, or else the first that the key may use.

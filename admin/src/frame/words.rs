@@ -41,8 +41,13 @@ const KINDS: &Words = &[
 ];
 
 /// What is called.
-const ENDPOINTS: &Words =
-    &[("chat", "chat", "对话"), ("completions", "completion", "补全"), ("images", "images", "图片")];
+const ENDPOINTS: &Words = &[
+    ("chat", "chat", "对话"),
+    ("completions", "completion", "补全"),
+    ("images", "images", "图片"),
+    ("embeddings", "embeddings", "向量"),
+    ("moderations", "moderation", "内容审核"),
+];
 
 /// Codes of refusals, which are many reasons under one number.
 const CODES: &Words = &[

@@ -200,7 +200,8 @@ async fn new_tenant(workbench: &Workbench, name: &'static str) -> TenantId {
 }
 
 async fn add_echo(workbench: &Workbench) {
-    let models = ["gpt-3.5", "dall-e-3", "text-davinci-003"].map(|name| (name.to_owned(), name.to_owned()));
+    let models = ["gpt-3.5", "dall-e-3", "text-davinci-003", "text-embedding-3-small", "omni-moderation-latest"];
+    let models = models.map(|name| (name.to_owned(), name.to_owned()));
     let new = NewChannel {
         name: "echo".to_owned(),
         kind: ChannelKind::Echo,

@@ -38,7 +38,9 @@ async fn every_prefix_answers_both_kinds_of_client(
     #[values(
         ("chat/completions", Endpoint::Chat, "gpt-3.5"),
         ("completions", Endpoint::Completions, "text-davinci-003"),
-        ("images/generations", Endpoint::Images, "dall-e-3")
+        ("images/generations", Endpoint::Images, "dall-e-3"),
+        ("embeddings", Endpoint::Embeddings, "text-embedding-3-small"),
+        ("moderations", Endpoint::Moderations, "omni-moderation-latest")
     )]
     endpoint: (&str, Endpoint, &str),
 ) {
@@ -48,6 +50,8 @@ async fn every_prefix_answers_both_kinds_of_client(
         Endpoint::Chat => hello(),
         Endpoint::Completions => json!({"prompt": "hello", "model": "text-davinci-003"}),
         Endpoint::Images => json!({"prompt": "hello"}),
+        Endpoint::Embeddings => json!({"input": "hello", "model": "text-embedding-3-small"}),
+        Endpoint::Moderations => json!({"input": "hello"}),
     };
     let path = format!("{prefix}/{path}");
     assert_answered(&app.send(post(&path).bearer(&app.key).json(&body)).await);

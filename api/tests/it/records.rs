@@ -401,7 +401,9 @@ async fn models() {
     insta::assert_snapshot!(shown(&app, get("/v1/models/gpt-4").bearer(&key)).await, @r#"{"code":0,"msg":"","id":"gpt-4","object":"model","created":1680307200,"owned_by":"xiaoyi"}"#);
     let all: Value = serde_json::from_str(&shown(&app, get("/v1/models").bearer(&app.key)).await).unwrap();
     let names: Vec<&Value> = all["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
-    assert_eq!(names, ["dall-e-3", "gpt-3.5", "gpt-4", "text-davinci-003"]);
+    let served =
+        ["dall-e-3", "gpt-3.5", "gpt-4", "omni-moderation-latest", "text-davinci-003", "text-embedding-3-small"];
+    assert_eq!(names, served);
     for (name, status) in [("unknown", 404), ("org%2Fmodel", 404), ("org/model", 404), ("%ff", 404)] {
         let reply = app.send(get(&format!("/v1/models/{name}")).bearer(&app.key)).await;
         assert_eq!((reply.status, &reply.json()["error"]["code"]), (status, &json!("model_not_found")), "{name}");

@@ -8,6 +8,7 @@ use serde_json::json;
 use shared::catalogue::channel;
 use shared::config::Settings;
 use shared::deployment::Workbench;
+use shared::queue::Endpoint;
 use shared::values;
 
 use super::read;
@@ -48,7 +49,8 @@ pub(crate) async fn ask(workbench: &Workbench, name: String, model: Option<&str>
     let (model, upstream) = choose(&models, model, &workbench.settings).ok_or_else(|| {
         Failure::new("unknown_model", format!("channel {name} does not serve that model: see `xiaoyi channel list`"))
     })?;
-    let tested = worker::test_channel(&workbench.settings, channel, upstream).await;
+    let endpoint = purpose(model, &workbench.settings);
+    let tested = worker::test_channel(&workbench.settings, channel, upstream, endpoint).await;
     let test = tested.map_err(|error| {
         Failure::new("channel_test_failed", format!("channel {name} gave no answer for {model}: {error}"))
     })?;
@@ -62,15 +64,27 @@ fn choose<'a>(
     settings: &Settings,
 ) -> Option<(&'a str, &'a str)> {
     let chat = settings.models.chat_default.as_str();
-    let draws = |model: &str| model == settings.models.image_default || model.starts_with("dall-e");
     let chosen = match wanted {
         Some(wanted) => models.get_key_value(wanted),
         None => models
             .get_key_value(chat)
-            .or_else(|| models.iter().find(|(model, _)| !draws(model)))
+            .or_else(|| models.iter().find(|(model, _)| purpose(model, settings) == Endpoint::Chat))
             .or_else(|| models.first_key_value()),
     };
     chosen.map(|(public, upstream)| (public.as_str(), upstream.as_str()))
+}
+
+/// What a model is most probably for, by its name.
+fn purpose(model: &str, settings: &Settings) -> Endpoint {
+    if model == settings.models.image_default || model.starts_with("dall-e") {
+        Endpoint::Images
+    } else if model == settings.models.moderation_default || model.contains("moderation") {
+        Endpoint::Moderations
+    } else if model.contains("embed") {
+        Endpoint::Embeddings
+    } else {
+        Endpoint::Chat
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +99,8 @@ mod tests {
     #[case(&["dall-e-3", "gpt-4"], None, Some("gpt-4"))]
     #[case(&["dall-e-3"], None, Some("dall-e-3"))]
     #[case(&["dall-e-3", "gpt-4"], Some("dall-e-3"), Some("dall-e-3"))]
+    #[case(&["a-text-embedding", "gpt-4", "text-moderation"], None, Some("gpt-4"))]
+    #[case(&["a-text-embedding"], None, Some("a-text-embedding"))]
     #[case(&["gpt-4"], Some("gpt-5"), None)]
     fn chooses(#[case] models: &[&str], #[case] wanted: Option<&str>, #[case] expected: Option<&str>) {
         let models = models.iter().map(|model| ((*model).to_owned(), format!("{model}-upstream"))).collect();

@@ -20,7 +20,8 @@ use crate::serve::Service;
 
 const TENANT: &str = "demo";
 const CHANNEL: &str = "echo";
-const MODELS: [&str; 4] = ["gpt-3.5", "gpt-4", "text-davinci-003", "dall-e-3"];
+const MODELS: [&str; 6] =
+    ["gpt-3.5", "gpt-4", "text-davinci-003", "dall-e-3", "text-embedding-3-small", "omni-moderation-latest"];
 /// The sample balance: 10.00.
 const BALANCE: Amount = Amount::from_nanos(10_000_000_000);
 /// Below this a new payment is booked: 5.00.

@@ -18,6 +18,7 @@ mod console;
 mod crash;
 mod demo;
 mod exact_balance;
+mod inputs;
 mod limits;
 mod page_budget;
 mod processes;

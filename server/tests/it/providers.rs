@@ -1,6 +1,7 @@
 //! Providers that do right: what reaches them, what of their answers reaches the client, and how channels are set up.
 
 mod departures;
+mod inputs;
 mod passing_through;
 mod setting_up;
 mod usage;
@@ -19,7 +20,8 @@ const COMPLETION_PRICE: i64 = 30_000_000_000;
 async fn open(settings: &[(&str, &str)], balance: &str) -> (Provider, Reseller) {
     let provider = Provider::start();
     let reseller = Reseller::open_with_balance(settings, balance);
-    let models = [(MODEL, UPSTREAM), ("text-davinci-003", UPSTREAM), ("dall-e-3", UPSTREAM)];
+    let publics = [MODEL, "text-davinci-003", "dall-e-3", "text-embedding-3-small", "omni-moderation-latest"];
+    let models = publics.map(|public| (public, UPSTREAM));
     reseller.add_channel("wholesale", &provider.url(), &models, "100");
     reseller.wait_for_changes().await;
     (provider, reseller)

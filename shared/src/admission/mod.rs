@@ -28,6 +28,7 @@ use crate::id::{ProcessId, RequestId, TenantId};
 use crate::keyring::Caller;
 use crate::ledger::{Hold, HoldDecision, Ledger};
 use crate::limits::Limits;
+use crate::price::Basis;
 use crate::queue::{Deadlines, Frames, Job, Queue, SubmitError, Way};
 use crate::refusal::{Reason, Refusal};
 use crate::secret_key::KeyId;
@@ -135,8 +136,8 @@ impl Admission {
 
     fn is_known(&self, model: &str) -> bool {
         let models = &self.inner.settings.models;
-        let is_default = model == models.chat_default || model == models.image_default;
-        is_default
+        let defaults = [&models.chat_default, &models.image_default, &models.moderation_default];
+        defaults.into_iter().any(|default| default == model)
             || self.inner.catalogue.now().model(model).is_some()
             || models.known.iter().any(|known| known == model)
     }
@@ -275,8 +276,12 @@ impl Admission {
         };
         let completion =
             each.checked_mul(factor).and_then(|tokens| tokens.checked_mul(request.candidates)).ok_or_else(too_much)?;
-        let hold =
-            billing::hold_amount(&price, request.prompt, completion, request.images.as_ref()).ok_or_else(too_much)?;
+        let prompt = match (request.candidates, price.basis) {
+            // Nothing is generated, so that the prompt alone has to make up for the other count, where that is billed.
+            (0, Basis::Upstream) => request.prompt.tokens.checked_mul(factor).ok_or_else(too_much)?,
+            _ => request.prompt.tokens,
+        };
+        let hold = billing::hold_amount(&price, prompt, completion, request.images.as_ref()).ok_or_else(too_much)?;
         let now = self.inner.clock.now();
         let after = |seconds: u64| now.plus_ms(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000));
         let deadline = &settings.deadline;

@@ -4,9 +4,11 @@ mod body;
 mod chat;
 mod compact;
 mod completion;
+mod embeddings;
 mod field;
 mod image;
 mod message;
+mod moderation;
 mod options;
 mod original;
 mod prompt;
@@ -43,9 +45,10 @@ pub struct CallRequest {
     pub stream: bool,
     /// Whether the caller asked for the usage in the stream.
     pub include_usage: bool,
-    /// How many answers the reply should hold: `n` times prompts.
+    /// How many answers the reply should hold: `n` times prompts, or as many as there are inputs to embed or to judge.
     pub choices: i64,
-    /// How many answers the provider generates, for the hold: the larger of `n` and `best_of`, times prompts.
+    /// How many answers the provider generates, for the hold: the larger of `n` and `best_of`, times prompts. Zero where an answer
+    /// is no generated text.
     pub candidates: i64,
     /// The longest answer that was asked for, in tokens.
     pub max_output: Option<i64>,

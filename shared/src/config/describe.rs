@@ -42,6 +42,7 @@ impl Settings {
             ("models.known", joined(&self.models.known)),
             ("models.chat_default", self.models.chat_default.clone()),
             ("models.image_default", self.models.image_default.clone()),
+            ("models.moderation_default", self.models.moderation_default.clone()),
             ("models.max_output", self.models.max_output.to_string()),
             ("models.hold_factor", self.models.hold_factor.to_string()),
             ("models.part_tokens", self.models.part_tokens.to_string()),

@@ -42,6 +42,9 @@ pub struct ModelsSettings {
     /// The model of an image that names none.
     #[serde(deserialize_with = "one")]
     pub image_default: String,
+    /// The model of a moderation that names none.
+    #[serde(deserialize_with = "one")]
+    pub moderation_default: String,
     /// The longest answer that is held for, in tokens: 1 to 10000000.
     #[serde(deserialize_with = "between::<_, _, 1, MOST_OUTPUT>")]
     pub max_output: i64,

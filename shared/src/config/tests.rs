@@ -51,7 +51,12 @@ fn the_defaults_are_those_of_the_contract() {
         ("currency", "CNY"),
         ("timezone", "Asia/Shanghai"),
         ("openai.api_key", "(unset)"),
-        ("openai.models", "dall-e-3=dall-e-3,gpt-3.5=gpt-4o-mini,gpt-4=gpt-4o,text-davinci-003=gpt-3.5-turbo-instruct"),
+        (
+            "openai.models",
+            "dall-e-3=dall-e-3,gpt-3.5=gpt-4o-mini,gpt-4=gpt-4o,omni-moderation-latest=omni-moderation-latest,\
+             text-davinci-003=gpt-3.5-turbo-instruct,text-embedding-3-large=text-embedding-3-large,\
+             text-embedding-3-small=text-embedding-3-small,text-embedding-ada-002=text-embedding-ada-002",
+        ),
         ("price.prompt", "10.00"),
         ("price.completion", "30.00"),
         ("price.image", "0.30"),

@@ -19,6 +19,10 @@ pub enum Endpoint {
     Completions,
     /// `images/generations`
     Images,
+    /// `embeddings`
+    Embeddings,
+    /// `moderations`
+    Moderations,
 }
 
 impl Endpoint {
@@ -28,6 +32,8 @@ impl Endpoint {
             Self::Chat => "chat",
             Self::Completions => "completions",
             Self::Images => "images",
+            Self::Embeddings => "embeddings",
+            Self::Moderations => "moderations",
         }
     }
 
@@ -37,6 +43,8 @@ impl Endpoint {
             Self::Chat => "chat/completions",
             Self::Completions => "completions",
             Self::Images => "images/generations",
+            Self::Embeddings => "embeddings",
+            Self::Moderations => "moderations",
         }
     }
 }
@@ -74,14 +82,15 @@ pub struct Job {
     pub endpoint: Endpoint,
     /// The public name of the model that was asked for; it stands in the reply.
     pub model: String,
-    /// The members of the request object for the provider, without braces, `model`, `stream`, `stream_options`
-    /// and the Secret Key: `"messages":[...],"temperature":0.5`. Never empty. Numbers and unknown fields are as the caller wrote them.
+    /// The members of the request object for the provider, without braces, `model`, `stream`, `stream_options` (which
+    /// pass through where answers are never streamed) and the Secret Key: `"messages":[...],"temperature":0.5`. Never empty. Numbers
+    /// and unknown fields are as the caller wrote them.
     pub fields: String,
     /// Whether the answer is streamed.
     pub stream: bool,
     /// Whether the caller asked for the usage in the stream.
     pub include_usage: bool,
-    /// How many answers the reply should hold (`n` times prompts).
+    /// How many answers the reply should hold: `n` times prompts, or as many as there are inputs to embed or to judge.
     pub choices: i64,
     /// What the prompt counts.
     pub prompt: Tally,

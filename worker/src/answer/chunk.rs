@@ -87,7 +87,7 @@ impl<'job> ChunkReader<'job> {
     pub(crate) fn final_chunk(&self, finish_reason: &str) -> Bytes {
         let body = match self.job.endpoint {
             Endpoint::Completions => r#""text":"""#,
-            Endpoint::Chat | Endpoint::Images => r#""delta":{}"#,
+            _ => r#""delta":{}"#,
         };
         let reason = quoted(finish_reason);
         let choices: Vec<String> = self
@@ -124,7 +124,7 @@ impl<'job> ChunkReader<'job> {
                 Some(text) => self.meter.push_after_echo(index, &text)?,
                 None => false,
             },
-            Endpoint::Chat | Endpoint::Images => match choice.delta {
+            _ => match choice.delta {
                 Some(delta) => count_message(&mut self.meter, index, delta)?,
                 None => false,
             },

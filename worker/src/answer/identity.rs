@@ -21,7 +21,10 @@ impl Identity {
     pub(super) fn of_whole(job: &Job) -> Self {
         match job.endpoint {
             Endpoint::Completions => Self::new(job, "cmpl", r#""text_completion""#),
-            Endpoint::Chat | Endpoint::Images => Self::new(job, "chatcmpl", r#""chat.completion""#),
+            Endpoint::Moderations => Self::new(job, "modr", ""),
+            Endpoint::Chat | Endpoint::Images | Endpoint::Embeddings => {
+                Self::new(job, "chatcmpl", r#""chat.completion""#)
+            }
         }
     }
 
@@ -29,7 +32,7 @@ impl Identity {
     pub(super) fn of_chunks(job: &Job) -> Self {
         match job.endpoint {
             Endpoint::Completions => Self::of_whole(job),
-            Endpoint::Chat | Endpoint::Images => Self::new(job, "chatcmpl", r#""chat.completion.chunk""#),
+            _ => Self::new(job, "chatcmpl", r#""chat.completion.chunk""#),
         }
     }
 
@@ -56,6 +59,16 @@ impl Identity {
         out.member("object", theirs("object").map_or(self.object, |object| object.get()));
         out.member("created", self.created(theirs("created").map(|created| created.get())));
         out.member("model", &self.model);
+    }
+
+    /// Our id of the call.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The public name of the model.
+    pub(super) fn model(&self) -> &str {
+        &self.model
     }
 
     /// The provider's time, or else ours: when the call was accepted.

@@ -5,9 +5,11 @@
 
 mod choice;
 mod chunk;
+mod embeddings;
 mod ends;
 mod identity;
 mod meter;
+mod moderations;
 mod object;
 #[cfg(test)]
 mod sample;
@@ -40,13 +42,25 @@ impl ProviderUsage {
             #[serde(borrow, default)]
             completion_tokens: Option<&'a RawValue>,
         }
-        let count = |raw: Option<&RawValue>| {
-            let tokens: i64 = raw?.get().parse().ok()?;
-            (0..=MOST_TOKENS).contains(&tokens).then_some(tokens)
-        };
         let usage: Usage<'_> = object::parse(usage).ok()?;
         Some(Self { prompt: count(usage.prompt_tokens)?, completion: count(usage.completion_tokens)? })
     }
+
+    /// Reads that of a call that generates nothing. `None` as for the other.
+    fn read_prompt(usage: &RawValue) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Usage<'a> {
+            #[serde(borrow, default)]
+            prompt_tokens: Option<&'a RawValue>,
+        }
+        let usage: Usage<'_> = object::parse(usage).ok()?;
+        Some(Self { prompt: count(usage.prompt_tokens)?, completion: 0 })
+    }
+}
+
+fn count(raw: Option<&RawValue>) -> Option<i64> {
+    let tokens: i64 = raw?.get().parse().ok()?;
+    (0..=MOST_TOKENS).contains(&tokens).then_some(tokens)
 }
 
 /// No call has more tokens than this; a higher number is a slip of the provider.
@@ -61,6 +75,16 @@ pub(crate) enum Nonsense {
     /// What every answer has is absent or empty.
     #[error("the provider's answer has no {0}")]
     Missing(&'static str),
+    /// Another number of answers than was asked for.
+    #[error("the provider's answer has {found} {what} for {asked} inputs")]
+    OtherNumber {
+        /// Of what.
+        what: &'static str,
+        /// How many came.
+        found: usize,
+        /// How many should have come.
+        asked: i64,
+    },
     /// Over one of the bounds that keep an answer from taking all memory.
     #[error("the provider's answer has more than {most} {what}")]
     TooMany {
@@ -144,6 +168,16 @@ mod tests {
     #[case::no_object("[1,2]", None)]
     fn usage_of_a_provider(#[case] json: &str, #[case] expected: Option<(i64, i64)>) {
         let usage = ProviderUsage::read(serde_json::from_str(json).unwrap());
+        assert_eq!(usage.map(|usage| (usage.prompt, usage.completion)), expected);
+    }
+
+    #[rstest]
+    #[case::as_it_should_be(r#"{"prompt_tokens":3,"total_tokens":3}"#, Some((3, 0)))]
+    #[case::with_a_completion(r#"{"prompt_tokens":3,"completion_tokens":9}"#, Some((3, 0)))]
+    #[case::total_only(r#"{"total_tokens":3}"#, None)]
+    #[case::negative(r#"{"prompt_tokens":-1}"#, None)]
+    fn usage_of_a_provider_that_generates_nothing(#[case] json: &str, #[case] expected: Option<(i64, i64)>) {
+        let usage = ProviderUsage::read_prompt(serde_json::from_str(json).unwrap());
         assert_eq!(usage.map(|usage| (usage.prompt, usage.completion)), expected);
     }
 

@@ -87,6 +87,11 @@ impl ObjectWriter {
         self.member("usage", &counts);
     }
 
+    /// Adds the usage of a call that generates nothing.
+    pub(super) fn prompt_usage(&mut self, tokens: i64) {
+        self.member("usage", &format!(r#"{{"prompt_tokens":{tokens},"total_tokens":{tokens}}}"#));
+    }
+
     /// Adds all members of another object behind those of this one.
     pub(super) fn append(&mut self, other: &Self) {
         if let [_, members @ ..] = other.0.as_slice()

@@ -11,7 +11,7 @@ use super::choice::{Choice, count_message};
 use super::identity::Identity;
 use super::meter::{Meter, most_choices};
 use super::object::{Members, ObjectWriter, members, parse, string};
-use super::{Nonsense, ProviderUsage, refuse_error};
+use super::{Nonsense, ProviderUsage, embeddings, moderations, refuse_error};
 
 /// A provider's whole answer, counted and made ready for the client up to the usage, which is known only once the
 /// price has said what is billed.
@@ -25,8 +25,7 @@ pub(crate) struct WholeAnswer {
     pub(crate) images: i64,
     /// The reply's members in front of the usage.
     before_usage: ObjectWriter,
-    /// Whether the reply tells a usage; one of images does not.
-    tells_usage: bool,
+    tells: Tells,
     /// The members behind it.
     after_usage: ObjectWriter,
 }
@@ -42,14 +41,18 @@ impl WholeAnswer {
         match job.endpoint {
             Endpoint::Chat | Endpoint::Completions => Self::of_texts(job, &members, data.len()),
             Endpoint::Images => Self::of_images(job, &members, data.len()),
+            Endpoint::Embeddings => Self::of_embeddings(job, &members, data.len()),
+            Endpoint::Moderations => Self::of_moderations(job, &members, data.len()),
         }
     }
 
-    /// The reply for the client, with the counts that were billed. Images are not billed by tokens.
+    /// The reply for the client, with the counts that were billed.
     pub(crate) fn into_reply(self, billed_prompt: i64, billed_completion: i64) -> Bytes {
         let mut reply = self.before_usage;
-        if self.tells_usage {
-            reply.usage(billed_prompt, billed_completion);
+        match self.tells {
+            Tells::Nothing => {}
+            Tells::Prompt => reply.prompt_usage(billed_prompt),
+            Tells::Both => reply.usage(billed_prompt, billed_completion),
         }
         reply.append(&self.after_usage);
         reply.finish()
@@ -74,7 +77,7 @@ impl WholeAnswer {
             usage: members.get("usage").and_then(ProviderUsage::read),
             images: 0,
             before_usage,
-            tells_usage: true,
+            tells: Tells::Both,
             after_usage: others(members, |name| {
                 Identity::MEMBERS.contains(&name) || matches!(name, "choices" | "usage")
             }),
@@ -102,10 +105,55 @@ impl WholeAnswer {
             usage: None,
             images: i64::try_from(images.len()).unwrap_or(i64::MAX),
             before_usage,
-            tells_usage: false,
+            tells: Tells::Nothing,
             after_usage: others(members, |name| matches!(name, "id" | "created" | "model" | "data" | "usage")),
         })
     }
+
+    fn of_embeddings(job: &Job, members: &Members<'_>, length: usize) -> Result<Self, Nonsense> {
+        let data = members.get("data").ok_or(Nonsense::Missing("data"))?;
+        let mut before_usage = reply(length);
+        before_usage.member("object", r#""list""#);
+        before_usage.member("data", &embeddings::entries(job, data)?);
+        before_usage.member("model", Identity::of_whole(job).model());
+        Ok(Self {
+            tally: Tally::default(),
+            usage: members.get("usage").and_then(ProviderUsage::read_prompt),
+            images: 0,
+            before_usage,
+            tells: Tells::Prompt,
+            after_usage: others(members, |name| matches!(name, "id" | "object" | "data" | "model" | "usage")),
+        })
+    }
+
+    fn of_moderations(job: &Job, members: &Members<'_>, length: usize) -> Result<Self, Nonsense> {
+        let results = members.get("results").ok_or(Nonsense::Missing("results"))?;
+        moderations::check(job, results)?;
+        let mut before_usage = reply(length);
+        let identity = Identity::of_whole(job);
+        before_usage.member("id", identity.id());
+        before_usage.member("model", identity.model());
+        before_usage.member("results", results.get());
+        Ok(Self {
+            tally: Tally::default(),
+            usage: None,
+            images: 0,
+            before_usage,
+            tells: Tells::Nothing,
+            after_usage: others(members, |name| matches!(name, "id" | "model" | "results" | "usage")),
+        })
+    }
+}
+
+/// What a reply tells of what was billed.
+#[derive(Debug, Clone, Copy)]
+enum Tells {
+    /// Images are not billed by tokens, and OpenAI's judgements cost nothing.
+    Nothing,
+    /// Nothing is generated.
+    Prompt,
+    /// Prompt and completion.
+    Both,
 }
 
 /// Far above what can be ordered.

@@ -2,7 +2,9 @@
 //! tests, and for trying a client. It obeys `max_tokens` in the tokens of our own estimate.
 
 mod answer;
+mod embeddings;
 mod images;
+mod moderations;
 mod request;
 
 use std::time::Duration;
@@ -39,8 +41,13 @@ impl Upstream for Echo {
     async fn call(&self, job: &Job, upstream_model: &str) -> Result<Answer, UpstreamError> {
         let ready_at = after(self.options.delay_ms);
         let created = self.clock.now().seconds();
-        if job.endpoint == Endpoint::Images {
-            let reply = images::reply(job, created)?;
+        let reply = match job.endpoint {
+            Endpoint::Chat | Endpoint::Completions => None,
+            Endpoint::Images => Some(images::reply(job, created)?),
+            Endpoint::Embeddings => Some(embeddings::reply(job, upstream_model).await?),
+            Endpoint::Moderations => Some(moderations::reply(job, upstream_model)?),
+        };
+        if let Some(reply) = reply {
             wait_until(ready_at).await;
             return Ok(Answer::Whole(reply));
         }

@@ -104,6 +104,8 @@ async fn samples_name_a_model_that_the_key_may_use() {
     for (key, model) in [(&limited, "gpt-4"), (&all, "gpt-3.5")] {
         let page = console.signed_in(key).await.get("/console/samples").await.is(200);
         assert!(page.body.matches("<mark>SECRET_KEY</mark>").count() >= 9);
+        let embeds = page.body.contains("/v1/embeddings") && page.body.contains("text-embedding-3-small");
+        assert_eq!(embeds, model != "gpt-4", "only where the key may use such a model");
         page.says(&format!("http://{}/v1/chat/completions", console.address))
             .says(&format!("http://{}/index.php/api/v1/chat/completions", console.address))
             .says("api_secret_key")

@@ -54,7 +54,7 @@ impl Console {
     /// The same at a moment that the test moves on.
     pub(crate) async fn at(clock: Clock) -> Self {
         let scene = Scene::with(clock, &[("XIAOYI_TRUSTED_PROXIES", "127.0.0.1")]).await;
-        scene.channel("echo", ChannelKind::Echo, &["gpt-3.5", "gpt-4"]).await;
+        scene.channel("echo", ChannelKind::Echo, &["gpt-3.5", "gpt-4", "text-embedding-3-small"]).await;
         let deployment = scene.deployment.clone();
         deployment.catalogue.reload(&deployment.database).await.unwrap();
         actix_web::rt::spawn(work(deployment));

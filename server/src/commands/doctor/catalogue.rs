@@ -24,8 +24,8 @@ pub(super) async fn checks(workbench: &Workbench) -> Result<Vec<Check>, Failure>
         })
         .await?;
     let models = &workbench.settings.models;
-    let wanted: BTreeSet<&str> =
-        models.known.iter().chain([&models.chat_default, &models.image_default]).map(String::as_str).collect();
+    let defaults = [&models.chat_default, &models.image_default, &models.moderation_default];
+    let wanted: BTreeSet<&str> = models.known.iter().chain(defaults).map(String::as_str).collect();
     let unserved: Vec<&str> = wanted.into_iter().filter(|model| snapshot.model(model).is_none()).collect();
     let at_default: Vec<&str> = snapshot.model_names().filter(|model| !snapshot.has_own_price(model)).collect();
     let mut checks = vec![of_channels(&channels)];

@@ -6,6 +6,8 @@ use crate::support::raw::Request;
 const CHAT: &str = "/chat/completions";
 const COMPLETIONS: &str = "/completions";
 const IMAGES: &str = "/images/generations";
+const EMBEDDINGS: &str = "/embeddings";
+const MODERATIONS: &str = "/moderations";
 
 /// The code, the field at fault, and the members of a body besides what is right.
 type Row = (u32, &'static str, &'static str);
@@ -148,6 +150,38 @@ const IMAGE: &[Row] = &[
     (40400, "model", r#""prompt":"a cat","model":"dall-e-9""#),
 ];
 
+/// Embeddings, besides the model.
+const EMBEDDING: &[Row] = &[
+    (40001, "input", r#""user":"me""#),
+    (40001, "input", r#""input":null"#),
+    (40002, "input", r#""input":"""#),
+    (40002, "input", r#""input":5"#),
+    (40002, "input", r#""input":{}"#),
+    (40002, "input", r#""input":[]"#),
+    (40002, "input[1]", r#""input":["a",5]"#),
+    (40002, "input[1]", r#""input":["a",""]"#),
+    (40002, "input[0]", r#""input":[-1]"#),
+    (40002, "input[1]", r#""input":[[1],[]]"#),
+    (40002, "input[0][1]", r#""input":[[1,"2"]]"#),
+    (40002, "encoding_format", r#""input":"a","encoding_format":"hex""#),
+    (40002, "dimensions", r#""input":"a","dimensions":0"#),
+    (40002, "dimensions", r#""input":"a","dimensions":"256""#),
+    (40002, "user", r#""input":"a","user":1"#),
+];
+
+/// Moderations.
+const MODERATION: &[Row] = &[
+    (40001, "input", r#""model":"omni-moderation-latest""#),
+    (40002, "input", r#""input":"""#),
+    (40002, "input", r#""input":true"#),
+    (40002, "input", r#""input":[]"#),
+    (40002, "input[0]", r#""input":[5]"#),
+    (40002, "input[1]", r#""input":[{"type":"text","text":"a"},"b"]"#),
+    (40001, "input[0].type", r#""input":[{"text":"a"}]"#),
+    (40001, "input[0].text", r#""input":[{"type":"text"}]"#),
+    (40400, "model", r#""input":"a","model":"moderation-9""#),
+];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fields_that_are_wrong_are_named() {
     let mut victim = Victim::start().await;
@@ -173,6 +207,14 @@ async fn fields_that_are_wrong_are_named() {
     }
     let long = format!(r#"{{"prompt":"{}"}}"#, "猫".repeat(1001));
     refuses(&mut victim, IMAGES, &long, refused_field(40004, "prompt"));
+    for (code, param, row) in EMBEDDING {
+        let body = members(&format!("\"model\":\"text-embedding-3-small\",{row}"));
+        refuses(&mut victim, EMBEDDINGS, &body, refused_field(*code, param));
+    }
+    refuses(&mut victim, EMBEDDINGS, r#"{"input":"hi"}"#, refused_field(40001, "model"));
+    for (code, param, row) in MODERATION {
+        refuses(&mut victim, MODERATIONS, &members(row), refused_field(*code, param));
+    }
     let long = format!(r#"{{"model":"{}","messages":[]}}"#, "长".repeat(201));
     refuses(&mut victim, CHAT, &long, refused_field(40002, "model"));
     victim.ends_unharmed().await;

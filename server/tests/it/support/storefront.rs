@@ -10,7 +10,8 @@ use super::Server;
 use super::money::nanos;
 
 /// What the echo channel serves.
-const MODELS: &str = "gpt-3.5=echo,gpt-4=echo,text-davinci-003=echo,dall-e-3=echo";
+const MODELS: &str = "gpt-3.5=echo,gpt-4=echo,text-davinci-003=echo,dall-e-3=echo,\
+    text-embedding-3-small=echo,omni-moderation-latest=echo";
 /// The default price of a token of the prompt, in billionths: 10.00 per million.
 pub(crate) const PROMPT_PRICE: i64 = 10_000;
 /// The default price of a token of the answer, in billionths: 30.00 per million.

@@ -9,7 +9,8 @@ use super::money::nanos;
 use super::{Place, Server};
 
 /// The models of the echo channel.
-const MODELS: &str = "gpt-3.5=echo,gpt-4=echo,text-davinci-003=echo,dall-e-3=echo";
+const MODELS: &str = "gpt-3.5=echo,gpt-4=echo,text-davinci-003=echo,dall-e-3=echo,\
+    text-embedding-3-small=echo,omni-moderation-latest=echo";
 /// How long a test waits for something that must happen.
 const DEADLINE: Duration = Duration::from_secs(60);
 

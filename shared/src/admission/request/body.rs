@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::{CallRequest, Rules, chat, completion, field, image, provider, strictness, syntax};
+use super::{CallRequest, Rules, chat, completion, embeddings, field, image, moderation, provider, strictness, syntax};
 use crate::config::{ModelLimits, ModelsSettings};
 use crate::json_object::{Duplicates, Members};
 use crate::queue::Endpoint;
@@ -61,7 +61,8 @@ impl<'a> Body<'a> {
         match endpoint {
             Endpoint::Chat => Ok(models.chat_default.clone()),
             Endpoint::Images => Ok(models.image_default.clone()),
-            Endpoint::Completions => {
+            Endpoint::Moderations => Ok(models.moderation_default.clone()),
+            Endpoint::Completions | Endpoint::Embeddings => {
                 Err(field::missing("model", "the name of a model as a string; GET /v1/models lists them"))
             }
         }
@@ -82,6 +83,8 @@ impl<'a> Body<'a> {
             Endpoint::Chat => chat::read(&self.members, rules, model, limits),
             Endpoint::Completions => completion::read(&self.members, model),
             Endpoint::Images => image::read(&self.members, model, limits),
+            Endpoint::Embeddings => embeddings::read(&self.members, model),
+            Endpoint::Moderations => moderation::read(&self.members, model, limits),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::field::{Fault, boolean, integer, optional, string};
 use super::options::Options;
-use super::prompt::{NO_PROMPT, Prompts};
+use super::prompt::{NO_PROMPT, PROMPT, Prompts};
 use super::{CallRequest, provider};
 use crate::json_object::Members;
 use crate::queue::Endpoint;
@@ -15,7 +15,8 @@ const MOST_LOGPROBS: i64 = 5;
 
 /// Reads a completion.
 pub(super) fn read(members: &Members<'_>, model: String) -> Result<CallRequest, Refusal> {
-    let Prompts { texts, mut tally } = Prompts::read(members.get("prompt"))?;
+    let prompts = members.get("prompt").map(|value| Prompts::read(&PROMPT, value)).transpose()?;
+    let Prompts { texts, mut tally } = prompts.unwrap_or_else(|| Prompts::of(NO_PROMPT));
     if let Some(suffix) = optional(members, "suffix", string)? {
         tally.add_text(&suffix);
     }

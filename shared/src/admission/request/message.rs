@@ -124,7 +124,8 @@ impl Counter {
         Ok(())
     }
 
-    fn add_part(&mut self, part: &RawValue, path: impl Display) -> Result<(), Refusal> {
+    /// Checks and adds one part of a content that is an array.
+    pub(super) fn add_part(&mut self, part: &RawValue, path: impl Display) -> Result<(), Refusal> {
         let part: ContentPart<'_> = object(part).map_err(|fault| fault.at(&path))?;
         let kind = required_string(part.kind, format_args!("{path}.type"))?;
         let (name, value) = match &*kind {

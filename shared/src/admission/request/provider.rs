@@ -8,12 +8,23 @@ use crate::json_object::Members;
 pub(super) const SECRET_KEY: &str = "api_secret_key";
 /// Never sent on as they came: the secret, and what a worker decides.
 const KEPT_BACK: [&str; 4] = [SECRET_KEY, "model", "stream", "stream_options"];
+/// The same for endpoints that know no stream: there these two are unknown fields as any others.
+const KEPT_BACK_UNSTREAMED: [&str; 2] = [SECRET_KEY, "model"];
 
 /// All members that a provider may see, with commas between and without braces. Values are as the caller wrote them, except for those in
 /// `rewritten` (names and JSON), which take the caller's place or come behind.
 pub(super) fn fields(members: &Members<'_>, rewritten: &[(&str, String)]) -> String {
+    without(&KEPT_BACK, members, rewritten)
+}
+
+/// The same, all as the caller wrote it, of a call whose answer is never streamed.
+pub(super) fn unstreamed_fields(members: &Members<'_>) -> String {
+    without(&KEPT_BACK_UNSTREAMED, members, &[])
+}
+
+fn without(kept_back: &[&str], members: &Members<'_>, rewritten: &[(&str, String)]) -> String {
     let mut fields = String::new();
-    for (name, value) in members.iter().filter(|(name, _)| !KEPT_BACK.contains(name)) {
+    for (name, value) in members.iter().filter(|(name, _)| !kept_back.contains(name)) {
         let own = rewritten.iter().find(|(each, _)| *each == name);
         append(&mut fields, name, own.map_or(value.get(), |(_, json)| json));
     }
@@ -53,6 +64,13 @@ mod tests {
     #[case::nothing("{}", "")]
     fn fields_for_the_provider(#[case] body: &str, #[case] expected: &str) {
         assert_eq!(fields(&Members::parse(body, Duplicates::Refuse).unwrap(), &[]), expected);
+    }
+
+    #[test]
+    fn without_a_stream_its_fields_are_unknown_ones() {
+        let body = r#"{"stream":true,"a":1.0,"model":"m","api_secret_key":"s","stream_options":{}}"#;
+        let members = Members::parse(body, Duplicates::Refuse).unwrap();
+        assert_eq!(unstreamed_fields(&members), r#""stream":true,"a":1.0,"stream_options":{}"#);
     }
 
     #[rstest]

@@ -2,8 +2,10 @@
 
 mod chat;
 mod completion;
+mod embeddings;
 mod image;
 mod malformed;
+mod moderation;
 mod options;
 mod original;
 mod properties;
@@ -18,6 +20,7 @@ fn models() -> ModelsSettings {
         known: Vec::new(),
         chat_default: "gpt-3.5".to_owned(),
         image_default: "dall-e-3".to_owned(),
+        moderation_default: "omni-moderation-latest".to_owned(),
         max_output: 4096,
         hold_factor: 2,
         part_tokens: 300,

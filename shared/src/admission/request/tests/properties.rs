@@ -7,11 +7,14 @@ use serde_json::{Map, Value};
 use super::*;
 use crate::json_object::{Duplicates, Members};
 
-const FIELDS: [&str; 36] = [
+const FIELDS: [&str; 39] = [
     "api_secret_key",
     "model",
     "messages",
     "prompt",
+    "input",
+    "encoding_format",
+    "dimensions",
     "suffix",
     "max_tokens",
     "max_completion_tokens",
@@ -74,11 +77,13 @@ fn any_json() -> impl Strategy<Value = String> {
         "\"json_object\"",
         "\"1024x1024\"",
         "\"b64_json\"",
+        "\"base64\"",
         "\"\\u4f60\\ud83d\\ude00\"",
         r#"[ {"role":"user","content":"hi"} ]"#,
         r#"{"include_usage": true}"#,
         r#"{"50256":-100}"#,
         r#"[[1,2],[3]]"#,
+        r#"[ {"type":"text","text":"hi"}, {"type":"image_url"} ]"#,
     ];
     let leaf = prop_oneof![
         6 => prop::sample::select(often.to_vec()).prop_map(str::to_owned),
@@ -107,8 +112,9 @@ fn any_members() -> impl Strategy<Value = Vec<(String, String)>> {
 }
 
 fn any_endpoint() -> impl Strategy<Value = (Endpoint, Rules)> {
-    let endpoints = prop::sample::select(vec![Endpoint::Chat, Endpoint::Completions, Endpoint::Images]);
-    (endpoints, prop::sample::select(vec![Rules::Original, Rules::OpenAi]))
+    let endpoints =
+        [Endpoint::Chat, Endpoint::Completions, Endpoint::Images, Endpoint::Embeddings, Endpoint::Moderations];
+    (prop::sample::select(endpoints.to_vec()), prop::sample::select(vec![Rules::Original, Rules::OpenAi]))
 }
 
 /// What makes a call of nothing else.
@@ -117,6 +123,8 @@ fn required(endpoint: Endpoint) -> Vec<(String, String)> {
         Endpoint::Chat => vec![("messages", r#"[{"role":"user","content":"hi"}]"#)],
         Endpoint::Completions => vec![("model", "\"m\""), ("prompt", "\"a\"")],
         Endpoint::Images => vec![("prompt", "\"a\"")],
+        Endpoint::Embeddings => vec![("model", "\"m\""), ("input", "\"a\"")],
+        Endpoint::Moderations => vec![("input", "\"a\"")],
     };
     members.into_iter().map(|(name, json)| (name.to_owned(), json.to_owned())).collect()
 }
@@ -133,9 +141,13 @@ fn assert_fields(call: &CallRequest, body: &str) {
         ("max_tokens", "16", Endpoint::Completions),
         ("size", "\"1024x1024\"", Endpoint::Images),
     ];
+    let kept_back = match call.endpoint {
+        Endpoint::Embeddings | Endpoint::Moderations => &["api_secret_key", "model"][..],
+        _ => &["api_secret_key", "model", "stream", "stream_options"],
+    };
     let mut expected: Vec<(&str, &str)> = came
         .iter()
-        .filter(|(name, _)| !["api_secret_key", "model", "stream", "stream_options"].contains(name))
+        .filter(|(name, _)| !kept_back.contains(name))
         .map(|(name, value): (&str, &RawValue)| (name, value.get()))
         .collect();
     for (name, usual, _) in defaults.into_iter().filter(|(.., endpoint)| *endpoint == call.endpoint) {
@@ -178,7 +190,10 @@ proptest! {
         match read(endpoint, rules, &body) {
             Ok(call) => {
                 assert_fields(&call, &body);
-                prop_assert!(call.prompt.tokens >= 0 && call.choices >= 1 && call.candidates >= call.choices);
+                let generates = !matches!(endpoint, Endpoint::Embeddings | Endpoint::Moderations);
+                prop_assert!(call.prompt.tokens >= 0 && call.choices >= 1);
+                let least = if generates { call.choices } else { 0 };
+                prop_assert!(call.candidates >= least && (generates || call.candidates == 0), "{}", call.candidates);
             }
             Err(refusal) => {
                 prop_assert_eq!(refusal.reason.status(), 400);
