@@ -133,6 +133,8 @@ struct Order {
 
 impl Order {
     fn read(&self, body: &Body<'_>, caller: &Caller, rules: Rules) -> Result<CallRequest, Unfit> {
+        // With a key in a header it is not looked at further, but it is a key or nothing.
+        body.api_secret_key()?;
         let model = body.model(self.endpoint, &self.surface.deployment.settings.models)?;
         let wanted = self.read_for(body, caller, rules, &model);
         wanted.map_err(|refusal| Unfit { refusal, model: Some(model) })

@@ -4,13 +4,16 @@ use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use shared::money::Amount;
+use utoipa::ToSchema;
 
 /// An amount in units of the currency: `111.8658`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, ToSchema)]
+#[schema(value_type = f64, example = json!(111.8658))]
 pub(crate) struct Units(pub(crate) Amount);
 
 /// An amount in hundredths of the currency: `11186.58`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, ToSchema)]
+#[schema(value_type = f64, example = json!(11186.58))]
 pub(crate) struct Hundredths(pub(crate) Amount);
 
 impl Serialize for Units {

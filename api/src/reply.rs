@@ -16,6 +16,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use shared::refusal::{Reason, Refusal};
 use shared::secret_key::without_keys;
+use utoipa::ToSchema;
 
 /// A refusal as a reply.
 pub(crate) struct Refused {
@@ -90,8 +91,7 @@ impl ResponseError for Refused {
         for (name, value) in &self.headers {
             response.insert_header((*name, value.as_str()));
         }
-        let failure = Failure { code: refusal.reason.code(), msg: &refusal.message, error: ErrorObject::of(refusal) };
-        let bytes = Bytes::from(serde_json::to_vec(&failure).unwrap_or_default());
+        let bytes = Bytes::from(serde_json::to_vec(&Failure::of(refusal)).unwrap_or_default());
         match self.unread.take() {
             Some(unread) => response.body(BoxBody::new(BesideUnread { bytes: Some(bytes), _unread: unread })),
             None => response.body(bytes),
@@ -99,19 +99,33 @@ impl ResponseError for Refused {
     }
 }
 
-#[derive(Serialize)]
-struct Failure<'a> {
+/// What every failure is told with: one object for the original service's clients and for OpenAI's.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Failure<'a> {
+    /// The reason as a number, whose first three digits are the HTTP status.
     code: u32,
+    /// What is wrong and what to do, for a person; the same as `error.message`.
     msg: &'a str,
     error: ErrorObject<'a>,
 }
 
+impl<'a> Failure<'a> {
+    pub(crate) fn of(refusal: &'a Refusal) -> Self {
+        Self { code: refusal.reason.code(), msg: &refusal.message, error: ErrorObject::of(refusal) }
+    }
+}
+
 /// OpenAI's error object.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct ErrorObject<'a> {
+    /// What is wrong and what to do, for a person.
     message: &'a str,
+    /// The family of the reason.
     r#type: &'static str,
+    /// The field that is at fault, such as `messages[2].role`.
+    #[schema(required)]
     param: Option<&'a str>,
+    /// The name of the reason.
     code: &'static str,
 }
 

@@ -19,6 +19,7 @@ use shared::admission::{Call, Step, without_an_end};
 use shared::id::RequestId;
 use shared::refusal::Refusal;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use crate::reply::ErrorObject;
 use crate::visit::Visit;
@@ -191,8 +192,9 @@ impl<F: Fn(&Refusal)> Writer<F> {
     }
 }
 
-#[derive(Serialize)]
-struct ErrorFrame<'a> {
+/// A failure after the first byte of a stream: the data of its last event before `[DONE]`. It says what was charged.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ErrorFrame<'a> {
     error: ErrorObject<'a>,
 }
 

@@ -85,7 +85,7 @@ impl Service {
         let http = &deployment.settings.http;
         if let Some(listener) = listeners.api {
             let console = admin::console(&deployment, &workbench, links.api.clone());
-            servers.start(listener, http, api::configure(&deployment, console))?;
+            servers.start(listener, http, api::configure(&deployment, &links.api, console))?;
         }
         if let Some(listener) = listeners.admin {
             let (admin, console) = (links.admin.clone(), links.console.clone());

@@ -62,6 +62,36 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them, in the order of their statuses.
+    pub const ALL: [Self; 26] = [
+        Self::InvalidJson,
+        Self::MissingParameter,
+        Self::InvalidParameter,
+        Self::InvalidMessages,
+        Self::ContentTooLong,
+        Self::UpstreamRejected,
+        Self::MissingApiKey,
+        Self::InvalidApiKey,
+        Self::InsufficientQuota,
+        Self::ModelNotAllowed,
+        Self::IpNotAllowed,
+        Self::UserBlocked,
+        Self::TenantSuspended,
+        Self::ModelNotFound,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::UnsupportedMediaType,
+        Self::RequestTooLarge,
+        Self::RateLimitExceeded,
+        Self::UpstreamError,
+        Self::QueueFull,
+        Self::NoChannel,
+        Self::Unavailable,
+        Self::Timeout,
+        Self::InternalError,
+        Self::OutcomeUnknown,
+    ];
+
     /// The public number. Its first three digits are the HTTP status.
     pub const fn code(self) -> u32 {
         match self {
@@ -194,6 +224,14 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_are_all() {
+        // serde lists the variants in its message about a word that is none.
+        let message = serde_json::from_str::<Reason>("\"none\"").unwrap_err().to_string();
+        let names: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
+        assert_eq!(names, Reason::ALL.map(Reason::name), "{message}");
+    }
 
     #[test]
     fn the_status_is_the_first_three_digits_of_the_code() {

@@ -3,20 +3,39 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use shared::ledger;
+use utoipa::ToSchema;
 
 use crate::auth::KeyHolder;
+use crate::description::{Moment, QueryRefusals};
 use crate::number::Hundredths;
 use crate::reply::{self, Refused};
 use crate::surface::Surface;
 use crate::visit::Visit;
 use crate::{period, query};
 
-#[derive(Serialize)]
-struct Usage {
+/// What the account was charged in a period.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BillingUsage)]
+pub(crate) struct Usage {
     object: &'static str,
+    /// In hundredths of the service's currency.
     total_usage: Hundredths,
 }
 
+/// What was charged in a period, as chat clients ask for it
+///
+/// Of all keys of the account. A period has at most 366 days.
+#[utoipa::path(
+    get, path = "/v1/dashboard/billing/usage", tag = "billing", operation_id = "getBillingUsage",
+    params(
+        ("start_date" = Option<Moment>, Query, description = "When it begins; 30 days before its end if it is not given."),
+        ("end_date" = Option<Moment>, Query, description = "When it ends, exclusive; now if it is not given."),
+    ),
+    responses(
+        (status = 200, description = "The sum.", body = Usage, example = json!({"object": "list", "total_usage": 8813.42})),
+        QueryRefusals,
+    ),
+)]
 pub(crate) async fn get(
     KeyHolder(caller): KeyHolder,
     surface: web::Data<Surface>,

@@ -5,8 +5,10 @@ use serde::Serialize;
 use shared::ledger::{self, ChargeDetail, StatementEntry};
 use shared::money::Amount;
 use shared::refusal::{Reason, Refusal};
+use utoipa::ToSchema;
 
 use crate::auth::KeyHolder;
+use crate::description::{Cursor, Money, PageSize, QueryRefusals};
 use crate::reply::{self, Refused};
 use crate::surface::Surface;
 use crate::visit::Visit;
@@ -15,62 +17,136 @@ use crate::{arithmetic, query};
 const USUAL_LIMIT: i64 = 100;
 const MOST_ENTRIES: i64 = 1000;
 
-#[derive(Serialize)]
-struct Page {
+/// A page of the ledger.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LedgerPage)]
+pub(crate) struct Page {
     code: u32,
     msg: &'static str,
     object: &'static str,
+    #[schema(max_items = 1000)]
     data: Vec<Entry>,
     has_more: bool,
+    /// The `cursor` of the next page.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A movement of the balance.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LedgerEntry)]
 struct Entry {
     id: String,
+    /// `top_up` (a payment, or a redeemed code), `capture` (a charge), or `reversal` (something given or taken back).
     r#type: String,
+    /// By how much the balance changed.
+    #[schema(value_type = Money)]
     amount: Amount,
+    /// The balance afterwards.
+    #[schema(value_type = Money)]
     balance: Amount,
+    #[schema(format = DateTime)]
     created_at: String,
+    /// The call's `x-request-id`.
+    #[schema(required)]
     request_id: Option<String>,
+    #[schema(required)]
     reference: Option<String>,
+    #[schema(required)]
     note: Option<String>,
+    /// What the movement is made of, where it is a charge.
+    #[schema(required)]
     charge: Option<Charge>,
 }
 
-#[derive(Serialize)]
+/// What was charged, and why.
+#[derive(Serialize, ToSchema)]
 struct Charge {
     model: String,
     endpoint: String,
+    /// The id of the key.
     key: String,
+    /// The end user that the call named.
+    #[schema(required)]
     user: Option<String>,
+    /// Whose count was billed: `estimate` (ours) or `upstream` (the provider's).
     basis: String,
     prompt: Tokens,
     completion: Tokens,
     images: Images,
+    /// What went beyond the balance, and was not charged.
+    #[schema(value_type = Money)]
     written_off: Amount,
+    /// Whether the answer broke off, or its client left.
     finished_early: bool,
+    /// The sum, written out.
     arithmetic: String,
 }
 
-#[derive(Serialize)]
+/// The tokens of a prompt or of an answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChargedTokens)]
 struct Tokens {
     hanzi: i64,
     words: i64,
+    /// The estimate: hanzi + words x 1.3, rounded down once per text.
     tokens: i64,
+    /// The provider's own count, if it gave one.
+    #[schema(required)]
     upstream_tokens: Option<i64>,
+    #[schema(value_type = Money)]
     price_per_million: Amount,
+    #[schema(value_type = Money)]
     cost: Amount,
 }
 
-#[derive(Serialize)]
+/// The images that were delivered.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChargedImages)]
 struct Images {
     count: i64,
+    #[schema(required)]
     size: Option<String>,
+    #[schema(value_type = Money)]
     price: Amount,
+    #[schema(value_type = Money)]
     cost: Amount,
 }
 
+/// Every movement of the balance, newest first
+///
+/// A key sees its own calls; one that was issued with `--console tenant` all of the account's.
+#[utoipa::path(
+    get, path = "/v1/ledger", tag = "records", operation_id = "listLedger",
+    params(
+        ("limit" = Option<PageSize>, Query, description = "The most entries of the reply."),
+        ("cursor" = Option<Cursor>, Query, description = "The `next_cursor` of the page before."),
+    ),
+    responses(
+        (status = 200, description = "A page of the ledger, with the arithmetic of each charge.", body = Page, example = json!({
+            "code": 0, "msg": "", "object": "list", "has_more": true, "next_cursor": "7",
+            "data": [{
+                "id": "019ac4f0-0000-7000-8000-000000000007", "type": "capture", "amount": "-0.0002", "balance": "9.9998",
+                "created_at": "2026-01-31T08:00:00.000Z", "request_id": "019ac4f0-0000-7000-8000-000000000007",
+                "reference": null, "note": null,
+                "charge": {
+                    "model": "gpt-3.5", "endpoint": "chat", "key": "000000000000", "user": null, "basis": "estimate",
+                    "prompt": {
+                        "hanzi": 2, "words": 3, "tokens": 5, "upstream_tokens": 5, "price_per_million": "10.00", "cost": "0.00005",
+                    },
+                    "completion": {
+                        "hanzi": 2, "words": 3, "tokens": 5, "upstream_tokens": 5, "price_per_million": "30.00", "cost": "0.00015",
+                    },
+                    "images": {"count": 0, "size": null, "price": "0.30", "cost": "0.00"},
+                    "written_off": "0.00", "finished_early": false,
+                    "arithmetic": "prompt: 2 hanzi + 3 words x 1.3 = 5 tokens; 5 x 10.00 / 1,000,000 = 0.00005; \
+                                   completion: 2 hanzi + 3 words x 1.3 = 5 tokens; 5 x 30.00 / 1,000,000 = 0.00015; together 0.0002",
+                },
+            }],
+        })),
+        QueryRefusals,
+    ),
+)]
 pub(crate) async fn get(
     KeyHolder(caller): KeyHolder,
     surface: web::Data<Surface>,

@@ -11,6 +11,7 @@ pub(crate) mod images;
 pub(crate) mod ledger;
 pub(crate) mod models;
 pub(crate) mod moderations;
+pub(crate) mod openapi;
 pub(crate) mod subscription;
 pub(crate) mod unknown;
 pub(crate) mod usage;

@@ -4,8 +4,10 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use shared::ledger;
 use shared::refusal::Refusal;
+use utoipa::ToSchema;
 
 use crate::auth::KeyHolder;
+use crate::description::ReadRefusals;
 use crate::number::Units;
 use crate::reply::{self, Refused};
 use crate::surface::Surface;
@@ -14,16 +16,29 @@ use crate::visit::Visit;
 /// 2100-01-01: a balance does not expire.
 const NEVER: i64 = 4_102_444_800;
 
-#[derive(Serialize)]
-struct Subscription {
+/// All that was ever paid in. The amounts are in the service's own currency, whatever their names say.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Subscription {
     object: &'static str,
     has_payment_method: bool,
     soft_limit_usd: Units,
     hard_limit_usd: Units,
     system_hard_limit_usd: Units,
+    /// Seconds since 1970. A balance does not expire.
     access_until: i64,
 }
 
+/// All that was ever paid in, as chat clients ask for it
+#[utoipa::path(
+    get, path = "/v1/dashboard/billing/subscription", tag = "billing", operation_id = "getSubscription",
+    responses(
+        (status = 200, description = "What was paid in, as limits.", body = Subscription, example = json!({
+            "object": "billing_subscription", "has_payment_method": true, "soft_limit_usd": 200, "hard_limit_usd": 200,
+            "system_hard_limit_usd": 200, "access_until": 4102444800i64,
+        })),
+        ReadRefusals,
+    ),
+)]
 pub(crate) async fn get(
     KeyHolder(caller): KeyHolder,
     surface: web::Data<Surface>,

@@ -13,7 +13,7 @@ pub(crate) async fn path(request: HttpRequest, payload: web::Payload) -> Result<
 }
 
 pub(crate) async fn method(
-    allowed: &'static str,
+    allowed: String,
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refused> {

@@ -6,8 +6,10 @@ use serde::Serialize;
 use shared::ledger::{self, Grouping, UsageRow};
 use shared::money::Amount;
 use shared::refusal::{Reason, Refusal};
+use utoipa::ToSchema;
 
 use crate::auth::KeyHolder;
+use crate::description::{GroupBy, Moment, Money, QueryRefusals};
 use crate::reply::{self, Refused};
 use crate::surface::Surface;
 use crate::visit::Visit;
@@ -16,23 +18,32 @@ use crate::{period, query};
 /// The most groups in a reply. Days never reach it; models, keys and end users may.
 const MOST_GROUPS: usize = 1000;
 
-#[derive(Serialize)]
-struct Usage {
+/// What was charged in a period.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Usage {
     code: u32,
     msg: &'static str,
     object: &'static str,
+    #[schema(max_items = 1000)]
     data: Vec<Group>,
+    /// Whether there are more than these 1000 groups; a shorter period shows them.
     has_more: bool,
+    /// Always `null`.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
-#[derive(Serialize)]
+/// What belongs together.
+#[derive(Serialize, ToSchema)]
+#[schema(as = UsageGroup)]
 struct Group {
+    /// The day, the model, the key's id or the end user; empty for calls without one.
     group: String,
     requests: i64,
     prompt_tokens: i64,
     completion_tokens: i64,
     images: i64,
+    #[schema(value_type = Money)]
     amount: Amount,
 }
 
@@ -43,6 +54,26 @@ impl From<UsageRow> for Group {
     }
 }
 
+/// What was charged, in groups
+///
+/// A key sees its own calls; one that was issued with `--console tenant` all of the account's. A period has at most 366 days.
+#[utoipa::path(
+    get, path = "/v1/usage", tag = "records", operation_id = "getUsage",
+    params(
+        ("from" = Option<Moment>, Query, description = "When it begins; 30 days before its end if it is not given."),
+        ("to" = Option<Moment>, Query, description = "When it ends, exclusive; now if it is not given."),
+        ("group_by" = Option<GroupBy>, Query, description = "What belongs together."),
+    ),
+    responses(
+        (status = 200, description = "The groups, in their order.", body = Usage, example = json!({
+            "code": 0, "msg": "", "object": "list", "has_more": false, "next_cursor": null,
+            "data": [{
+                "group": "2026-01-31", "requests": 2, "prompt_tokens": 10, "completion_tokens": 10, "images": 1, "amount": "0.3004",
+            }],
+        })),
+        QueryRefusals,
+    ),
+)]
 pub(crate) async fn get(
     KeyHolder(caller): KeyHolder,
     surface: web::Data<Surface>,

@@ -99,7 +99,7 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let served = deployment.clone();
-        let server = HttpServer::new(move || App::new().configure(api::configure(&served, page)))
+        let server = HttpServer::new(move || App::new().configure(api::configure(&served, PUBLIC_URL, page)))
             .workers(1)
             .h1_allow_half_closed(false)
             .disable_signals()
@@ -180,6 +180,9 @@ impl Drop for TestApp {
 pub(crate) fn hello() -> Value {
     json!({"messages": [{"role": "user", "content": "hello"}]})
 }
+
+/// Where developers are told that the API lies.
+pub(crate) const PUBLIC_URL: &str = "https://api.example.com";
 
 /// The id that a page of the host has told its visitor.
 pub(crate) const ID_OF_PAGE: &str = "019ac4f0-0000-7000-8000-000000000007";

@@ -18,7 +18,7 @@ mod sources;
 mod tests;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use chrono_tz::Tz;
@@ -129,6 +129,12 @@ impl Settings {
     /// What holds for the model of this public name.
     pub fn model_limits(&self, name: &str) -> ModelLimits {
         self.models.limits(self.model.get(name))
+    }
+
+    /// Every size in which some model sells images.
+    pub fn image_sizes(&self) -> BTreeSet<&str> {
+        let own = self.model.values().flat_map(models::ModelOverride::image_sizes);
+        self.models.image_sizes.iter().chain(own).map(String::as_str).collect()
     }
 }
 

@@ -101,6 +101,13 @@ pub(super) struct ModelOverride {
     image_sizes: Option<Vec<String>>,
 }
 
+impl ModelOverride {
+    /// The model's own sizes of images, if it has any.
+    pub(super) fn image_sizes(&self) -> impl Iterator<Item = &String> {
+        self.image_sizes.iter().flatten()
+    }
+}
+
 impl ModelsSettings {
     /// These, with what `own` says put over them.
     pub(super) fn limits(&self, own: Option<&ModelOverride>) -> ModelLimits {

@@ -158,7 +158,7 @@ fn other_programs_variables_are_ignored() {
 #[test]
 fn one_model_may_differ() {
     let settings = from_file(
-        "[model.\"gpt-3.5\"]\nmax_output = 8192\n[model.\"dall-e-3\"]\nhold_factor = 3\npart_tokens = 0\nimage_sizes = [\"1024x1024\"]\n",
+        "[model.\"gpt-3.5\"]\nmax_output = 8192\n[model.\"dall-e-3\"]\nhold_factor = 3\npart_tokens = 0\nimage_sizes = [\"1024x1024\", \"1792x1024\"]\n",
     )
     .unwrap();
     let usual = settings.model_limits("gpt-4");
@@ -175,9 +175,10 @@ fn one_model_may_differ() {
     assert_eq!(settings.model_limits("gpt-3.5"), ModelLimits { max_output: 8192, ..usual.clone() });
     assert_eq!(
         settings.model_limits("dall-e-3"),
-        ModelLimits { hold_factor: 3, part_tokens: 0, image_sizes: sizes(&["1024x1024"]), ..usual }
+        ModelLimits { hold_factor: 3, part_tokens: 0, image_sizes: sizes(&["1024x1024", "1792x1024"]), ..usual }
     );
     assert_eq!(described(&settings, "model"), "dall-e-3,gpt-3.5");
+    assert!(settings.image_sizes().into_iter().eq(["1024x1024", "1792x1024", "256x256", "512x512"]));
 }
 
 #[test]
