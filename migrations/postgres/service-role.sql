@@ -59,6 +59,9 @@ GRANT INSERT, DELETE ON usage_reversals TO :"role";
 GRANT INSERT, DELETE ON console_sessions TO :"role";
 GRANT UPDATE (seen_at) ON console_sessions TO :"role";
 
+-- Forms of the console that were sent are remembered for a day.
+GRANT INSERT, DELETE ON sent_forms TO :"role";
+
 -- Redeem codes: a batch can only be revoked, and what was redeemed stays so. Notes are only added; who is blocked may be let go.
 GRANT INSERT ON code_batches, codes, redemptions, tenant_notes, blocked_users TO :"role";
 GRANT UPDATE (revoked_at, revoked_by) ON code_batches TO :"role";

@@ -34,6 +34,7 @@ pub mod rollups;
 pub mod seal;
 pub mod search;
 pub mod secret_key;
+pub mod sent_forms;
 pub mod staff;
 pub mod tenant;
 pub mod throttle;

@@ -11,7 +11,6 @@ mod redeem;
 mod rotate;
 mod routes;
 mod samples;
-mod sent;
 mod sign_in;
 mod throttles;
 mod usage;
@@ -28,7 +27,6 @@ use shared::deployment::{Deployment, Workbench};
 use shared::keyring::Keyring;
 use shared::seal::Sealer;
 
-use self::sent::Sent;
 use self::throttles::Throttles;
 use crate::frame::guard::guard;
 use crate::frame::posted::LONGEST_FORM;
@@ -44,8 +42,6 @@ pub(crate) struct Console {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) admission: Admission,
     pub(crate) throttles: Throttles,
-    /// The forms of the playground that were sent.
-    pub(crate) played: Sent,
 }
 
 /// The routes of the console, on the developers' listener. `url` is how developers reach that, such as `https://api.example.com`.
@@ -72,7 +68,6 @@ pub fn console(
         keyring: Arc::clone(&deployment.keyring),
         admission: deployment.admission.clone(),
         throttles: Throttles::new(&deployment.clock),
-        played: Sent::default(),
     });
     move |config| {
         let side = Arc::clone(&side);

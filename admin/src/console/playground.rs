@@ -8,17 +8,21 @@ use serde_json::{Value, json};
 use shared::admission::request::{Body, Rules};
 use shared::admission::{Call, CallRequest, Step, without_an_end};
 use shared::calls;
+use shared::db::DbError;
 use shared::id::RequestId;
 use shared::keyring::Caller;
 use shared::money::Amount;
 use shared::queue::Endpoint;
 use shared::refusal::{Reason, Refusal};
+use shared::sent_forms::{self, SentForm};
+use shared::throttle::TooMany;
 
 use super::Console;
 use super::access::{Developer, Sent};
 use super::samples::sample_model;
 use crate::frame::arithmetic::{self, Arithmetic};
-use crate::frame::failure::Handled;
+use crate::frame::failure::{Failed, Handled, Problem};
+use crate::frame::once;
 use crate::frame::page::{self, Page};
 
 /// The most characters of a text: as hanzi they fill most of a form.
@@ -74,7 +78,7 @@ pub(super) async fn show(request: HttpRequest, developer: Developer, console: Da
     let page = &developer.page;
     let model = sample_model(&console, &developer);
     let text = page.say("Introduce yourself, please.", "请介绍一下你自己");
-    page::show(&request, page, &form(&console, &developer, (&model, text, USUAL_TOKENS), None))
+    page::show(&request, page, &anew(&console, &developer, (&model, text, USUAL_TOKENS), None))
 }
 
 /// Makes the call, waits for its end, and shows what came of it.
@@ -83,6 +87,7 @@ pub(super) async fn play(
     console: Data<Console>,
     Sent { developer, fields }: Sent<Fields>,
 ) -> Handled {
+    let form = once::form(&fields.once, developer.now).ok_or_else(|| Failed::out_of_date(&request))?;
     let request_id = RequestId::new();
     let caller = developer.session.caller();
     let played = match wanted(&console, &caller, &fields) {
@@ -92,9 +97,9 @@ pub(super) async fn play(
             console.admission.count_refusal(caller.tenant, caller.key, model, refusal.reason);
             Played { request_id, outcome: Outcome::Refused(refusal) }
         }
-        Ok(wanted) => match fields.once.parse().map_or(Ok(()), |form| console.played.once(form, request_id)) {
-            Err(before) => Played { request_id: before, outcome: Outcome::Before },
-            Ok(()) => {
+        Ok(wanted) => match sent(&request, &console, &developer, form, request_id).await? {
+            Some(before) => Played { request_id: before, outcome: Outcome::Before },
+            None => {
                 let outcome = match console.admission.admit(&caller, request_id, wanted).await {
                     Ok(call) => end_of(&console, &developer, call).await,
                     Err(not_admitted) => Outcome::Refused(not_admitted.refusal),
@@ -105,10 +110,39 @@ pub(super) async fn play(
     };
     let typed = (fields.model.as_str(), fields.text.as_str(), fields.max_tokens.as_str());
     let (page, status) = (&developer.page, actix_web::http::StatusCode::OK);
-    page::show_with(&request, page, status, &form(&console, &developer, typed, Some(played)))
+    page::show_with(&request, page, status, &anew(&console, &developer, typed, Some(played)))
 }
 
-fn form<'a>(
+/// Writes down that the form makes the call `request_id`, before anything is asked of anybody; gives the call that it made before, if it did.
+async fn sent(
+    request: &HttpRequest,
+    console: &Data<Console>,
+    developer: &Developer,
+    form: RequestId,
+    request_id: RequestId,
+) -> Result<Option<RequestId>, Failed> {
+    let (database, console) = (console.database.clone(), console.clone());
+    let (key, now) = (developer.key(), developer.now);
+    let sent = database.write(move |connection| {
+        if let Some(known) = sent_forms::find(connection, form, key)? {
+            return Ok(Ok(Some(known)));
+        }
+        if let Err(too_many) = console.throttles.call(key) {
+            return Ok(Err(too_many));
+        }
+        sent_forms::remember(connection, form, key, request_id, now)?;
+        Ok::<_, DbError>(Ok(None))
+    });
+    match sent.await.map_err(|error| Failed::database(request, &error))? {
+        Ok(None) => Ok(None),
+        Ok(Some(SentForm::Made(call))) => Ok(Some(call)),
+        Ok(Some(SentForm::Foreign)) => Err(Failed::out_of_date(request)),
+        Err(TooMany { retry_after_s }) => Err(Failed::new(request, Problem::TooMany { retry_after_s })),
+    }
+}
+
+/// A new form with what was typed.
+fn anew<'a>(
     console: &Console,
     developer: &'a Developer,
     (model, text, max_tokens): (&'a str, &'a str, &'a str),

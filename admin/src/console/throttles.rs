@@ -1,4 +1,5 @@
-//! What bounds attempts in the console. Each process counts for itself.
+//! What bounds attempts in the console. Each process counts for itself. What is done once is counted in the transaction that finds out whether
+//! it was done before: the same form again is no other attempt.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -12,6 +13,8 @@ use shared::throttle::{Allowed, Throttle, TooMany, network_of};
 const SIGN_INS: Allowed = allowed(30, 10);
 /// Codes with one key: 20 in 10 minutes, and each is looked at twice.
 const CODES: Allowed = allowed(20, 10);
+/// Calls of the playground with one key: 120 in 10 minutes, more than a person makes. What is remembered of the forms cannot grow beyond that.
+const CALLS: Allowed = allowed(120, 10);
 /// New secrets of one tenant: 10 in a day, since each is a key that works beside the one before for a while.
 const ROTATIONS: Allowed = allowed(10, 24 * 60);
 
@@ -27,6 +30,7 @@ const fn allowed(attempts: u32, minutes: u32) -> Allowed {
 pub(crate) struct Throttles {
     sign_ins: Throttle<IpAddr>,
     codes: Throttle<KeyId>,
+    calls: Throttle<KeyId>,
     rotations: Throttle<TenantId>,
 }
 
@@ -36,6 +40,7 @@ impl Throttles {
         Self {
             sign_ins: Throttle::new(clock.clone(), SIGN_INS),
             codes: Throttle::new(clock.clone(), CODES),
+            calls: Throttle::new(clock.clone(), CALLS),
             rotations: Throttle::new(clock.clone(), ROTATIONS),
         }
     }
@@ -48,6 +53,11 @@ impl Throttles {
     /// Counts a code that came with this key.
     pub(super) fn code(&self, key: KeyId) -> Result<(), TooMany> {
         self.codes.attempt(&key)
+    }
+
+    /// Counts a call that is wanted with this key.
+    pub(super) fn call(&self, key: KeyId) -> Result<(), TooMany> {
+        self.calls.attempt(&key)
     }
 
     /// Counts a new secret for this tenant.

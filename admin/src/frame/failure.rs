@@ -80,6 +80,12 @@ impl Failed {
         Self { problem, language, root, back, request_id }
     }
 
+    /// A form that no page of ours has sent, or that one has sent too long ago.
+    pub(crate) fn out_of_date(request: &HttpRequest) -> Self {
+        let (english, chinese) = ("This form is out of date. Open it again.", "该表单已失效，请重新打开。");
+        Self::new(request, Problem::Wrong(english.to_owned(), chinese.to_owned()))
+    }
+
     /// A failure of the database, which is logged here, once.
     pub(crate) fn database(request: &HttpRequest, error: &DbError) -> Self {
         let failed = Self::new(request, if is_fault(error) { Problem::Internal } else { Problem::Unavailable });

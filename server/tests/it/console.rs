@@ -45,12 +45,21 @@ impl<'a> Visitor<'a> {
         self.server.send(self.request(Method::POST, path).header(kind.0, kind.1).body(body)).await
     }
 
+    /// What is hidden in the form of the page at `path`.
+    async fn hidden(&self, path: &str) -> [(&'static str, String); 2] {
+        let page = self.get(path).await;
+        ["csrf", "once"].map(|name| (name, between(&page.text, &format!("name=\"{name}\" value=\""), "\"").to_owned()))
+    }
+
+    /// Sends what is hidden in a form together with what is typed.
+    async fn send(&self, path: &str, hidden: &[(&'static str, String)], typed: &[(&str, &str)]) -> Reply {
+        let hidden = hidden.iter().map(|(name, value)| (*name, value.as_str()));
+        self.post(path, &hidden.chain(typed.iter().copied()).collect::<Vec<_>>()).await
+    }
+
     /// Fills in the form of the page at `path`, and sends it there with what is hidden in it.
     async fn submit(&self, path: &str, typed: &[(&str, &str)]) -> Reply {
-        let page = self.get(path).await;
-        let hidden = |name: &str| between(&page.text, &format!("name=\"{name}\" value=\""), "\"");
-        let (csrf, once) = (hidden("csrf"), hidden("once"));
-        self.post(path, &[&[("csrf", csrf), ("once", once)], typed].concat()).await
+        self.send(path, &self.hidden(path).await, typed).await
     }
 }
 
@@ -152,13 +161,23 @@ async fn a_session_ends_with_its_key_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_outlives_the_process() {
+async fn a_session_and_what_was_sent_in_it_outlive_the_process() {
     let mut server = Server::start();
+    server.echo("gpt-4").await;
     let key = server.customer("acme");
-    let cookie = Visitor::sign_in(&server, &key).await.cookie;
+    let (path, typed) = ("/console/playground", [("model", "gpt-4"), ("text", "hello world")]);
+    let visitor = Visitor::sign_in(&server, &key).await;
+    let form = visitor.hidden(path).await;
+    let reply = visitor.send(path, &form, &typed).await;
+    assert!(reply.text.contains("It cost"), "{}", reply.text);
+    let cookie = visitor.cookie;
+    let balance = server.get("/v1/balance", &key).await.json;
     server.terminate();
     server.restart();
     let http = Client::builder().no_proxy().redirect(Policy::none()).tls_certs_only(Vec::new()).timeout(LIMIT);
     let visitor = Visitor { server: &server, http: http.build().unwrap(), cookie };
     assert_eq!(visitor.get("/console").await.status, 200, "sessions are kept in the database");
+    let reply = visitor.send(path, &form, &typed).await;
+    assert!(reply.text.contains("This form was sent before"), "{}", reply.text);
+    assert_eq!(server.get("/v1/balance", &key).await.json, balance, "the form made no second call");
 }

@@ -1,17 +1,18 @@
-//! Removing what is too old to be looked at: details of calls, counts of refused ones, and how channels did. A little at a time, so that
-//! nobody who writes waits long.
+//! Removing what is too old to be looked at: details of calls, counts of refused ones, how channels did, and the forms that made calls. A
+//! little at a time, so that nobody who writes waits long.
 
 use crate::calls::{SLOT_MS, floor};
 use crate::clock::Timestamp;
 use crate::db::{Connection, DbError, Statement, Value, sql};
 use crate::id::RequestId;
+use crate::sent_forms;
 
 /// How long is kept how channels did, in milliseconds.
 const CHANNELS_MS: i64 = 2 * 86_400_000;
 /// The most rows of each table that one transaction removes.
 const STEP: i64 = 500;
 
-/// Removes some of what is older than `call_days`, and gives whether there may be more. Call it in a write transaction.
+/// Removes some of what is older than `call_days` (channels and forms: than their own times), and gives whether there may be more. Call it in a write transaction.
 ///
 /// # Errors
 /// [`DbError`].
@@ -34,6 +35,7 @@ pub fn purge(connection: &mut Connection, call_days: u32, now: Timestamp) -> Res
          (SELECT minute, channel FROM channel_minutes WHERE minute < ? ORDER BY minute LIMIT ?)"
     );
     let minutes = Statement::new(minutes, &[Value::Int(minute), Value::Int(STEP)]).execute(connection)?;
+    let forms = sent_forms::purge(connection, STEP, now)?;
     let full = |removed: usize| removed as i64 == STEP;
-    Ok(full(calls) || full(refusals) || full(minutes))
+    Ok(full(calls) || full(refusals) || full(minutes) || full(forms))
 }

@@ -143,6 +143,10 @@ diesel::table! {
 }
 
 diesel::table! {
+    sent_forms (form) { form -> Binary, key_id -> Text, request_id -> Binary, created_at -> BigInt, }
+}
+
+diesel::table! {
     code_batches (id) {
         id -> BigInt,
         name -> Text,

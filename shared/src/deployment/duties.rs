@@ -199,7 +199,7 @@ async fn roll(deployment: Deployment, leads: watch::Receiver<bool>) {
     }
 }
 
-/// Removes details of calls that are too old.
+/// Removes details of calls, and what else of the records is too old.
 async fn purge(deployment: Deployment, leads: watch::Receiver<bool>) {
     let mut tick = ticks(PURGE_MS);
     loop {
@@ -210,7 +210,7 @@ async fn purge(deployment: Deployment, leads: watch::Receiver<bool>) {
                 Ok(true) => tokio::time::sleep(RECORDS_PAUSE).await,
                 Ok(false) => break,
                 Err(error) => {
-                    tracing::error!(%error, "old details of calls could not be removed; it is tried again");
+                    tracing::error!(%error, "records that are too old could not be removed; it is tried again");
                     break;
                 }
             }

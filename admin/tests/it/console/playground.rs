@@ -3,11 +3,12 @@
 use std::num::NonZeroU32;
 
 use futures_util::future::join;
+use shared::id::RequestId;
 use shared::key::{Console as Sees, KeyPolicy};
 use shared::limits::KeyLimits;
 
 use crate::support::console::{Console, FAIL};
-use crate::support::{HOSTILE, HOSTILE_AS_TEXT};
+use crate::support::{HOSTILE, HOSTILE_AS_TEXT, Reply};
 
 const PATH: &str = "/console/playground";
 
@@ -42,17 +43,87 @@ async fn a_call_is_answered_and_its_cost_shown() {
 
 #[actix_web::test]
 async fn two_clicks_at_the_same_moment_are_one_call() {
-    let console = Console::new().await;
+    let mut console = Console::new().await;
+    let tenant = console.tenant("acme").await;
+    let key = console.issue(tenant, KeyPolicy::default()).await;
+    let mut browser = console.signed_in(&key).await;
+    let typed = [("model", "gpt-4"), ("text", "hello world")];
+    // In the same process, and in two.
+    let twins = [browser.clone(), browser.at(console.another())];
+    for (mut twin, posted) in twins.into_iter().zip(["9.99992", "9.99984"]) {
+        let page = browser.get(PATH).await.is(200);
+        let (one, two) = join(browser.submit(&page, PATH, &typed), twin.submit(&page, PATH, &typed)).await;
+        let answered = [one.is(200), two.is(200)].map(|reply| reply.body.contains("class=\"answer\""));
+        assert!(answered[0] != answered[1], "one is answered");
+        assert_eq!(console.scene.balance(tenant).await.posted, posted.parse().unwrap());
+    }
+}
+
+/// The hidden fields of the playground's form with another id.
+fn hidden(page: &Reply, once: &str) -> Vec<(String, String)> {
+    let fields = page.hidden(PATH).into_iter();
+    fields.map(|(name, value)| if name == "once" { (name, once.to_owned()) } else { (name, value) }).collect()
+}
+
+#[actix_web::test]
+async fn a_form_is_remembered_by_every_process_and_after_a_restart() {
+    let mut console = Console::new().await;
     let tenant = console.tenant("acme").await;
     let key = console.issue(tenant, KeyPolicy::default()).await;
     let mut browser = console.signed_in(&key).await;
     let page = browser.get(PATH).await.is(200);
-    let mut second = browser.clone();
     let typed = [("model", "gpt-4"), ("text", "hello world")];
-    let (one, two) = join(browser.submit(&page, PATH, &typed), second.submit(&page, PATH, &typed)).await;
-    let answered = [one.is(200), two.is(200)].map(|reply| reply.body.contains("class=\"answer\""));
-    assert!(answered[0] != answered[1], "one is answered");
+    let answered = browser.submit(&page, PATH, &typed).await.is(200).says("It cost 0.00008 CNY");
+    let call = answered.body.split("/console/calls/").nth(1).unwrap()[..36].to_owned();
+    let mut after = browser.at(console.another());
+    let reply = after.submit(&page, PATH, &typed).await.is(200).says("This form was sent before");
+    reply.shows(&format!("href=\"/console/calls/{call}\"")).hides("class=\"answer\"");
     assert_eq!(console.scene.balance(tenant).await.posted, "9.99992".parse().unwrap());
+}
+
+#[actix_web::test]
+async fn a_form_without_an_id_of_its_own_makes_no_call() {
+    let console = Console::new().await;
+    let tenant = console.tenant("acme").await;
+    let (key, other) =
+        (console.issue(tenant, KeyPolicy::default()).await, console.issue(tenant, KeyPolicy::default()).await);
+    let typed = [("model", "gpt-4"), ("text", "hello world")];
+    let mut browser = console.signed_in(&other).await;
+    let page = browser.get(PATH).await.is(200);
+    let sent = page.hidden(PATH).into_iter().find(|(name, _)| name == "once").unwrap().1;
+    browser.submit(&page, PATH, &typed).await.is(200).says("It cost");
+
+    let mut browser = console.signed_in(&key).await;
+    let page = browser.get(PATH).await.is(200);
+    let now = console.scene.workbench.clock.now();
+    let old = RequestId::floor(now.plus_ms(-24 * 3_600_000 - 1)).to_string();
+    for once in ["", "x", HOSTILE, "00000000-0000-0000-0000-000000000000", &old, &sent] {
+        let reply = browser.submit_to(PATH, hidden(&page, once), &typed).await.is(422);
+        reply.says("This form is out of date").says("Nothing was changed").hides(HOSTILE);
+    }
+    let without = page.hidden(PATH).into_iter().filter(|(name, _)| name != "once").collect();
+    browser.submit_to(PATH, without, &typed).await.is(422).says("This form is out of date");
+    browser.languages = "zh";
+    browser.submit_to(PATH, hidden(&page, ""), &typed).await.is(422).says("该表单已失效");
+    assert_eq!(console.scene.balance(tenant).await.posted, "9.99992".parse().unwrap(), "only the first call was made");
+    browser.submit(&page, PATH, &typed).await.is(200).says("费用");
+}
+
+#[actix_web::test]
+async fn no_key_sends_more_forms_than_a_person() {
+    let console = Console::new().await;
+    let poor = console.scene.customer("poor").await;
+    let key = console.issue(poor, KeyPolicy::default()).await;
+    let mut browser = console.signed_in(&key).await;
+    let page = browser.get(PATH).await.is(200);
+    let typed = [("model", "gpt-4"), ("text", "hello world")];
+    for _ in 0..120 {
+        let form = hidden(&page, &RequestId::new().to_string());
+        browser.submit_to(PATH, form.clone(), &typed).await.is(200).says("40200 insufficient_quota");
+        browser.submit_to(PATH, form, &typed).await.is(200).says("This form was sent before");
+    }
+    let reply = browser.submit(&page, PATH, &typed).await.is(429).says("Too many attempts");
+    assert!(reply.header("retry-after").is_some());
 }
 
 #[actix_web::test]

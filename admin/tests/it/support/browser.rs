@@ -33,6 +33,11 @@ impl Browser {
         Self { address, cookies: Vec::new(), origin: None, languages: "en", is_htmx: false, forwarded_for: None }
     }
 
+    /// The same browser in front of another process, which its proxy has chosen.
+    pub(crate) fn at(&self, address: SocketAddr) -> Self {
+        Self { address, ..self.clone() }
+    }
+
     /// The value of a cookie.
     pub(crate) fn cookie(&self, name: &str) -> Option<&str> {
         self.cookies.iter().find(|(each, _)| each == name).map(|(_, value)| value.as_str())

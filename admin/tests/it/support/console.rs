@@ -42,7 +42,7 @@ pub(crate) struct Issued {
 pub(crate) struct Console {
     pub(crate) scene: Scene,
     pub(crate) address: SocketAddr,
-    server: ServerHandle,
+    servers: Vec<ServerHandle>,
 }
 
 impl Console {
@@ -58,18 +58,15 @@ impl Console {
         let deployment = scene.deployment.clone();
         deployment.catalogue.reload(&deployment.database).await.unwrap();
         actix_web::rt::spawn(work(deployment));
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let console = admin::console(&scene.deployment, &scene.workbench, format!("http://{address}"));
-        let server = HttpServer::new(move || App::new().configure(console.clone()))
-            .workers(1)
-            .disable_signals()
-            .listen(listener)
-            .unwrap()
-            .run();
-        let handle = server.handle();
-        actix_web::rt::spawn(server);
-        Self { scene, address, server: handle }
+        let (address, server) = serve(&scene);
+        Self { scene, address, servers: vec![server] }
+    }
+
+    /// The address of another console, as of another process or after a restart: the two share the database and no memory of their own.
+    pub(crate) fn another(&mut self) -> SocketAddr {
+        let (address, server) = serve(&self.scene);
+        self.servers.push(server);
+        address
     }
 
     /// Somebody without a session.
@@ -153,8 +150,25 @@ impl Console {
 impl Drop for Console {
     fn drop(&mut self) {
         // What it still does is of no interest to anyone.
-        drop(self.server.stop(false));
+        for server in &self.servers {
+            drop(server.stop(false));
+        }
     }
+}
+
+fn serve(scene: &Scene) -> (SocketAddr, ServerHandle) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let console = admin::console(&scene.deployment, &scene.workbench, format!("http://{address}"));
+    let server = HttpServer::new(move || App::new().configure(console.clone()))
+        .workers(1)
+        .disable_signals()
+        .listen(listener)
+        .unwrap()
+        .run();
+    let handle = server.handle();
+    actix_web::rt::spawn(server);
+    (address, handle)
 }
 
 /// Answers every call with its own words, but [`FAIL`].

@@ -1,9 +1,11 @@
-//! What people who operate the service look up and write down: top-ups, codes, notes, tenants, keys, blocked end users.
+//! What people who operate the service look up and write down: top-ups, codes, notes, tenants, keys, blocked end users; and
+//! what the console's forms do once.
 
 mod blocked_users;
 mod last_used;
 mod notes;
 mod overviews;
+mod sent_forms;
 mod top_ups;
 mod vouchers;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use diesel::connection::SimpleConnection;
 use secrecy::ExposeSecret;
 use shared::blocked_users;
+use shared::calls;
 use shared::catalogue::channel::{self, ChannelKind, NewChannel};
 use shared::clock::Clock;
 use shared::config::{DatabaseUrl, Settings, Sources};
@@ -18,6 +19,7 @@ use shared::ledger::{self, Audit, Ended, Reversal, Sweeper, TopUpReversal};
 use shared::money::Amount;
 use shared::seal::{MasterSecret, Sealer};
 use shared::secret_key::{self, PlainSecretKey, TagKey};
+use shared::sent_forms;
 use shared::tenant::{self, notes};
 use shared::token::Token;
 use shared::vouchers::{self, NewBatch, Redeemed};
@@ -125,6 +127,10 @@ async fn it_carries_out_all_of_a_services_duties() {
             console_session::begin(connection, rotated.id, &session, None, now).unwrap();
             console_session::touch(connection, &session, now.plus_ms(1)).unwrap();
             console_session::end(connection, &session).unwrap();
+            let form = RequestId::zero();
+            sent_forms::remember(connection, form, rotated.id, RequestId::new(), now).unwrap();
+            calls::purge(connection, 90, now).unwrap();
+            assert_eq!(sent_forms::find(connection, form, rotated.id).unwrap(), None);
             Ok::<_, DbError>(())
         })
         .await
