@@ -11,7 +11,7 @@ mod redeem;
 pub use batch::{Batch, BatchId, NewBatch, batch, create, revoke};
 pub use code::{Code, NotACode, generate};
 pub use list::{CodeRecord, Redemption, batches, codes, named};
-pub use redeem::{Redeemed, redeem, worth};
+pub use redeem::{Redeemed, redeem, redeemed_by, worth};
 
 use crate::clock::Timestamp;
 use crate::db::DbError;

@@ -13,6 +13,7 @@ use shared::id::TransferId;
 use shared::ledger::{self, Balance};
 use shared::money::Amount;
 use shared::secret_key::without_keys;
+use shared::throttle::TooMany;
 use shared::top_ups::{self, TopUpRecord};
 use shared::vouchers::{self, Code, NotACode, Redeemed, VoucherError};
 
@@ -26,7 +27,7 @@ use crate::frame::paging;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Asked {
-    /// The top-up of a code that was just redeemed.
+    /// The top-up of a code that was redeemed.
     done: String,
 }
 
@@ -48,7 +49,7 @@ struct Redeem<'a> {
     balance: Balance,
     code: &'a str,
     error: &'a str,
-    /// What was booked just now.
+    /// What was booked.
     done: Option<TopUpRecord>,
 }
 
@@ -63,7 +64,7 @@ struct Confirm<'a> {
     after: Amount,
 }
 
-/// Shows the form, and what was booked just now.
+/// Shows the form, and what was booked.
 pub(super) async fn show(request: HttpRequest, developer: Developer, console: Data<Console>) -> Handled {
     let done: Option<TransferId> = paging::filters::<Asked>(&request).done.parse().ok();
     let tenant = developer.tenant();
@@ -98,16 +99,17 @@ pub(super) async fn redeem(
         Ok(code) => code,
         Err(not_a_code) => return again(mistyped(not_a_code, page), StatusCode::UNPROCESSABLE_ENTITY),
     };
-    // The second form was let through with the first.
-    if let Err(too_many) = console.throttles.code(key) {
-        let english =
-            format!("There were too many codes. Nothing was booked; try again in {} s.", too_many.retry_after_s);
-        let chinese = format!("尝试次数过多。未入账，请在 {} 秒后重试。", too_many.retry_after_s);
+    let too_often = |TooMany { retry_after_s }: TooMany| {
+        let english = format!("There were too many codes. Nothing was booked; try again in {retry_after_s} s.");
+        let chinese = format!("尝试次数过多。未入账，请在 {retry_after_s} 秒后重试。");
         let mut reply = again(page.say(&english, &chinese), StatusCode::TOO_MANY_REQUESTS)?;
-        reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from(too_many.retry_after_s));
-        return Ok(reply);
-    }
+        reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after_s));
+        Ok(reply)
+    };
     if fields.confirmed.is_empty() {
+        if let Err(too_many) = console.throttles.code(key) {
+            return too_often(too_many);
+        }
         let read = move |connection: &mut Connection| vouchers::worth(connection, &code, now);
         let worth = console.database.read_records(read).await.map_err(|error| Failed::database(&request, &error))?;
         return match worth {
@@ -120,23 +122,40 @@ pub(super) async fn redeem(
             Err(redeemed) => again(&refused(&redeemed, page), StatusCode::UNPROCESSABLE_ENTITY),
         };
     }
-    let origin = developer.origin();
-    let done = console.database.write(move |connection| {
-        let redeemed = vouchers::redeem(connection, &code, tenant, key, now)?;
-        if let Redeemed::Redeemed { amount, posted, transfer } = redeemed {
-            let after = json!({"transfer": transfer, "amount": amount, "posted": posted});
-            let (subject, tenant) = (transfer.to_string(), Some(tenant));
-            let entry = Entry { action: "code.redeem", tenant, subject: &subject, before: None, after: Some(after) };
-            audit_log::record(connection, &origin, &entry, now)?;
+    let (database, origin) = (console.database.clone(), developer.origin());
+    let done = database.write(move |connection| {
+        // Whose code it was already is shown what was booked then: this is the second click, and no other try.
+        if let Some(transfer) = vouchers::redeemed_by(connection, &code, tenant, key)? {
+            return Ok(Done::Booked(transfer));
         }
-        Ok(redeemed)
+        if let Err(too_many) = console.throttles.code(key) {
+            return Ok(Done::TooMany(too_many));
+        }
+        let redeemed = vouchers::redeem(connection, &code, tenant, key, now)?;
+        let Redeemed::Redeemed { amount, posted, transfer } = redeemed else { return Ok(Done::Refused(redeemed)) };
+        let after = json!({"transfer": transfer, "amount": amount, "posted": posted});
+        let (subject, tenant) = (transfer.to_string(), Some(tenant));
+        let entry = Entry { action: "code.redeem", tenant, subject: &subject, before: None, after: Some(after) };
+        audit_log::record(connection, &origin, &entry, now)?;
+        Ok(Done::Booked(transfer))
     });
     match done.await {
-        Ok(Redeemed::Redeemed { transfer, .. }) => go_to(format!("/console/redeem?done={transfer}")),
-        Ok(refusal) => again(&refused(&refusal, page), StatusCode::UNPROCESSABLE_ENTITY),
+        Ok(Done::Booked(transfer)) => go_to(format!("/console/redeem?done={transfer}")),
+        Ok(Done::TooMany(too_many)) => too_often(too_many),
+        Ok(Done::Refused(refusal)) => again(&refused(&refusal, page), StatusCode::UNPROCESSABLE_ENTITY),
         Err(VoucherError::Ledger(ledger::LedgerError::Database(error))) => Err(Failed::database(&request, &error)),
         Err(error) => Err(Failed::internal(&request, error)),
     }
+}
+
+/// What became of a second form.
+enum Done {
+    /// This is the top-up, of now or of the same form before.
+    Booked(TransferId),
+    /// Nothing was booked: it was tried too often.
+    TooMany(TooMany),
+    /// Nothing was booked, for this reason.
+    Refused(Redeemed),
 }
 
 fn mistyped<'a>(not_a_code: NotACode, page: &Page) -> &'a str {

@@ -1,7 +1,7 @@
 //! Redeeming a code.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Nullable};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable};
 
 use super::{Code, VoucherError};
 use crate::clock::Timestamp;
@@ -82,6 +82,29 @@ pub fn redeem(
     Ok(Redeemed::Redeemed { amount, posted, transfer })
 }
 
+/// The top-up by which `tenant` has redeemed a code with `key`; `None`: they have not.
+///
+/// # Errors
+/// [`DbError`].
+pub fn redeemed_by(
+    connection: &mut Connection,
+    code: &Code,
+    tenant: TenantId,
+    key: KeyId,
+) -> Result<Option<TransferId>, DbError> {
+    let sql = sql!(
+        "SELECT r.transfer FROM codes c JOIN redemptions r ON r.batch = c.batch AND r.number = c.number \
+         WHERE c.hash = ? AND r.tenant = ? AND r.key_id = ?"
+    );
+    let values = [Value::Blob(&code.hash()), Value::Int(tenant.0), Value::Text(key.as_str())];
+    let row: Option<Own> = Statement::new(sql, &values).get_result(connection).optional()?;
+    let read = |row: Own| {
+        let corrupt = || DbError::Corrupt("the top-up of a redeemed code".to_owned());
+        TransferId::from_slice(&row.transfer).ok_or_else(corrupt)
+    };
+    row.map(read).transpose()
+}
+
 /// What a code is worth, or what redeeming it would give instead. Nothing is booked.
 ///
 /// # Errors
@@ -102,6 +125,12 @@ fn valid(connection: &mut Connection, code: &Code, now: Timestamp) -> QueryResul
     } else {
         Ok(found)
     })
+}
+
+#[derive(QueryableByName)]
+struct Own {
+    #[diesel(sql_type = Binary)]
+    transfer: Vec<u8>,
 }
 
 #[derive(QueryableByName)]

@@ -1,5 +1,6 @@
 //! Redeeming codes in the console.
 
+use futures_util::future::join;
 use secrecy::ExposeSecret;
 use shared::audit_log::Actor;
 use shared::clock::{Clock, Timestamp};
@@ -39,6 +40,7 @@ async fn a_code_is_shown_then_redeemed_once() {
     let (tenant, other) = (console.tenant("acme").await, console.tenant("other").await);
     let (key, foreign) =
         (console.issue(tenant, KeyPolicy::default()).await, console.issue(other, KeyPolicy::default()).await);
+    let colleague = console.issue(tenant, KeyPolicy::default()).await;
     let (_, codes) = codes(&console, 1).await;
     let code = codes[0].as_str();
     let mut browser = console.signed_in(&key).await;
@@ -52,13 +54,19 @@ async fn a_code_is_shown_then_redeemed_once() {
     let page = page.says("The code is redeemed").says("Available 15.00 CNY").says("5.00 CNY");
     assert_eq!(console.scene.posted(tenant).await, "15.00");
 
-    // The same form again, a reload, and somebody else.
-    browser.submit(&confirm, PATH, &[]).await.is(422).says("redeemed before").says("Nothing was booked now");
+    // The same form again, a reload, and somebody else: of the same tenant, or not.
+    browser.submit(&confirm, PATH, &[]).await.leads_to(&done);
     browser.get(&done).await.is(200);
     browser.submit(&page, PATH, &[("code", code)]).await.is(422).says("redeemed before");
     let mut elsewhere = console.signed_in(&foreign).await;
     let page = elsewhere.get(&done).await.is(200).hides("The code is redeemed");
     elsewhere.submit(&page, PATH, &[("code", code)]).await.is(422).says("redeemed before").hides("acme");
+    for key in [&foreign, &colleague] {
+        let mut elsewhere = console.signed_in(key).await;
+        let page = elsewhere.get(PATH).await.is(200);
+        let reply = elsewhere.submit(&page, PATH, &[("code", code), ("confirmed", "yes")]).await.is(422);
+        reply.says("redeemed before").says("Nothing was booked now");
+    }
     assert_eq!(console.scene.posted(tenant).await, "15.00");
     console.scene.books_are_right().await;
 
@@ -103,6 +111,51 @@ async fn what_is_no_valid_code_is_said() {
     revoking.await.unwrap();
     browser.submit(&page, PATH, &confirmed).await.is(422).says("is not valid any more");
     assert_eq!(console.scene.posted(tenant).await, "10.00");
+}
+
+#[actix_web::test]
+async fn two_clicks_book_once_and_show_the_same() {
+    let mut console = Console::new().await;
+    let tenant = console.tenant("acme").await;
+    let key = console.issue(tenant, KeyPolicy::default()).await;
+    let (_, codes) = codes(&console, 4).await;
+    let mut browser = console.signed_in(&key).await;
+    let page = browser.get(PATH).await.is(200);
+    let elsewhere = browser.at(console.another());
+    for (number, code) in codes.iter().enumerate() {
+        let mut twin = if number % 2 == 0 { browser.clone() } else { elsewhere.clone() };
+        let confirm = browser.submit(&page, PATH, &[("code", code)]).await.is(200);
+        let (one, two) = join(browser.submit(&confirm, PATH, &[]), twin.submit(&confirm, PATH, &[])).await;
+        assert_eq!(one.is(303).header("location"), two.is(303).header("location"), "{number}");
+        assert_eq!(console.scene.posted(tenant).await, format!("{}.00", 15 + 5 * number));
+    }
+    console.scene.books_are_right().await;
+    let records = console.scene.records().await;
+    assert_eq!(records.iter().filter(|record| record.action == "code.redeem").count(), 4);
+}
+
+#[actix_web::test]
+async fn a_second_click_is_no_other_try() {
+    let console = Console::new().await;
+    let tenant = console.tenant("acme").await;
+    let key = console.issue(tenant, KeyPolicy::default()).await;
+    let (_, codes) = codes(&console, 1).await;
+    let (mut browser, unknown) = (console.signed_in(&key).await, unknown());
+    let page = browser.get(PATH).await.is(200);
+    let confirm = browser.submit(&page, PATH, &[("code", &codes[0])]).await.is(200);
+    for _ in 0..18 {
+        browser.submit(&page, PATH, &[("code", &unknown)]).await.is(422);
+    }
+    // One try is left, for both clicks and for whatever comes after them.
+    let mut second = browser.clone();
+    let (one, two) = join(browser.submit(&confirm, PATH, &[]), second.submit(&confirm, PATH, &[])).await;
+    let done = one.is(303).header("location").unwrap().to_owned();
+    two.leads_to(&done);
+    browser.submit(&page, PATH, &[("code", &unknown)]).await.is(429);
+    browser.submit(&page, PATH, &[("code", &unknown), ("confirmed", "yes")]).await.is(429);
+    browser.submit(&confirm, PATH, &[]).await.leads_to(&done);
+    browser.get(&done).await.is(200).says("The code is redeemed");
+    assert_eq!(console.scene.posted(tenant).await, "15.00");
 }
 
 #[actix_web::test]

@@ -62,9 +62,16 @@ async fn a_code_is_redeemed_once() {
     let redeemed = redeem(&books, &codes[1].to_lowercase().replace('-', " "), ann).await;
     let Redeemed::Redeemed { amount, posted, transfer } = redeemed else { panic!("{redeemed:?}") };
     assert_eq!((amount.nanos(), posted.nanos()), (500, 500));
-    for customer in [ann, bob] {
+    let colleague = (ann.0, books.key(ann.0, KeyPolicy::default()).await.id);
+    let stranger = (bob.0, ann.1);
+    for (customer, before) in [(ann, Some(transfer)), (bob, None), (colleague, None), (stranger, None)] {
         assert_eq!(redeem(&books, &codes[1], customer).await, Redeemed::AlreadyRedeemed);
+        let (code, (tenant, key)) = (Code::parse(&codes[1]).unwrap(), customer);
+        let found = books.look(move |connection| vouchers::redeemed_by(connection, &code, tenant, key)).await;
+        assert_eq!(found, before);
     }
+    let (code, (tenant, key)) = (Code::parse(&codes[2]).unwrap(), ann);
+    assert_eq!(books.look(move |connection| vouchers::redeemed_by(connection, &code, tenant, key)).await, None);
     assert_eq!(worth(&books, &codes[1]).await, Err(Redeemed::AlreadyRedeemed));
     let made_up = vouchers::generate(1).unwrap().remove(0);
     assert_eq!(redeem(&books, made_up.expose().expose_secret(), ann).await, Redeemed::Unknown);
