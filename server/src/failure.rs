@@ -164,6 +164,7 @@ impl From<KeyError> for Failure {
         let code = match error {
             KeyError::Unknown(_) => "unknown_key",
             KeyError::Ended(_) => "key_ended",
+            KeyError::Rotated { .. } => "key_rotated",
             KeyError::BadName => "bad_key_name",
             KeyError::ExpiresInThePast | KeyError::TooManyNetworks => return Self::usage(error.to_string()),
             KeyError::Database(error) => return error.into(),

@@ -3,6 +3,7 @@
 mod last_used;
 mod new_secret;
 mod overview;
+mod rotation;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 pub(crate) use last_used::{LastUsed, Uses, WRITE_MS};
 pub use overview::{KeyFilter, KeyOverview, KeyState, overview, search};
+pub use rotation::{rotate, rotate_once};
 
 use crate::clock::Timestamp;
 use crate::config::Cidr;
@@ -162,6 +164,11 @@ impl Key {
     pub fn ends_at(&self) -> Option<Timestamp> {
         [self.policy.expires_at, self.grace_until].into_iter().flatten().min()
     }
+
+    /// Until when it works beside its successor; `None`: it was not rotated.
+    pub fn rotated_until(&self) -> Option<Timestamp> {
+        self.grace_until.and(self.ends_at())
+    }
 }
 
 /// A key with what is needed to let a call in.
@@ -217,6 +224,14 @@ pub enum KeyError {
     /// A revoked or expired key cannot be rotated.
     #[error("key {0} is revoked or expired: issue a new one instead")]
     Ended(KeyId),
+    /// It has a successor. Only whoever operates the service gives it another one.
+    #[error("key {id} was rotated before and works until {}: it has a successor", .ends_at.to_rfc3339())]
+    Rotated {
+        /// The key.
+        id: KeyId,
+        /// Until when it works.
+        ends_at: Timestamp,
+    },
     /// The name is too long or holds control characters.
     #[error("a key's name has at most {LONGEST_NAME} characters and no control characters")]
     BadName,
@@ -327,29 +342,6 @@ pub fn revoke(connection: &mut Connection, id: &str, now: Timestamp) -> Result<K
     diesel::update(keys::table.find(id)).set(keys::revoked_at.eq(revoked_at.0)).execute(connection)?;
     epoch::advance(connection)?;
     Ok(Key { revoked_at: Some(revoked_at), ..key })
-}
-
-/// Issues a new key with the policy of `id`, which itself works until `grace_until` (or until it would have ended anyway, if that is
-/// sooner). Gives the new key and when the old one ends. Call it in a write transaction.
-///
-/// # Errors
-/// [`KeyError::Unknown`], [`KeyError::Ended`] or the database's.
-pub fn rotate(
-    connection: &mut Connection,
-    id: &str,
-    grace_until: Timestamp,
-    secret: &NewSecret,
-    now: Timestamp,
-) -> Result<(Key, Timestamp), KeyError> {
-    let old = known(connection, id)?;
-    if old.revoked_at.is_some() || old.ends_at().is_some_and(|ends_at| ends_at <= now) {
-        return Err(KeyError::Ended(old.id));
-    }
-    // Beside the policy, not in it: a key in its grace hands its own expiry on, not the grace.
-    let old_ends_at = old.ends_at().map_or(grace_until, |ends_at| ends_at.min(grace_until));
-    diesel::update(keys::table.find(id)).set(keys::grace_until.eq(old_ends_at.0)).execute(connection)?;
-    let new = issue(connection, old.tenant, old.policy, secret, now)?;
-    Ok((new, old_ends_at))
 }
 
 fn known(connection: &mut Connection, id: &str) -> Result<Key, KeyError> {

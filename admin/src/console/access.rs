@@ -61,7 +61,7 @@ impl Developer {
 
     /// Until when the key of a session works that was rotated: the session goes on until then.
     pub(crate) fn rotated_until(&self) -> Option<Timestamp> {
-        self.session.key.grace_until.and(self.session.key.ends_at())
+        self.session.key.rotated_until()
     }
 }
 

@@ -1,4 +1,5 @@
-//! A new secret for a key: a key of its own with the same policy, while the old one works on for a while.
+//! A new secret for a key: a key of its own with the same policy, while the old one works on for a while. A key is rotated once here, and a
+//! session whose own key was rotated rotates none: whoever found an old key would else make a lasting one of it.
 
 use std::sync::Arc;
 
@@ -12,8 +13,9 @@ use serde_json::json;
 use shared::audit_log::{self, Entry};
 use shared::clock::Timestamp;
 use shared::db::{Connection, DbError};
-use shared::key::{self, Key, KeyError, NewSecret};
+use shared::key::{self, Key, KeyError, KeyState, NewSecret};
 use shared::secret_key::{KeyId, PlainSecretKey};
+use shared::throttle::TooMany;
 
 use super::Console;
 use super::access::{Developer, Sent};
@@ -56,10 +58,22 @@ struct Rotated<'a> {
     developer: &'a Developer,
     old: &'a Key,
     new: &'a Key,
-    /// When the old key ends; `None` when this form was sent before.
+    /// When the old key ends; `None` when the form was sent before.
     old_ends_at: Option<Timestamp>,
     /// Shown this once.
     secret: Option<&'a PlainSecretKey>,
+}
+
+#[derive(Template)]
+#[template(path = "console/rotate_refused.html")]
+struct Refused<'a> {
+    page: &'a Page,
+    developer: &'a Developer,
+    key: &'a Key,
+    /// The key that was rotated before, which is this one or the session's.
+    rotated: KeyId,
+    /// When that one ends.
+    ends_at: Timestamp,
 }
 
 /// Asks how long the old key is to work on.
@@ -70,6 +84,9 @@ pub(super) async fn ask(
     kid: Path<String>,
 ) -> Handled {
     let key = rotatable(&request, &developer, &console, &kid).await?;
+    if let Some((rotated, ends_at)) = rotated_before(&developer, &key) {
+        return refuse(&request, &developer, &key, rotated, ends_at, StatusCode::OK);
+    }
     let once = KeyId::generate().map_err(|error| Failed::internal(&request, error))?;
     let grace_hours = LEAST_GRACE_H.to_string();
     let page = &developer.page;
@@ -86,7 +103,15 @@ pub(super) async fn rotate(
 ) -> Handled {
     let key = rotatable(&request, &developer, &console, &kid).await?;
     let page = &developer.page;
-    let once: KeyId = fields.once.parse().map_err(|_| out_of_date(&request))?;
+    let once: KeyId = fields.once.parse().map_err(|_| Failed::out_of_date(&request))?;
+    // The same form again shows what it made, though its key is rotated now.
+    let known = console.database.read(move |connection| key::find(connection, once)).await;
+    if let Some(known) = known.map_err(|error| Failed::database(&request, &error))? {
+        return made_before(&request, &developer, &key, &known.key);
+    }
+    if let Some((rotated, ends_at)) = rotated_before(&developer, &key) {
+        return refuse(&request, &developer, &key, rotated, ends_at, StatusCode::UNPROCESSABLE_ENTITY);
+    }
     let again = |error: &str, status: StatusCode| {
         let grace_hours = &fields.grace_hours;
         let form = Rotate { page, developer: &developer, key: &key, once, grace_hours, error };
@@ -97,24 +122,18 @@ pub(super) async fn rotate(
         let error = page.say("The old key works on for 24 to 720 hours.", "旧密钥可继续使用 24 至 720 小时。");
         return again(error, StatusCode::UNPROCESSABLE_ENTITY);
     };
-    if let Err(too_many) = console.throttles.rotation(developer.tenant()) {
-        let error = page.say(
-            "There were too many new secrets today. Nothing was changed; try again later.",
-            "今天轮换次数过多。未做任何更改，请稍后再试。",
-        );
-        let mut reply = again(error, StatusCode::TOO_MANY_REQUESTS)?;
-        reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from(too_many.retry_after_s));
-        return Ok(reply);
-    }
     let (plain, secret) = new_secret(&request, &console, once).await?;
-    let (old, now, grace_until) = (key.id, developer.now, developer.now.plus_ms(hours * HOUR_MS));
-    let (origin, tenant) = (developer.origin(), developer.tenant());
-    let done = console.database.write(move |connection| {
+    let (old, by, now) = (key.id, developer.key(), developer.now);
+    let (origin, tenant, grace_until) = (developer.origin(), developer.tenant(), now.plus_ms(hours * HOUR_MS));
+    let database = console.database.clone();
+    let done = database.write(move |connection| {
         if let Some(known) = key::find(connection, once)? {
-            let is_ours = known.key.tenant == tenant;
-            return Ok(if is_ours { Done::Before(Box::new(known.key)) } else { Done::NotOurs });
+            return Ok(Done::Before(Box::new(known.key)));
         }
-        let (new, old_ends_at) = key::rotate(connection, old.as_str(), grace_until, &secret, now)?;
+        if let Err(too_many) = console.throttles.rotation(tenant) {
+            return Ok(Done::TooMany(too_many));
+        }
+        let (new, old_ends_at) = key::rotate_once(connection, old, by, grace_until, &secret, now)?;
         let before = json!({"id": old, "ends_at": null});
         let after = json!({"id": new.id, "old_ends_at": old_ends_at.to_rfc3339()});
         let entry = Entry {
@@ -128,9 +147,20 @@ pub(super) async fn rotate(
         Ok(Done::Now(Box::new(new), old_ends_at))
     });
     let (new, old_ends_at) = match done.await {
-        Ok(Done::Now(new, old_ends_at)) => (new, Some(old_ends_at)),
-        Ok(Done::Before(new)) => (new, None),
-        Ok(Done::NotOurs) => return Err(out_of_date(&request)),
+        Ok(Done::Now(new, old_ends_at)) => (new, old_ends_at),
+        Ok(Done::Before(new)) => return made_before(&request, &developer, &key, &new),
+        Ok(Done::TooMany(TooMany { retry_after_s })) => {
+            let error = page.say(
+                "There were too many new secrets today. Nothing was changed; try again later.",
+                "今天轮换次数过多。未做任何更改，请稍后再试。",
+            );
+            let mut reply = again(error, StatusCode::TOO_MANY_REQUESTS)?;
+            reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after_s));
+            return Ok(reply);
+        }
+        Err(KeyError::Rotated { id, ends_at }) => {
+            return refuse(&request, &developer, &key, id, ends_at, StatusCode::UNPROCESSABLE_ENTITY);
+        }
         Err(KeyError::Database(error)) => return Err(Failed::database(&request, &error)),
         Err(KeyError::Ended(_)) => {
             let error = page.say(
@@ -141,7 +171,7 @@ pub(super) async fn rotate(
         }
         Err(error) => return Err(Failed::internal(&request, error)),
     };
-    let secret = old_ends_at.is_some().then_some(&plain);
+    let (old_ends_at, secret) = (Some(old_ends_at), Some(&plain));
     page::show(&request, page, &Rotated { page, developer: &developer, old: &key, new: &new, old_ends_at, secret })
 }
 
@@ -149,10 +179,39 @@ pub(super) async fn rotate(
 enum Done {
     /// The new key, and when the old one ends.
     Now(Box<Key>, Timestamp),
-    /// The form was sent before, and made this key.
+    /// There is a key of the new one's id: it was made by the same form, if it is the tenant's.
     Before(Box<Key>),
-    /// A form that no page of ours has sent.
-    NotOurs,
+    /// The tenant had too many new secrets.
+    TooMany(TooMany),
+}
+
+/// Shows what the same form made before, without its secret.
+fn made_before(request: &HttpRequest, developer: &Developer, old: &Key, new: &Key) -> Handled {
+    if new.tenant != developer.tenant() {
+        return Err(Failed::out_of_date(request));
+    }
+    let page = &developer.page;
+    page::show(request, page, &Rotated { page, developer, old, new, old_ends_at: None, secret: None })
+}
+
+/// The key for whose sake this session does not rotate `key`, and when it ends: one that works and was rotated. (Which is asked again when
+/// the key is rotated.)
+fn rotated_before(developer: &Developer, key: &Key) -> Option<(KeyId, Timestamp)> {
+    let of = |key: &Key| key.rotated_until().map(|ends_at| (key.id, ends_at));
+    of(&developer.session.key).or_else(|| of(key).filter(|_| key.state(developer.now) == KeyState::Active))
+}
+
+/// Says that `rotated` was rotated before, and what to do.
+fn refuse(
+    request: &HttpRequest,
+    developer: &Developer,
+    key: &Key,
+    rotated: KeyId,
+    ends_at: Timestamp,
+    status: StatusCode,
+) -> Handled {
+    let page = &developer.page;
+    page::show_with(request, page, status, &Refused { page, developer, key, rotated, ends_at })
 }
 
 /// The key of this id, if the session may rotate it; any other is as good as none.
@@ -179,9 +238,4 @@ async fn new_secret(
     let make = move |connection: &mut Connection| Ok::<_, DbError>(key::new_secret(connection, &sealer, id));
     let made = console.database.read(make).await.map_err(|error| Failed::database(request, &error))?;
     made.map_err(|error| Failed::internal(request, error))
-}
-
-fn out_of_date(request: &HttpRequest) -> Failed {
-    let (english, chinese) = ("This form is out of date. Open it again.", "该表单已失效，请重新打开。");
-    Failed::new(request, Problem::Wrong(english.to_owned(), chinese.to_owned()))
 }

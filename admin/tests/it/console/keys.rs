@@ -1,12 +1,12 @@
 //! Keys in the console: who sees which, and rotating one.
 
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use shared::audit_log::Actor;
 use shared::key::{self, Console as Sees, KeyPolicy};
 use shared::secret_key::KeyId;
 
 use crate::support::console::{Console, HOME};
-use crate::support::{HOSTILE, HOSTILE_AS_TEXT, Reply};
+use crate::support::{Browser, HOSTILE, HOSTILE_AS_TEXT, Reply};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -79,8 +79,9 @@ async fn a_key_is_rotated_once_and_its_secret_shown_once() {
 
     // The same form again, as after going back.
     let again = browser.submit(&page, &path, &[("grace_hours", "48")]).await.is(200);
-    again.says("was made before").shows(&once).hides(&secret[17..]);
-    browser.get("/console/keys").await.is(200).says("rotated").hides(&secret[17..]);
+    again.says("was made before").says("the old key is not rotated again").shows(&once).hides(&secret[17..]);
+    let list = browser.get("/console/keys").await.is(200);
+    list.says("rotated").says("New secret lost?").hides(&secret[17..]);
     browser.get("/console").await.is(200).says("The key of this session was rotated");
 
     let records = console.scene.records().await;
@@ -129,19 +130,144 @@ async fn an_id_that_is_taken_gives_nothing_away() {
 }
 
 #[actix_web::test]
+async fn a_rotated_key_is_not_rotated_again() {
+    let console = Console::new().await;
+    let tenant = console.tenant("acme").await;
+    let old = console.issue(tenant, KeyPolicy::default()).await;
+    let mut browser = console.signed_in(&old).await;
+    let path = format!("/console/keys/{}/rotate", old.id);
+    let (first, second) = (browser.get(&path).await.is(200), browser.get(&path).await.is(200));
+    browser.submit(&first, &path, &[("grace_hours", "24")]).await.is(200).says("This is the only time");
+    let kept = || console.scene.read(move |connection| key::list(connection, tenant));
+    let keys = kept().await;
+    let ends_at = keys.iter().find(|key| key.id == old.id).unwrap().grace_until.unwrap().to_rfc3339();
+    for reply in [
+        browser.get(&path).await.is(200),
+        browser.submit(&second, &path, &[("grace_hours", "720")]).await.is(422),
+        browser.submit(&second, &path, &[("grace_hours", "x")]).await.is(422),
+    ] {
+        let reply = reply.says("Key not rotated").says("This key was rotated before").says("Nothing was changed");
+        let reply = reply.says("whoever issued the old key gives you another").hides("name=\"grace_hours\"");
+        assert_eq!(
+            reply.body.matches(&ends_at[..16]).count(),
+            2,
+            "in the head and in the page: {ends_at}, {}",
+            reply.body
+        );
+    }
+    browser.languages = "zh";
+    browser
+        .submit(&second, &path, &[("grace_hours", "24")])
+        .await
+        .is(422)
+        .says("该密钥此前已轮换")
+        .says("没有任何更改");
+    browser
+        .submit(&first, &path, &[("grace_hours", "24")])
+        .await
+        .is(200)
+        .says("旧密钥不能再次轮换")
+        .hides("data-secret");
+    assert_eq!(kept().await, keys);
+    let records = console.scene.records().await;
+    assert_eq!(records.iter().filter(|record| record.action == "key.rotate").count(), 1);
+}
+
+#[actix_web::test]
+async fn a_lost_secret_is_replaced_by_another_key_for_the_whole_account() {
+    let console = Console::new().await;
+    let tenant = console.tenant("acme").await;
+    let all = console.issue(tenant, KeyPolicy { console: Sees::Tenant, ..KeyPolicy::default() }).await;
+    let old = console.issue(tenant, KeyPolicy::default()).await;
+    let mut browser = console.signed_in(&all).await;
+    let path = |key: &str| format!("/console/keys/{key}/rotate");
+    let rotate = async |browser: &mut Browser, key: &str| {
+        let page = browser.get(&path(key)).await.is(200);
+        let made = browser.submit(&page, &path(key), &[("grace_hours", "24")]).await.is(200);
+        (page, shown(&made)[5..17].to_owned())
+    };
+    let (form, next) = rotate(&mut browser, old.id.as_str()).await;
+    // Back, and the same form again: what was lost is said, and where to get it anew.
+    let lost = browser.submit(&form, &path(old.id.as_str()), &[("grace_hours", "24")]).await.is(200);
+    lost.says("If nobody has stored it, rotate this new key").shows(&format!("href=\"{}\"", path(&next)));
+    browser.get(&path(old.id.as_str())).await.is(200).says("rotate the new key: it is in the list");
+    rotate(&mut browser, &next).await;
+
+    // With its own key rotated, the session rotates nothing more: not that key's successor, and no other key.
+    let third = console.issue(tenant, KeyPolicy::default()).await;
+    let forms = [third.id.as_str(), all.id.as_str()].map(path);
+    let opened = [browser.get(&forms[0]).await.is(200), browser.get(&forms[1]).await.is(200)];
+    let (_, successor) = rotate(&mut browser, all.id.as_str()).await;
+    let kept = || console.scene.read(move |connection| key::list(connection, tenant));
+    let keys = kept().await;
+    for (page, path) in opened.iter().zip(&forms) {
+        let reply = browser.submit(page, path, &[("grace_hours", "24")]).await.is(422);
+        reply.says("Key not rotated").says("can rotate the new key").hides("data-secret");
+    }
+    let reply = browser.get(&path(&successor)).await.is(200);
+    reply.says("The key of this session was rotated").says("rotates no other key either").hides("name=\"grace_hours\"");
+    let hidden = opened[0].hidden(&forms[0]);
+    let once = KeyId::generate().unwrap();
+    let hidden: Vec<_> = hidden
+        .into_iter()
+        .map(|(name, value)| if name == "once" { (name, once.to_string()) } else { (name, value) })
+        .collect();
+    browser.submit_to(&path(&successor), hidden, &[("grace_hours", "24")]).await.is(422).says("Key not rotated");
+    let list = browser.get("/console/keys").await.is(200);
+    list.hides(&format!("href=\"{}\"", path(&successor))).hides(&format!("href=\"{}\"", forms[0]));
+    assert_eq!(kept().await, keys);
+}
+
+#[actix_web::test]
+async fn of_many_forms_for_one_key_at_the_same_moment_one_rotates_it() {
+    let mut console = Console::new().await;
+    let tenant = console.tenant("acme").await;
+    let old = console.issue(tenant, KeyPolicy::default()).await;
+    let mut browser = console.signed_in(&old).await;
+    let path = format!("/console/keys/{}/rotate", old.id);
+    let mut forms = Vec::new();
+    for number in 0..6 {
+        let page = browser.get(&path).await.is(200);
+        forms.push((if number % 2 == 0 { browser.clone() } else { browser.at(console.another()) }, page));
+    }
+    let sending = forms.iter_mut().map(|(browser, page)| browser.submit(page, &path, &[("grace_hours", "24")]));
+    let replies = join_all(sending).await;
+    for reply in &replies {
+        let words = if reply.status == 200 { "This is the only time" } else { "This key was rotated before" };
+        assert!(reply.body.contains(words), "{}", reply.body);
+    }
+    let statuses: Vec<u16> = replies.iter().map(|reply| reply.status).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+    assert_eq!(console.scene.read(move |connection| key::list(connection, tenant)).await.len(), 2);
+}
+
+#[actix_web::test]
 async fn there_are_so_many_new_secrets_in_a_day() {
     let console = Console::new().await;
     let tenant = console.tenant("acme").await;
-    let key = console.issue(tenant, KeyPolicy::default()).await;
-    let mut browser = console.signed_in(&key).await;
-    let path = format!("/console/keys/{}/rotate", key.id);
-    for _ in 0..10 {
-        let page = browser.get(&path).await.is(200);
-        browser.submit(&page, &path, &[]).await.is(422);
-        browser.submit(&page, &path, &[("grace_hours", "24")]).await.is(200);
+    let all = console.issue(tenant, KeyPolicy { console: Sees::Tenant, ..KeyPolicy::default() }).await;
+    let mut browser = console.signed_in(&all).await;
+    let (mut second, typed) = (browser.clone(), [("grace_hours", "24")]);
+    let mut forms = Vec::new();
+    for _ in 0..11 {
+        let key = console.issue(tenant, KeyPolicy::default()).await;
+        let path = format!("/console/keys/{}/rotate", key.id);
+        let (page, other) = (browser.get(&path).await.is(200), browser.get(&path).await.is(200));
+        forms.push((path, page, other));
     }
-    let page = browser.get(&path).await.is(200);
-    let reply = browser.submit(&page, &path, &[("grace_hours", "24")]).await.is(429).says("Nothing was changed");
+    let (late, in_time) = forms.split_last().unwrap();
+    for (path, page, other) in in_time {
+        browser.submit(page, path, &[]).await.is(422);
+        // Neither a double click, nor going back, nor what is refused is another new secret.
+        let (one, two) = join(browser.submit(page, path, &typed), second.submit(page, path, &typed)).await;
+        assert_eq!((one.status, two.status), (200, 200));
+        browser.submit(page, path, &typed).await.is(200).says("was made before");
+        browser.submit(other, path, &typed).await.is(422).says("was rotated before");
+    }
+    let (path, page, _) = late;
+    let reply = browser.submit(page, path, &typed).await.is(429).says("Nothing was changed");
     assert!(reply.header("retry-after").is_some());
-    assert_eq!(console.scene.read(move |connection| key::list(connection, tenant)).await.len(), 11);
+    let (path, page, _) = &in_time[9];
+    browser.submit(page, path, &typed).await.is(200).says("was made before");
+    assert_eq!(console.scene.read(move |connection| key::list(connection, tenant)).await.len(), 22);
 }

@@ -5,6 +5,7 @@ mod blocked_users;
 mod last_used;
 mod notes;
 mod overviews;
+mod rotation;
 mod sent_forms;
 mod top_ups;
 mod vouchers;
