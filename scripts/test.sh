@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Installs what the tests need (Debian packages, only those that are missing) and runs them all, on both pairs of backends: SQLite with
-# the queue in process, and PostgreSQL with Redis, whose private servers the tests start themselves.
+# Installs what the tests need (Debian packages, only those that are missing, and OpenAI's SDKs, which scripts/clients.sh puts into
+# target/clients) and runs them all, on both pairs of backends: SQLite with the queue in process, and PostgreSQL with Redis, whose private
+# servers the tests start themselves.
 # Needs Rust and a C compiler. Usage: scripts/test.sh [arguments for `cargo test`]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 case "${1:-}" in
 -h | --help)
-    sed -n '2,4p' "$0" | cut -c3-
+    sed -n '2,5p' "$0" | cut -c3-
     echo "Examples:"
     echo "  scripts/test.sh --test it samples                            (only the tests whose name holds 'samples', on SQLite)"
     echo "  XIAOYI_TEST_PAIR=servers scripts/test.sh --test it samples   (the same on PostgreSQL and Redis)"
@@ -27,6 +28,9 @@ needs chromium-driver chromedriver --version
 needs curl curl --version
 needs php-cli php --version
 needs python3 python3 --version
+needs python3-venv python3 -c 'import ensurepip, venv'
+needs nodejs node --version
+needs npm npm --version
 needs libc-bin iconv --version
 needs openssl openssl version
 needs redis-server redis-server --version
@@ -42,6 +46,8 @@ if [ "${#missing[@]}" -gt 0 ]; then
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
+scripts/clients.sh
+
 if [ "$#" -gt 0 ]; then
     exec cargo test --locked --workspace "$@"
 fi
@@ -53,5 +59,7 @@ XIAOYI_TEST_PAIR=embedded cargo test --locked -p server --test it -- \
     --test-threads 1 chaos::two_minutes processes::fairness page_budget::
 echo "== PostgreSQL, Redis"
 XIAOYI_TEST_PAIR=servers cargo test --locked -p shared -p api -p admin -p server --test it -- \
-    --skip processes:: --skip chaos:: --skip only_sqlite:: --skip only_postgres:: \
-    --skip page_budget:: --skip browser::harness --skip browser::every_page --skip browser::keyboard --skip browser::hostile
+    --skip processes:: --skip chaos:: --skip only_sqlite:: --skip only_postgres:: --skip page_budget:: \
+    --skip browser::harness --skip browser::every_page --skip browser::keyboard --skip browser::hostile \
+    --skip clients::capabilities --skip clients::curl --skip clients::errors --skip clients::retries \
+    --skip clients::schema --skip clients::timeouts
