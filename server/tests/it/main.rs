@@ -13,6 +13,7 @@ mod billing;
 mod browser;
 mod call_details;
 mod chaos;
+mod clients;
 mod commands;
 mod console;
 mod crash;

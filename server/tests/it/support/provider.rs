@@ -1,6 +1,7 @@
 //! A provider that is written by hand, byte for byte, so that it can do wrong whatever a real one can do wrong. It lives in a thread of
 //! the test's process, answers by the upstream name of the model, and remembers every call.
 
+pub(crate) mod openai;
 mod replies;
 
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 pub(crate) use self::replies::*;
 
@@ -25,12 +26,33 @@ pub(crate) enum Act {
     Send(Vec<u8>),
     /// Sends these bytes again and again, this long apart, until the caller leaves.
     Repeat(Vec<u8>, Duration),
+    /// Waits until the gate is opened, or the caller leaves.
+    Wait(Gate),
     /// Waits until the caller leaves.
     Hang,
     /// Breaks the connection: the caller reads a reset.
     Cut,
     /// Ends the connection in good order, wherever it is.
     Close,
+}
+
+/// Closed at first. Once a test has opened it, everybody passes.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate(watch::Sender<bool>);
+
+impl Gate {
+    pub(crate) fn closed() -> Self {
+        Self(watch::Sender::new(false))
+    }
+
+    pub(crate) fn open(&self) {
+        self.0.send_replace(true);
+    }
+
+    async fn pass(&self) {
+        // The sender lives as long as this.
+        let _ = self.0.subscribe().wait_for(|is_open| *is_open).await;
+    }
 }
 
 /// A call as it arrived.
@@ -42,7 +64,7 @@ pub(crate) struct Received {
     pub(crate) headers: Vec<(String, String)>,
     /// Byte for byte.
     pub(crate) body: String,
-    /// When the caller left during [`Act::Repeat`] or [`Act::Hang`].
+    /// When the caller left during [`Act::Repeat`], [`Act::Wait`] or [`Act::Hang`].
     pub(crate) left: Option<Instant>,
 }
 
@@ -224,6 +246,10 @@ async fn perform(connection: &TcpStream, act: Act) -> After {
             if sent.is_err() {
                 return After::Left;
             }
+        },
+        Act::Wait(gate) => tokio::select! {
+            () = departure(connection) => After::Left,
+            () = gate.pass() => After::GoOn,
         },
         Act::Hang => {
             departure(connection).await;
