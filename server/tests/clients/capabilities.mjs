@@ -234,6 +234,37 @@ check('images', async () => {
   assert.deepEqual(inline.data.map((image) => image.b64_json), ['iVBORw0KGgo=']);
 });
 
+check('embeddings', async () => {
+  const embed = async (input, more) => {
+    const reply = await client.embeddings.create({ model: 'text-embedding-3-small', input, ...more });
+    assert.deepEqual([reply.object, reply.model], ['list', 'text-embedding-3-small']);
+    assert.equal(reply.usage.total_tokens, reply.usage.prompt_tokens);
+    return [reply.data.map((entry) => entry.embedding), reply.usage.prompt_tokens];
+  };
+  // Without an encoding_format the SDK asks for base64, and gives numbers all the same.
+  assert.deepEqual(await embed('你好 world'), [[[0, -1, -2, -3]], 3]);
+  assert.deepEqual(await embed(['a', 'b'], { dimensions: 2 }), [[[0, -1], [1, 0]], 2]);
+  assert.deepEqual(await embed([11, 12, 13]), [[[0, -1, -2, -3]], 3]);
+  assert.deepEqual(await embed([[11, 12], [13]], { dimensions: 1 }), [[[0], [1]], 3]);
+  assert.deepEqual(await embed('a', { encoding_format: 'float', dimensions: 2 }), [[[0, -1]], 1]);
+  const [[encoded]] = await embed('a', { encoding_format: 'base64', dimensions: 2 });
+  assert.equal(Buffer.from(encoded, 'base64').readFloatLE(4), -1);
+});
+
+check('moderations', async () => {
+  const judge = async (input, more) => {
+    const reply = await client.moderations.create({ input, ...more });
+    assert.equal(reply.model, 'omni-moderation-latest');
+    assert.ok(reply.id.startsWith('modr-'));
+    return reply.results.map((result) => [result.flagged, result.categories.violence]);
+  };
+  assert.deepEqual(await judge('peace'), [[false, false]]);
+  const model = 'omni-moderation-latest';
+  assert.deepEqual(await judge(['peace', 'violence'], { model }), [[false, false], [true, true]]);
+  const image = { type: 'image_url', image_url: { url: 'https://images.example/cat.png' } };
+  assert.deepEqual(await judge([{ type: 'text', text: 'violence' }, image]), [[true, true]]);
+});
+
 check('models', async () => {
   const names = [];
   for await (const model of client.models.list()) names.push(model.id);

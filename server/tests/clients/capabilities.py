@@ -1,7 +1,9 @@
 """What people do with OpenAI's SDK for Python. Only OPENAI_BASE_URL and OPENAI_API_KEY are set, as the SDK reads them by itself."""
 
 import asyncio
+import base64
 import json
+import struct
 
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
@@ -248,6 +250,37 @@ def images():
     assert [image.url for image in reply.data] == ["https://images.example/0.png", "https://images.example/1.png"]
     reply = client.images.generate(prompt="a cat", response_format="b64_json", quality="hd", style="vivid")
     assert [image.b64_json for image in reply.data] == ["iVBORw0KGgo="]
+
+
+@check
+def embeddings():
+    def embed(given, **more):
+        reply = client.embeddings.create(model="text-embedding-3-small", input=given, **more)
+        assert reply.object == "list" and reply.model == "text-embedding-3-small"
+        assert reply.usage.total_tokens == reply.usage.prompt_tokens
+        return [entry.embedding for entry in reply.data], reply.usage.prompt_tokens
+
+    # Without an encoding_format the SDK asks for base64, and gives numbers all the same.
+    assert embed("你好 world") == ([[0, -1, -2, -3]], 3)
+    assert embed(["a", "b"], dimensions=2) == ([[0, -1], [1, 0]], 2)
+    assert embed([11, 12, 13]) == ([[0, -1, -2, -3]], 3)
+    assert embed([[11, 12], [13]], dimensions=1) == ([[0], [1]], 3)
+    assert embed("a", encoding_format="float", dimensions=2) == ([[0, -1]], 1)
+    [encoded], _ = embed("a", encoding_format="base64", dimensions=2)
+    assert struct.unpack("<2f", base64.b64decode(encoded)) == (0, -1)
+
+
+@check
+def moderations():
+    def judge(given, **more):
+        reply = client.moderations.create(input=given, **more)
+        assert reply.model == "omni-moderation-latest" and reply.id.startswith("modr-")
+        return [(result.flagged, result.categories.violence) for result in reply.results]
+
+    assert judge("peace") == [(False, False)]
+    assert judge(["peace", "violence"], model="omni-moderation-latest") == [(False, False), (True, True)]
+    image = {"type": "image_url", "image_url": {"url": "https://images.example/cat.png"}}
+    assert judge([{"type": "text", "text": "violence"}, image]) == [(True, True)]
 
 
 @check

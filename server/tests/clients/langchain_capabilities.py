@@ -4,7 +4,7 @@ import asyncio
 
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
-from langchain_openai import ChatOpenAI, OpenAI
+from langchain_openai import ChatOpenAI, OpenAI, OpenAIEmbeddings
 from pydantic import BaseModel
 
 from checks import check, run
@@ -135,6 +135,14 @@ def completions():
 @check
 def completions_streamed():
     assert "".join(OpenAI(model="text-davinci-003").stream("Say it")) == SAYING
+
+
+@check
+def embeddings():
+    # Otherwise it counts tokens first, by a table that it fetches from OpenAI.
+    embeddings = OpenAIEmbeddings(model="text-embedding-3-small", dimensions=2, check_embedding_ctx_length=False)
+    assert embeddings.embed_query("a") == [0, -1]
+    assert embeddings.embed_documents(["a", "b"]) == [[0, -1], [1, 0]]
 
 
 @check

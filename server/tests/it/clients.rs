@@ -18,11 +18,13 @@ use crate::support::reseller::Reseller;
 
 /// The provider's name of every model.
 const UPSTREAM: &str = "upstream-model";
-const MODELS: [(&str, &str); 6] = [
+const MODELS: [(&str, &str); 8] = [
     ("gpt-4", UPSTREAM),
     ("gpt-4o", UPSTREAM),
     ("text-davinci-003", UPSTREAM),
     ("dall-e-3", UPSTREAM),
+    ("text-embedding-3-small", UPSTREAM),
+    ("omni-moderation-latest", UPSTREAM),
     ("acme/large-1.5:free", UPSTREAM),
     ("silent", SILENT),
 ];

@@ -9,11 +9,12 @@ use crate::support::provider::Received;
 use crate::support::sdk::Script;
 
 /// What every SDK must have a check of.
-const CAPABILITIES: [&str; 16] = [
+const CAPABILITIES: [&str; 17] = [
     "chat_plain",
     "chat_streamed",
     "completions",
     "completions_streamed",
+    "embeddings",
     "json_mode",
     "json_schema",
     "logprobs",
@@ -57,7 +58,7 @@ fn assert_passed_on(received: &[Received], field: &str, value: &Value) {
 async fn of_openai_for_python() {
     let received = checked(
         "capabilities.py",
-        &["asynchronously", "cancelling", "functions", "images", "models", "raw_replies", "refusals"],
+        &["asynchronously", "cancelling", "functions", "images", "models", "moderations", "raw_replies", "refusals"],
     )
     .await;
     assert_passed_on(&received, "x_python", &json!({"深": [1, 2.5, null]}));
@@ -65,8 +66,11 @@ async fn of_openai_for_python() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_openai_for_node() {
-    let received =
-        checked("capabilities.mjs", &["cancelling", "functions", "images", "models", "raw_replies", "refusals"]).await;
+    let received = checked(
+        "capabilities.mjs",
+        &["cancelling", "functions", "images", "models", "moderations", "raw_replies", "refusals"],
+    )
+    .await;
     assert_passed_on(&received, "x_node", &json!({"深": [1, 2.5, null]}));
 }
 

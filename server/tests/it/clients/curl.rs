@@ -104,6 +104,14 @@ async fn capabilities() {
     body["response_format"] = json!("b64_json");
     assert!(json_of(&curl(&reseller, "/images/generations", Some(&body)))["data"][0]["b64_json"].is_string());
 
+    let mut body = json!({"model": "text-embedding-3-small", "input": "a", "dimensions": 2});
+    let reply = json_of(&curl(&reseller, "/embeddings", Some(&body)));
+    assert_eq!((&reply["data"][0]["embedding"], &reply["usage"]["total_tokens"]), (&json!([0.0, -1.0]), &json!(1)));
+    body["encoding_format"] = json!("base64");
+    assert_eq!(json_of(&curl(&reseller, "/embeddings", Some(&body)))["data"][0]["embedding"], "AAAAAAAAgL8=");
+    let reply = json_of(&curl(&reseller, "/moderations", Some(&json!({"input": "violence"}))));
+    assert_eq!(reply["results"][0]["flagged"], true);
+
     let models = json_of(&curl(&reseller, "/models", None));
     assert!(models["data"].as_array().expect("a list").iter().any(|model| model["id"] == "gpt-4"), "{models}");
     assert_eq!(json_of(&curl(&reseller, "/models/gpt-4", None))["id"], "gpt-4");

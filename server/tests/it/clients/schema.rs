@@ -8,8 +8,8 @@ use crate::support::openai_schema::Schema;
 use crate::support::provider::{Act, reply, stream_head, text};
 use crate::support::reseller::{CLIENTS, Client, Reseller};
 
-/// The same calls for either provider, by the names of their models.
-async fn answers(reseller: &Reseller, chat: &str, completions: &str, images: &str) {
+/// The same calls for either provider.
+async fn answers(reseller: &Reseller) {
     let tool = json!({"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}});
     let picture =
         json!([{"type": "text", "text": "?"}, {"type": "image_url", "image_url": {"url": "https://a.example/b"}}]);
@@ -21,10 +21,10 @@ async fn answers(reseller: &Reseller, chat: &str, completions: &str, images: &st
         json!({"logprobs": true, "top_logprobs": 2}),
         json!({"tools": [tool]}),
         json!({"response_format": {"type": "json_object"}}),
-        json!({"messages": [{"role": "user", "content": picture}]}),
+        json!({"messages": [{"role": "user", "content": &picture}]}),
         json!({"stream_options": {"include_usage": true}}),
     ] {
-        let mut body = json!({"model": chat, "messages": [{"role": "user", "content": "你好, one two three four"}]});
+        let mut body = json!({"model": "gpt-4", "messages": [{"role": "user", "content": "你好, one two three four"}]});
         join(&mut body, &more);
         if body["stream_options"].is_null() {
             whole.check_reply(&answer(reseller, Client::OpenAi, "/v1/chat/completions", &body).await);
@@ -39,7 +39,7 @@ async fn answers(reseller: &Reseller, chat: &str, completions: &str, images: &st
         json!({"logprobs": 2, "prompt": ["a b c", "d e f"]}),
         json!({"stream_options": {"include_usage": true}}),
     ] {
-        let mut body = json!({"model": completions, "prompt": "你好, one two three four"});
+        let mut body = json!({"model": "text-davinci-003", "prompt": "你好, one two three four"});
         join(&mut body, &more);
         if body["stream_options"].is_null() {
             whole.check_reply(&answer(reseller, Client::OpenAi, "/v1/completions", &body).await);
@@ -49,12 +49,32 @@ async fn answers(reseller: &Reseller, chat: &str, completions: &str, images: &st
 
     let whole = Schema::named("ImagesResponse");
     for format in ["url", "b64_json"] {
-        let body = json!({"model": images, "prompt": "a cat", "n": 2, "response_format": format});
+        let body = json!({"model": "dall-e-3", "prompt": "a cat", "n": 2, "response_format": format});
         whole.check_reply(&answer(reseller, Client::OpenAi, "/v1/images/generations", &body).await);
     }
 
+    let whole = Schema::named("CreateEmbeddingResponse");
+    for input in [json!("a"), json!(["a", "你好"]), json!([1, 2]), json!([[1, 2], [3]])] {
+        let mut body = json!({"model": "text-embedding-3-small", "input": input, "dimensions": 3});
+        whole.check_reply(&answer(reseller, Client::OpenAi, "/v1/embeddings", &body).await);
+        body["encoding_format"] = json!("base64");
+        let mut reply = answer(reseller, Client::OpenAi, "/v1/embeddings", &body).await;
+        // The description knows only numbers, though the request may ask for base64.
+        for entry in reply["data"].as_array_mut().expect("a list") {
+            assert!(entry["embedding"].is_string(), "{entry}");
+            entry["embedding"] = json!([]);
+        }
+        whole.check_reply(&reply);
+    }
+
+    let whole = Schema::named("CreateModerationResponse");
+    for input in [json!("violence"), json!(["a", "violence"]), picture] {
+        let body = json!({"input": input});
+        whole.check_reply(&answer(reseller, Client::OpenAi, "/v1/moderations", &body).await);
+    }
+
     // The original service's clients get the same objects.
-    let body = json!({"model": chat, "messages": [{"role": "user", "content": "你好"}]});
+    let body = json!({"model": "gpt-4", "messages": [{"role": "user", "content": "你好"}]});
     let reply = answer(reseller, Client::Original, "/index.php/api/v1/chat/completions", &body).await;
     Schema::named("CreateChatCompletionResponse").check_reply(&reply);
 }
@@ -85,16 +105,22 @@ async fn check_stream(reseller: &Reseller, path: &str, mut body: Value, chunk: &
 #[tokio::test(flavor = "multi_thread")]
 async fn of_the_built_in_provider() {
     let reseller = Reseller::open(&[]);
-    let models = "gpt-4=echo,text-davinci-003=echo,dall-e-3=echo";
-    reseller.command(&["channel", "add", "--name", "echo", "--type", "echo", "--models", models]);
+    let models = [
+        "gpt-4=echo",
+        "text-davinci-003=echo",
+        "dall-e-3=echo",
+        "text-embedding-3-small=echo",
+        "omni-moderation-latest=echo",
+    ];
+    reseller.command(&["channel", "add", "--name", "echo", "--type", "echo", "--models", &models.join(",")]);
     reseller.wait_for_changes().await;
-    answers(&reseller, "gpt-4", "text-davinci-003", "dall-e-3").await;
+    answers(&reseller).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_provider_like_openai() {
     let (_provider, reseller) = open(&[]).await;
-    answers(&reseller, "gpt-4", "text-davinci-003", "dall-e-3").await;
+    answers(&reseller).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,8 @@
 //! A provider that answers as OpenAI does: with every member that OpenAI's published description asks for, whole or streamed, and by what
 //! the request says, so that a client's test can tell whether each of its fields arrived.
 
+mod inputs;
+
 use serde_json::{Value, json};
 
 use super::{Act, Received, done, event, reply, stream_end, stream_head};
@@ -26,6 +28,8 @@ pub(crate) fn answer(call: &Received) -> Vec<Act> {
         "/v1/completions" if is_stream => streamed(&completion_chunks(&asked)),
         "/v1/completions" => whole(&completion(&asked)),
         "/v1/images/generations" => whole(&images(&asked)),
+        "/v1/embeddings" => whole(&inputs::embeddings(&asked)),
+        "/v1/moderations" => whole(&inputs::moderations(&asked)),
         path => {
             let error = json!({"message": path, "type": "invalid_request_error", "param": null, "code": null});
             vec![reply("404 Not Found", &json!({"error": error}).to_string())]
