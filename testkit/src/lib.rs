@@ -2,6 +2,7 @@
 //!
 //! Everything that is started here ends with the process that started it, also when that is killed, and its folder is removed.
 
+mod authenticator;
 mod background;
 mod error;
 mod folder;
@@ -17,6 +18,7 @@ mod redis;
 mod resp;
 mod shared;
 
+pub use authenticator::{CODE_LASTS_MS, authenticator_code};
 pub use error::Error;
 pub use folder::Folder;
 pub use keeper::mortal;

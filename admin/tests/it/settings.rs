@@ -1,7 +1,5 @@
 //! One's own settings: password, codes, language and colours.
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha1::Sha1;
 use shared::clock::{Clock, Timestamp};
 use shared::staff::Role;
 
@@ -9,23 +7,9 @@ use crate::support::{Browser, PASSWORD, Reply, Scene};
 
 const NEW_PASSWORD: &str = "another long password";
 
-/// The six digits that an authenticator shows (RFC 6238).
+/// The six digits that an authenticator shows.
 fn code(secret: &str, clock: &Clock) -> String {
-    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let digits = secret.chars().filter(|character| *character != ' ');
-    let bits: Vec<bool> = digits
-        .flat_map(|digit| {
-            let value = ALPHABET.find(digit).unwrap();
-            (0..5).rev().map(move |place| value >> place & 1 == 1)
-        })
-        .collect();
-    let key: Vec<u8> = bits.chunks(8).map(|byte| byte.iter().fold(0, |sum, bit| sum << 1 | u8::from(*bit))).collect();
-    let mut mac = Hmac::<Sha1>::new_from_slice(&key).unwrap();
-    mac.update(&(clock.now().0 / 30_000).to_be_bytes());
-    let digest = mac.finalize().into_bytes();
-    let offset = usize::from(digest[19] & 15);
-    let number = u32::from_be_bytes(digest[offset..offset + 4].try_into().unwrap()) & 0x7fff_ffff;
-    format!("{:06}", number % 1_000_000)
+    testkit::authenticator_code(secret, clock.now().0)
 }
 
 async fn sign_in(browser: &mut Browser, password: &str) -> Reply {
