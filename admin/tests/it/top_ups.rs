@@ -274,8 +274,11 @@ async fn a_top_up_is_reversed_once_whoever_asks() {
     let reason = [("reason", "wrong tenant")];
     let (first, second) =
         futures_util::join!(one.submit(&for_one, &reverse, &reason), other.submit(&for_other, &reverse, &reason));
-    first.leads_to(&format!("/top-ups/{top_up}"));
-    second.leads_to(&format!("/top-ups/{top_up}"));
+    let (own, before) = (format!("/top-ups/{top_up}"), format!("/top-ups/{top_up}?reversed=before"));
+    let led = [&first, &second].map(|reply| reply.header("location").unwrap().to_owned());
+    assert!(led == [own.clone(), before.clone()] || led == [before.clone(), own.clone()], "{led:?}");
+    one.get(&before).await.is(200).shows("had been reversed before").shows("Nothing was taken back now");
+    one.get(&own).await.is(200).hides("had been reversed before");
     assert_eq!(scene.posted(tenant).await, "10.00");
     assert_eq!(scene.done().await, ["top_up.reverse"]);
     scene.books_are_right().await;

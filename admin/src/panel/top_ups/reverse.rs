@@ -121,8 +121,9 @@ pub(in crate::panel) async fn reverse(
         reversed => reversed.map_err(|error| failed(&request, error))?,
     };
     match reversed {
-        // Once is once: what was taken back before is shown as it is.
-        TopUpReversal::Reversed { .. } | TopUpReversal::AlreadyReversed { .. } => go_to(format!("/top-ups/{transfer}")),
+        TopUpReversal::Reversed { .. } => go_to(format!("/top-ups/{transfer}")),
+        // Somebody else was first: what they took back is shown, and that it was them.
+        TopUpReversal::AlreadyReversed { .. } => go_to(format!("/top-ups/{transfer}?reversed=before")),
         TopUpReversal::NothingAvailable { .. } => {
             let form = confirmation(&request, &panel, page, &top_up, once, &fields.reason).await?;
             page::show_again(&request, page, &Confirmation { in_vain: true, ..form })

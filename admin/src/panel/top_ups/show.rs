@@ -25,6 +25,8 @@ const ENTRIES: usize = 5;
 struct Asked {
     /// Somebody wanted to book it a second time.
     again: String,
+    /// Somebody wanted to take it back a second time.
+    reversed: String,
 }
 
 #[derive(Template)]
@@ -37,6 +39,7 @@ struct Shown<'a> {
     /// Who did it, for whoever may see that.
     entries: Vec<Record>,
     again: bool,
+    reversed_before: bool,
     may_reverse: bool,
 }
 
@@ -56,12 +59,14 @@ pub(in crate::panel) async fn show(
     });
     let (line, tenant, entries) = read.await.map_err(|error| Failed::database(&request, &error))?;
     let tenant = tenant.ok_or_else(|| Failed::new(&request, Problem::NotFound))?;
+    let asked = paging::filters::<Asked>(&request);
     let shown = Shown {
         page,
         line,
         tenant,
         entries,
-        again: !paging::filters::<Asked>(&request).again.is_empty(),
+        again: !asked.again.is_empty(),
+        reversed_before: top_up.reversal.is_some() && !asked.reversed.is_empty(),
         may_reverse: staff.may(Right::MoveMoney) && top_up.reversal.is_none(),
         top_up: &top_up,
     };
