@@ -188,7 +188,7 @@ impl Refused {
             }
             Self::Key(NotACaller::Barred(Barred::TenantSuspended)) => page.say(
                 "This account is suspended. Please ask the operator of the service.",
-                "该账户已被停用，请联系服务运营方。",
+                "该账户已被暂停，请联系服务运营方。",
             ),
             Self::Key(NotACaller::Unknown | NotACaller::Unavailable) => page.say(
                 "This Secret Key is not known. Check that it was copied whole.",

@@ -172,8 +172,8 @@ impl Failed {
                 say("Sign in with another key.", "请使用其他密钥登录。"),
             ),
             Problem::Suspended => (
-                say("Account suspended", "账户已停用"),
-                say("This account is suspended, and its calls are refused.", "该账户已被停用，其调用会被拒绝。"),
+                say("Account suspended", "账户已暂停"),
+                say("This account is suspended, and its calls are refused.", "该账户已被暂停，其调用会被拒绝。"),
                 say("Ask the operator of the service.", "请联系服务运营方。"),
             ),
             Problem::NotFromHere => (
