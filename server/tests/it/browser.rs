@@ -1,7 +1,9 @@
 //! The panel and the console as people use them: in Chromium, against the real program, in both languages, with scripts and without.
 
+mod authenticator;
 mod checks;
 mod chromium;
+mod codes;
 mod developer;
 mod every_page;
 mod first_day;
@@ -11,5 +13,7 @@ mod keyboard;
 mod live;
 pub(crate) mod operator;
 mod pictures;
+mod reversal;
+mod shut_out;
 mod twice;
 mod window;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use thirtyfour::BrowserLogEntry;
 
+use super::chromium::NARROW;
 use super::window::Window;
 
 /// axe-core 4.14.1 (https://github.com/dequelabs/axe-core), under the licences beside it. For tests only.
@@ -19,9 +20,6 @@ axe.run(document, { resultTypes: ["violations"] }).then(
   ),
   (error) => done([`axe: ${error}`])
 );"#;
-
-/// The width of a small phone, in CSS pixels.
-const NARROW: u32 = 360;
 
 /// Whether the page can be scrolled to the right, and because of what.
 const BEYOND_THE_EDGE: &str = r#"
@@ -74,7 +72,7 @@ impl Window {
     pub(super) async fn beyond_the_edge(&self) -> Vec<String> {
         self.be_wide(NARROW, 740).await;
         let beyond = self.evaluate(BEYOND_THE_EDGE).await;
-        self.be_wide(1280, 900).await;
+        self.be_wide(self.person.width, 900).await;
         lines(&beyond).map(|line| format!("too wide for a phone: {line}")).collect()
     }
 

@@ -63,12 +63,26 @@ pub(super) struct Person {
     pub(super) scripts: bool,
     /// The preferred language: `en`, `zh-CN`.
     pub(super) language: &'static str,
+    /// How wide its pages are, in CSS pixels.
+    pub(super) width: u32,
 }
 
+/// The width of a small phone, in CSS pixels.
+pub(super) const NARROW: u32 = 360;
+
 /// Scripts, and English.
-pub(super) const USUAL: Person = Person { scripts: true, language: "en" };
+pub(super) const USUAL: Person = Person { scripts: true, language: "en", width: 1280 };
 /// No scripts at all, and Chinese.
-pub(super) const WITHOUT_SCRIPTS: Person = Person { scripts: false, language: "zh-CN" };
+pub(super) const WITHOUT_SCRIPTS: Person = Person { scripts: false, language: "zh-CN", width: 1280 };
+/// Scripts, Chinese, and a small phone: every step is done on the narrow page.
+pub(super) const ON_A_PHONE: Person = Person { scripts: true, language: "zh-CN", width: NARROW };
+
+impl Person {
+    /// The words that this person reads.
+    pub(super) fn say(self, english: &'static str, chinese: &'static str) -> &'static str {
+        if self.language == "en" { english } else { chinese }
+    }
+}
 
 impl Chromium {
     /// Starts chromedriver on a free port, with a folder for all that it and its browsers write.

@@ -8,7 +8,7 @@ use crate::support::visitor::Visitor;
 use crate::support::{Place, Server};
 
 /// Scripts, and Chinese.
-const CHINESE: Person = Person { scripts: true, language: "zh-CN" };
+const CHINESE: Person = Person { language: "zh-CN", ..USUAL };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_the_panel() {

@@ -68,7 +68,7 @@ async fn from_the_first_owner_to_a_charge(#[case] person: Person) {
         .await;
     window.inspect().await;
     window.press(&link).await;
-    let times = if person.language == "en" { "x" } else { "×" };
+    let times = person.say("x", "×");
     window.see(&format!("5 {times} 10.00 / 1,000,000 = 0.000050000")).await;
     window.see(&format!("5 {times} 30.00 / 1,000,000 = 0.000150000")).await;
     window.see("0.000200000").await;

@@ -31,11 +31,21 @@ impl Window {
 
     /// Signs in to the panel.
     pub(super) async fn sign_in(&self, email: &str) {
+        self.give_password(email).await;
+        self.find("nav [aria-current=page]").await;
+    }
+
+    /// The first step of it, and the only one for who is not asked for a code.
+    pub(super) async fn give_password(&self, email: &str) {
         self.open("/sign-in").await;
         self.fill("[name=email]", email).await;
         self.fill("[name=password]", PASSWORD).await;
         self.send("password").await;
-        self.find("nav [aria-current=page]").await;
+    }
+
+    /// Signs out of the panel.
+    pub(super) async fn sign_out(&self) {
+        self.press(r#"form[action="/sign-out"] button"#).await;
     }
 
     /// A new account on the command line, taken and signed in to.

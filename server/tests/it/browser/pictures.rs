@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::chromium::{Chromium, Person, USUAL};
+use super::chromium::{Chromium, PATIENCE, Person, USUAL};
 use crate::support::{IssuedKey, Server};
 
 /// What developers ask.
@@ -38,6 +38,13 @@ async fn of_the_panel_and_the_console() {
     panel.open("/tenants").await;
     panel.press("main table a[href^='/tenants/']").await;
     let tenant = panel.path().await;
+    // When a key was used is written a few seconds later.
+    server
+        .within(PATIENCE, "the use of the key", async || {
+            panel.reload().await;
+            !panel.text().await.contains("never")
+        })
+        .await;
     panel.prepare_top_up("100.00", "INV-2077", "bank transfer of 3 March").await;
     panel.shoot("top-up").await;
     panel.confirm().await;
@@ -51,7 +58,7 @@ async fn of_the_panel_and_the_console() {
     panel.open("/usage").await;
     panel.shoot("usage-dark").await;
 
-    let person = Person { scripts: true, language: "zh-CN" };
+    let person = Person { language: "zh-CN", ..USUAL };
     let console = chromium.window(person, &server.address("api", "")).await;
     console.sign_in_with(&keys[1].secret).await;
     console.shoot("console").await;

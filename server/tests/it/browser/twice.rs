@@ -23,14 +23,15 @@ document.body.append(form);
 form.submit();"#;
 
 impl Window {
-    async fn send_fields(&self, path: &str, fields: Value) {
+    /// Sends these fields, as a form of the page, once more.
+    pub(super) async fn send_fields(&self, path: &str, fields: Value) {
         let sent = async || self.driver.execute(SEND, vec![path.into(), fields]).await.map(drop);
         self.turn("the same fields", sent).await;
     }
 }
 
 /// An operator with a tenant that has a key, on the tenant's page.
-async fn begin(server: &Server, chromium: &Chromium, person: Person) -> (Window, String, IssuedKey) {
+pub(super) async fn begin(server: &Server, chromium: &Chromium, person: Person) -> (Window, String, IssuedKey) {
     let window = chromium.window(person, &server.address("admin", "")).await;
     window.begin_as(server, "billing@example.com", "owner").await;
     let tenant = window.create_tenant("acme").await;
@@ -38,12 +39,12 @@ async fn begin(server: &Server, chromium: &Chromium, person: Person) -> (Window,
     (window, tenant, issued)
 }
 
-async fn ledger(server: &Server, key: &IssuedKey) -> Vec<Value> {
+pub(super) async fn ledger(server: &Server, key: &IssuedKey) -> Vec<Value> {
     let reply = server.get("/v1/ledger?limit=100", key).await;
     reply.json["data"].as_array().unwrap_or_else(|| panic!("{}", reply.text)).clone()
 }
 
-async fn posted(server: &Server, key: &IssuedKey) -> Value {
+pub(super) async fn posted(server: &Server, key: &IssuedKey) -> Value {
     server.get("/v1/balance", key).await.json["posted"].clone()
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Window {
 impl Window {
     pub(super) async fn new(driver: WebDriver, person: Person, root: &str) -> Self {
         let window = Self { driver, person, root: root.to_owned() };
-        window.be_wide(1280, 900).await;
+        window.be_wide(person.width, 900).await;
         window.prefer("light").await;
         window
     }
@@ -160,6 +160,14 @@ impl Window {
         let button = self.find(selector).await;
         let clicked = async || button.click().await;
         self.turn(selector, clicked).await;
+    }
+
+    /// Follows the first link of the page itself whose address begins with `path` and which says `text`.
+    pub(super) async fn follow(&self, path: &str, text: &str) {
+        let link = format!("//main//a[starts-with(@href, '{path}')][contains(., '{text}')]");
+        let link = self.driver.find(By::XPath(link)).await;
+        let link = self.done(text, link).await;
+        self.turn(text, async || link.click().await).await;
     }
 
     /// Sends the form that has a field of this name, by its first button.
