@@ -9,9 +9,10 @@ use askama::filters::{Escaper, Html};
 const WIDTH: i128 = 640;
 const HEIGHT: i128 = 160;
 /// Room for the axes.
-const LEFT: i128 = 56;
+const LEFT: i128 = 80;
+const RIGHT: i128 = WIDTH - 8;
 const BOTTOM: i128 = 22;
-const TOP: i128 = 8;
+const TOP: i128 = 14;
 
 /// How the values are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +95,7 @@ impl Chart {
 
     fn x(&self, at: usize) -> i128 {
         let steps = i128::try_from(self.labels.len().saturating_sub(1).max(1)).unwrap_or(1);
-        LEFT + i128::try_from(at).unwrap_or(0) * (WIDTH - LEFT) / steps
+        LEFT + i128::try_from(at).unwrap_or(0) * (RIGHT - LEFT) / steps
     }
 
     fn y(&self, value: i64, top: i64) -> i128 {
@@ -131,7 +132,7 @@ impl Chart {
             }
             Shape::Bars => {
                 let count = i128::try_from(self.labels.len().max(1)).unwrap_or(1);
-                let step = (WIDTH - LEFT) / count;
+                let step = (RIGHT - LEFT) / count;
                 let width = (step * 3 / 4).max(1);
                 for at in 0..self.labels.len() {
                     let mut below = 0_i64;
@@ -139,7 +140,7 @@ impl Chart {
                         let value = series.at(at).unwrap_or(0);
                         let upper = below.saturating_add(value);
                         let (y, bottom) = (self.y(upper, top), self.y(below, top));
-                        let x = LEFT + i128::try_from(at).unwrap_or(0) * (WIDTH - LEFT) / count + (step - width) / 2;
+                        let x = LEFT + i128::try_from(at).unwrap_or(0) * (RIGHT - LEFT) / count + (step - width) / 2;
                         let height = bottom - y;
                         if height > 0 {
                             write!(
@@ -159,7 +160,7 @@ impl Chart {
         let ticks = if top > 1 { vec![0, top / 2, top] } else { vec![0, top] };
         for value in ticks {
             let y = self.y(value, top);
-            write!(formatter, r#"<line class="grid" x1="{LEFT}" y1="{y}" x2="{WIDTH}" y2="{y}"/>"#)?;
+            write!(formatter, r#"<line class="grid" x1="{LEFT}" y1="{y}" x2="{RIGHT}" y2="{y}"/>"#)?;
             write!(formatter, r#"<text class="tick end" x="{}" y="{}">"#, LEFT - 6, y + 4)?;
             Html.write_escaped_str(&mut *formatter, &(self.write)(value))?;
             formatter.write_str("</text>")?;
@@ -311,6 +312,6 @@ mod tests {
     fn bars_stand_on_each_other() {
         let html = chart(Shape::Bars, &[&[5], &[5]]).to_string();
         assert!(html.contains(r#"class="bar s0""#) && html.contains(r#"class="bar s1""#), "{html}");
-        assert!(html.contains(r#"y="73" width="#) && html.contains(r#"y="8" width="#), "{html}");
+        assert!(html.contains(r#"y="76" width="#) && html.contains(r#"y="14" width="#), "{html}");
     }
 }
