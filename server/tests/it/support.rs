@@ -18,7 +18,6 @@ pub(crate) mod terminal;
 pub(crate) mod visitor;
 
 use std::fs::File;
-use std::future::Future;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -233,10 +232,7 @@ impl Server {
     }
 
     /// Asks again and again, until it is so or the time is over.
-    pub(crate) async fn within<F>(&self, limit: Duration, what: &str, mut is_so: impl FnMut() -> F)
-    where
-        F: Future<Output = bool>,
-    {
+    pub(crate) async fn within(&self, limit: Duration, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
         let started = Instant::now();
         while !is_so().await {
             assert!(started.elapsed() < limit, "{what}: not within {limit:?}\n{}", self.log());

@@ -94,6 +94,8 @@ async fn turned_on_asked_for_replaced_and_turned_off(#[case] person: Person) {
     window.begin_as(&server, EMAIL, "owner").await;
     let elsewhere = chromium.window(person, &root).await;
     elsewhere.sign_in(EMAIL).await;
+    // The first page would notice by itself.
+    elsewhere.go("/keys").await;
 
     let (mut app, first, recovery) = window.turn_codes_on().await;
     assert_eq!(recovery.len(), 10);

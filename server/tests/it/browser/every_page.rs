@@ -1,7 +1,7 @@
 //! Every page to which a link leads, of both sides and in both languages: nothing serious to axe-core, nothing too wide for a phone, nothing
 //! that the browser complains of.
 
-use super::chromium::{Chromium, Person, USUAL};
+use super::chromium::{Chromium, PATIENCE, Person, USUAL};
 use super::operator::PASSWORD;
 use super::window::Window;
 use crate::support::visitor::Visitor;
@@ -18,6 +18,7 @@ async fn of_the_panel() {
     window.accept(&super::operator::invitation_in(&server.place, "owner@example.com", "owner", DEMO)).await;
     let mut visitor = Visitor::new(&root);
     visitor.post("/sign-in", &[("email", "owner@example.com"), ("password", PASSWORD)]).await;
+    until_it_has(&server, &mut visitor, "/usage", r#"href="/calls/"#).await;
     let mut pages = visitor.crawl("/dashboard").await;
     // To where only a form leads, or a mistake.
     let others =
@@ -37,12 +38,18 @@ async fn of_the_console() {
     let secret = server.ready["key"]["secret"].as_str().expect("a key").to_owned();
     let mut visitor = Visitor::new(&root);
     visitor.post("/console/sign-in", &[("secret_key", &secret)]).await;
+    until_it_has(&server, &mut visitor, "/console/calls", r#"href="/console/calls/"#).await;
     let pages = visitor.crawl("/console").await;
     for person in [USUAL, CHINESE] {
         let window = chromium.window(person, &root).await;
         window.sign_in_with(&secret).await;
         inspect_all(&window, &pages).await;
     }
+}
+
+/// Waits for the demo's call: its details are written a moment after its end.
+async fn until_it_has(server: &Server, visitor: &mut Visitor, page: &str, link: &str) {
+    server.within(PATIENCE, link, async || visitor.get(page).await.body.contains(link)).await;
 }
 
 /// The folder of the demo's data.
