@@ -138,6 +138,19 @@ async fn of_the_request() {
     ] {
         assert_raises(&reseller, &mut drivers, &order, expected).await;
     }
+    let python = &mut drivers.0[0].1;
+    for (model, client, expected) in [
+        ("gpt-none", json!({}), Raised { param: Some("model"), ..invalid(404, "NotFoundError", "model_not_found") }),
+        ("gpt-4", json!({"api_key": "sk-wrong"}), invalid(401, "AuthenticationError", "invalid_api_key")),
+        ("picky", json!({}), bad_request("upstream_rejected", "tools[0]")),
+    ] {
+        let invoke = json!({"call": "langchain.invoke", "body": {"model": model, "messages": "?"}, "client": client});
+        let mut outcome = python.call(&invoke).await;
+        // What LangChain raises is the SDK's exception, or a child of it.
+        assert!(outcome["is"].as_array().expect("a list").contains(&json!(expected.class)), "{outcome}");
+        outcome["raised"] = json!(expected.class);
+        assert_raised(&reseller, Language::Python, &outcome, expected).await;
+    }
     reseller.assert_books(0).await;
 }
 
