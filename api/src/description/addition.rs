@@ -31,7 +31,7 @@ all together have no more; bodies up to 1 MiB.
 `data: [DONE]`. An error after the first byte of a stream is one more `data: {\"error\":{...}}` (`ErrorFrame`) before it, and says what \
 was charged.
 
-**A `null`** counts as a field that is left out.
+**A `null`** counts as a field that is left out. A whole number is written as one: `6`, not `6.0`.
 
 **A failure** has one shape for every client, and the right HTTP status:
 `{\"code\":40003,\"msg\":\"...\",\"error\":{\"message\":\"...\",\"type\":\"...\",\"param\":\"messages\",\"code\":\"invalid_messages\"}}`

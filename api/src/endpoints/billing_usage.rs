@@ -28,8 +28,10 @@ pub(crate) struct Usage {
 #[utoipa::path(
     get, path = "/v1/dashboard/billing/usage", tag = "billing", operation_id = "getBillingUsage",
     params(
-        ("start_date" = Option<Moment>, Query, description = "When it begins; 30 days before its end if it is not given."),
-        ("end_date" = Option<Moment>, Query, description = "When it ends, exclusive; now if it is not given."),
+        ("start_date" = Option<Moment>, Query, description = "When it begins; 30 days before its end if it is not given.",
+         example = json!("2026-01-01")),
+        ("end_date" = Option<Moment>, Query, description = "When it ends, exclusive; now if it is not given.",
+         example = json!("2026-01-31T08:00:00+08:00")),
     ),
     responses(
         (status = 200, description = "The sum.", body = Usage, example = json!({"object": "list", "total_usage": 8813.42})),

@@ -60,8 +60,10 @@ impl From<UsageRow> for Group {
 #[utoipa::path(
     get, path = "/v1/usage", tag = "records", operation_id = "getUsage",
     params(
-        ("from" = Option<Moment>, Query, description = "When it begins; 30 days before its end if it is not given."),
-        ("to" = Option<Moment>, Query, description = "When it ends, exclusive; now if it is not given."),
+        ("from" = Option<Moment>, Query, description = "When it begins; 30 days before its end if it is not given.",
+         example = json!("2026-01-01")),
+        ("to" = Option<Moment>, Query, description = "When it ends, exclusive; now if it is not given.",
+         example = json!("2026-01-31T08:00:00+08:00")),
         ("group_by" = Option<GroupBy>, Query, description = "What belongs together."),
     ),
     responses(

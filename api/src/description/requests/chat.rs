@@ -21,6 +21,7 @@ pub(crate) struct ChatRequest {
     #[schema(min_items = 1)]
     pub(super) messages: Vec<Message>,
     /// Whether the answer is streamed.
+    #[schema(examples(true))]
     pub(super) stream: Option<bool>,
     /// Only where `stream` is true.
     #[schema(schema_with = stream_options)]
@@ -85,6 +86,7 @@ pub(super) fn stream_options() -> Schema {
         .schema_type(or_null(Type::Boolean))
         .description(Some("Whether a last chunk tells the usage of the whole call."));
     let options = Object::builder().schema_type(or_null(Type::Object)).property("include_usage", include_usage);
+    let options = options.examples([json!({"include_usage": true})]);
     options.description(Some("Only where `stream` is true.")).build().into()
 }
 

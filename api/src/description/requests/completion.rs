@@ -31,6 +31,7 @@ pub(crate) struct CompletionRequest {
     #[schema(minimum = 1, maximum = 128, default = 1)]
     pub(super) n: Option<i64>,
     /// Whether the answer is streamed.
+    #[schema(examples(true))]
     pub(super) stream: Option<bool>,
     #[schema(schema_with = stream_options)]
     pub(super) stream_options: Option<()>,
