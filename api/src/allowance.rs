@@ -3,24 +3,27 @@
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use shared::limits::Allowances;
 
+/// Every name that [`tell`] may write.
+pub(crate) const NAMES: [&str; 8] = [
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-reset-requests",
+    "x-ratelimit-limit-tokens",
+    "x-ratelimit-remaining-tokens",
+    "x-ratelimit-reset-tokens",
+    "x-ratelimit-limit-concurrency",
+    "x-ratelimit-remaining-concurrency",
+];
+
 /// A rate's names: of its limit, of what remains, and of when it is whole again.
 type Names = [HeaderName; 3];
 
-const REQUESTS: Names = [
-    HeaderName::from_static("x-ratelimit-limit-requests"),
-    HeaderName::from_static("x-ratelimit-remaining-requests"),
-    HeaderName::from_static("x-ratelimit-reset-requests"),
-];
-const TOKENS: Names = [
-    HeaderName::from_static("x-ratelimit-limit-tokens"),
-    HeaderName::from_static("x-ratelimit-remaining-tokens"),
-    HeaderName::from_static("x-ratelimit-reset-tokens"),
-];
+const REQUESTS: Names =
+    [HeaderName::from_static(NAMES[0]), HeaderName::from_static(NAMES[1]), HeaderName::from_static(NAMES[2])];
+const TOKENS: Names =
+    [HeaderName::from_static(NAMES[3]), HeaderName::from_static(NAMES[4]), HeaderName::from_static(NAMES[5])];
 /// Not OpenAI's, which has no such limit. Nobody knows when a running call ends, so there is no reset.
-const PLACES: [HeaderName; 2] = [
-    HeaderName::from_static("x-ratelimit-limit-concurrency"),
-    HeaderName::from_static("x-ratelimit-remaining-concurrency"),
-];
+const PLACES: [HeaderName; 2] = [HeaderName::from_static(NAMES[6]), HeaderName::from_static(NAMES[7])];
 
 /// Tells a client what its key may still do; of a limit that it has not, nothing.
 pub(crate) fn tell(allowances: &Allowances, headers: &mut HeaderMap) {

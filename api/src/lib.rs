@@ -12,6 +12,7 @@ mod arithmetic;
 mod auth;
 mod body;
 mod call;
+mod cors;
 mod description;
 mod docs;
 mod endpoints;

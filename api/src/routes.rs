@@ -6,13 +6,13 @@ use actix_web::{Handler, Resource, Responder, Route, Scope, web};
 use shared::deployment::Deployment;
 
 use crate::description::Description;
-use crate::docs;
 use crate::endpoints::{
     balance, billing_usage, chat, completions, credit_grants, embeddings, health, images, ledger, models, moderations,
     openapi, subscription, unknown, usage,
 };
 use crate::surface::Surface;
 use crate::visit;
+use crate::{cors, docs};
 
 /// Where the API lies. The last one is the original service's.
 const PREFIXES: [&str; 3] = ["/v1", "/api/v1", "/index.php/api/v1"];
@@ -50,7 +50,9 @@ where
             all = all.service(billing(web::scope(prefix)).default_service(web::to(unknown::path)));
         }
         all = billing(all);
-        config.service(all.default_service(web::to(unknown::path)).wrap(from_fn(visit::record)));
+        config.service(
+            all.default_service(web::to(unknown::path)).wrap(from_fn(cors::share)).wrap(from_fn(visit::record)),
+        );
     }
 }
 

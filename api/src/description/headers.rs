@@ -7,19 +7,11 @@ use utoipa::openapi::header::Header;
 use utoipa::openapi::schema::Object;
 use utoipa::openapi::{Ref, RefOr, Response, Type};
 
+/// What a key may still do, on the replies to its calls.
+pub(super) use crate::allowance::NAMES as ALLOWANCES;
+
 /// The header that every reply has.
 pub(super) const REQUEST_ID: &str = "x-request-id";
-/// What a key may still do, on the replies to its calls.
-pub(super) const ALLOWANCES: [&str; 8] = [
-    "x-ratelimit-limit-requests",
-    "x-ratelimit-remaining-requests",
-    "x-ratelimit-reset-requests",
-    "x-ratelimit-limit-tokens",
-    "x-ratelimit-remaining-tokens",
-    "x-ratelimit-reset-tokens",
-    "x-ratelimit-limit-concurrency",
-    "x-ratelimit-remaining-concurrency",
-];
 const RETRY_AFTER: &str = "Retry-After";
 const SHOULD_RETRY: &str = "x-should-retry";
 const AUTHENTICATE: &str = "WWW-Authenticate";

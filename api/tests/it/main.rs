@@ -12,6 +12,7 @@ mod blocked_users;
 mod calls;
 mod client;
 mod connections;
+mod cors;
 mod description;
 mod limits;
 mod log;

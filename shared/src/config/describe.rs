@@ -25,6 +25,7 @@ impl Settings {
             ("migrate.database_password_file", file(self.migrate.database_password_file.as_ref())),
             ("start.wait_s", self.start.wait_s.to_string()),
             ("api.listen", self.api.listen.to_string()),
+            ("api.cors_origins", self.api.cors_origins.to_string()),
             ("admin.listen", self.admin.listen.to_string()),
             ("admin.url", optional(self.admin.url.as_ref())),
             ("metrics.listen", self.metrics.listen.to_string()),

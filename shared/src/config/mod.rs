@@ -12,6 +12,7 @@ mod describe;
 mod error;
 mod models;
 mod names;
+mod origins;
 mod places;
 mod sources;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use cidr::{Cidr, NotACidr};
 pub use database_url::{DatabaseUrl, NotADatabaseUrl};
 pub use error::SettingsError;
 pub use models::{ModelLimits, ModelsSettings, OpenAiSettings, PriceSettings};
+pub use origins::Origins;
 pub use places::{
     AdminSettings, ApiSettings, DataSettings, DatabaseSettings, MetricsSettings, MigrateSettings, PublicSettings,
     RedisSettings, SecretSettings, StartSettings, TrustedSettings,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use super::base_url::BaseUrl;
 use super::cidr::Cidr;
 use super::database_url::DatabaseUrl;
+use super::origins::{Origins, origins};
 use super::value::{Setting, between, list, one, optional, parsed};
 
 /// Where everything is kept.
@@ -69,6 +70,9 @@ pub struct ApiSettings {
     /// Address and port; port 0 takes any free port.
     #[serde(deserialize_with = "one")]
     pub listen: SocketAddr,
+    /// The sites whose pages may call it from a browser.
+    #[serde(deserialize_with = "origins")]
+    pub cors_origins: Origins,
 }
 
 /// The operators' panel.
