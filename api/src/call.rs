@@ -1,17 +1,20 @@
 //! The way of a call: body, key, policy, parameters, admission, answer. The endpoints differ only in their rules.
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{ContentType, HeaderName};
+use actix_web::http::header::{ContentType, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use shared::admission::request::{Body, Rules};
-use shared::admission::{Call, CallRequest, NotAdmitted, Step, without_an_end};
+use shared::admission::{CallRequest, NotAdmitted, Once, Step, without_an_end};
+use shared::idempotency::Mark;
 use shared::keyring::Caller;
 use shared::queue::Endpoint;
 use shared::refusal::{Reason, Refusal};
 
 use crate::body::{self, Received};
+use crate::idempotency_key::idempotency_key;
 use crate::reply::Refused;
+use crate::steps::Steps;
 use crate::surface::Surface;
 use crate::visit::Visit;
 use crate::{auth, stream};
@@ -19,7 +22,8 @@ use crate::{auth, stream};
 /// A body above this is read on another thread, so that its parsing does not keep other connections waiting.
 const LARGE_BODY: usize = 256 * 1024;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Says that an answer was given before.
+const REPLAYED: &str = "idempotent-replayed";
 
 /// Answers one call.
 pub(crate) async fn answer(
@@ -30,7 +34,7 @@ pub(crate) async fn answer(
     payload: Payload,
 ) -> Result<HttpResponse, Refused> {
     let read = read(endpoint, &surface, &visit, &request, payload).await;
-    let (caller, wanted) = read.map_err(|NotRead { refused, model }| {
+    let Asked { caller, wanted, mark } = read.map_err(|NotRead { refused, model }| {
         // Only of a key that is known: anybody can send nonsense.
         if let Some((key, tenant)) = visit.caller() {
             let admission = &surface.deployment.admission;
@@ -39,15 +43,48 @@ pub(crate) async fn answer(
         refused
     })?;
     let is_stream = wanted.stream;
-    let request_id = visit.new_request_id();
-    let admitted = surface.deployment.admission.admit(&caller, request_id, wanted).await;
-    let call = admitted.map_err(|not_admitted| refused(not_admitted, &visit, &surface))?;
-    visit.set_allowances(call.allowances());
+    let admission = &surface.deployment.admission;
+    let not_admitted = |not_admitted| refused(not_admitted, &visit, &surface);
+    let Some(mark) = mark else {
+        let admitted = admission.admit(&caller, visit.new_request_id(), wanted, None).await;
+        let call = admitted.map_err(not_admitted)?;
+        visit.set_allowances(call.allowances());
+        return follow(call, is_stream, visit, &surface).await;
+    };
+    match admission.admit_once(&caller, || visit.new_request_id(), wanted, mark).await.map_err(not_admitted)? {
+        Once::New(call) => {
+            visit.set_allowances(call.allowances());
+            follow(call, is_stream, visit, &surface).await
+        }
+        Once::Before(replay) => {
+            // The call that was charged, as the ledger has it.
+            visit.set_request_id(replay.request_id());
+            let mut response = follow(replay, is_stream, visit, &surface).await.map_err(replayed)?;
+            response.headers_mut().insert(HeaderName::from_static(REPLAYED), HeaderValue::from_static("true"));
+            Ok(response)
+        }
+    }
+}
+
+fn replayed(refused: Refused) -> Refused {
+    refused.with_header(REPLAYED, "true")
+}
+
+/// The reply to a call that was let in.
+async fn follow(steps: impl Steps, is_stream: bool, visit: Visit, surface: &Surface) -> Result<HttpResponse, Refused> {
     let currency = surface.deployment.settings.currency.clone();
     if is_stream {
-        return Ok(stream::reply(call, visit, currency, surface.silence).await?);
+        return Ok(stream::reply(steps, visit, currency, surface.silence).await?);
     }
-    whole(call, &currency).await
+    whole(steps, &currency).await
+}
+
+/// Who calls, and what they want.
+struct Asked {
+    caller: Caller,
+    wanted: CallRequest,
+    /// What the call is known by when it is asked for again.
+    mark: Option<Mark>,
 }
 
 /// Who calls, and what they want.
@@ -57,21 +94,17 @@ async fn read(
     visit: &Visit,
     request: &HttpRequest,
     payload: Payload,
-) -> Result<(Caller, CallRequest), NotRead> {
+) -> Result<Asked, NotRead> {
     let Received { bytes, caller } = body::receive(surface, visit, request, payload).await?;
-    let is_idempotent = request.headers().contains_key(IDEMPOTENCY_KEY);
-    let order = Order { endpoint, surface: surface.clone(), is_idempotent };
+    let key = idempotency_key(request.headers());
+    let order = Order { endpoint, surface: surface.clone(), key };
     match caller {
         Some(caller) if bytes.len() > LARGE_BODY => Ok(order.read_elsewhere(bytes, caller).await?),
-        Some(caller) => {
-            let wanted = order.read(&Body::parse(&bytes)?, &caller, Rules::OpenAi)?;
-            Ok((caller, wanted))
-        }
+        Some(caller) => Ok(order.read(&Body::parse(&bytes)?, caller, Rules::OpenAi)?),
         None => {
             let body = Body::parse(&bytes)?;
             let caller = key_in_body(surface, visit, request, &body).await?;
-            let wanted = order.read(&body, &caller, Rules::Original)?;
-            Ok((caller, wanted))
+            Ok(order.read(&body, caller, Rules::Original)?)
         }
     }
 }
@@ -128,34 +161,37 @@ pub(crate) async fn key_in_body(
 struct Order {
     endpoint: Endpoint,
     surface: web::Data<Surface>,
-    is_idempotent: bool,
+    /// What the caller gave as an Idempotency-Key.
+    key: Result<Option<String>, Refusal>,
 }
 
 impl Order {
-    fn read(&self, body: &Body<'_>, caller: &Caller, rules: Rules) -> Result<CallRequest, Unfit> {
+    fn read(self, body: &Body<'_>, caller: Caller, rules: Rules) -> Result<Asked, Unfit> {
         // With a key in a header it is not looked at further, but it is a key or nothing.
         body.api_secret_key()?;
         let model = body.model(self.endpoint, &self.surface.deployment.settings.models)?;
-        let wanted = self.read_for(body, caller, rules, &model);
-        wanted.map_err(|refusal| Unfit { refusal, model: Some(model) })
+        match self.read_for(body, &caller, rules, &model) {
+            Ok((wanted, mark)) => Ok(Asked { caller, wanted, mark }),
+            Err(refusal) => Err(Unfit { refusal, model: Some(model) }),
+        }
     }
 
-    fn read_for(&self, body: &Body<'_>, caller: &Caller, rules: Rules, model: &str) -> Result<CallRequest, Refusal> {
+    fn read_for(
+        self,
+        body: &Body<'_>,
+        caller: &Caller,
+        rules: Rules,
+        model: &str,
+    ) -> Result<(CallRequest, Option<Mark>), Refusal> {
         let limits = self.surface.deployment.admission.model(caller, model)?;
-        if self.is_idempotent {
-            // Ignoring it would let a client try again that believes it cannot be charged twice.
-            let message = "the header Idempotency-Key is not supported yet; send the request without it";
-            return Err(Refusal::of_field(Reason::InvalidParameter, "Idempotency-Key", message));
-        }
-        body.call(self.endpoint, rules, model.to_owned(), &limits)
+        let key = self.key?;
+        let wanted = body.call(self.endpoint, rules, model.to_owned(), &limits)?;
+        Ok((wanted, key.map(|key| body.mark(self.endpoint, &key))))
     }
 
     /// The same on another thread, for a large body; only a key in a header allows one.
-    async fn read_elsewhere(self, bytes: Bytes, caller: Caller) -> Result<(Caller, CallRequest), Unfit> {
-        let reading = web::block(move || {
-            let wanted = self.read(&Body::parse(&bytes)?, &caller, Rules::OpenAi)?;
-            Ok((caller, wanted))
-        });
+    async fn read_elsewhere(self, bytes: Bytes, caller: Caller) -> Result<Asked, Unfit> {
+        let reading = web::block(move || self.read(&Body::parse(&bytes)?, caller, Rules::OpenAi));
         reading.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a large body could not be read on another thread");
             Err(Refusal::internal().into())
@@ -164,9 +200,9 @@ impl Order {
 }
 
 /// Waits for the end and passes the one whole reply on.
-async fn whole(mut call: Call, currency: &str) -> Result<HttpResponse, Refused> {
-    let request_id = call.request_id();
-    while let Some(step) = call.next().await {
+async fn whole(mut steps: impl Steps, currency: &str) -> Result<HttpResponse, Refused> {
+    let request_id = steps.request_id();
+    while let Some(step) = steps.next().await {
         match step {
             // Nobody asked for a stream; the end brings all of it.
             Step::Chunk(_) => {}

@@ -83,7 +83,7 @@ impl ResponseError for Refused {
                 response.insert_header(("WWW-Authenticate", "Bearer"));
             }
             // Clients that try failures again by themselves would not be helped, or would be charged twice.
-            Reason::InsufficientQuota | Reason::OutcomeUnknown => {
+            Reason::InsufficientQuota | Reason::OutcomeUnknown | Reason::AnswerNotKept => {
                 response.insert_header(("x-should-retry", "false"));
             }
             _ => {}

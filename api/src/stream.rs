@@ -15,13 +15,13 @@ use actix_web::HttpResponse;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Serialize;
-use shared::admission::{Call, Step, without_an_end};
-use shared::id::RequestId;
+use shared::admission::{Step, without_an_end};
 use shared::refusal::Refusal;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::reply::ErrorObject;
+use crate::steps::Steps;
 use crate::visit::Visit;
 
 /// The writer stops taking frames while this many bytes wait to be sent.
@@ -32,7 +32,7 @@ const FULL: usize = 16 * 1024;
 /// # Errors
 /// When the call fails before that; the refusal keeps its HTTP status then.
 pub(crate) async fn reply(
-    call: Call,
+    call: impl Steps,
     visit: Visit,
     currency: String,
     silence: Duration,
@@ -43,24 +43,6 @@ pub(crate) async fn reply(
         .insert_header(("Cache-Control", "no-cache"))
         .insert_header(("X-Accel-Buffering", "no"))
         .body(BoxBody::new(events)))
-}
-
-/// Where the steps of an answer come from.
-trait Steps: 'static {
-    fn request_id(&self) -> RequestId;
-
-    /// The next step. It is never broken off.
-    fn next(&mut self) -> impl Future<Output = Option<Step>>;
-}
-
-impl Steps for Call {
-    fn request_id(&self) -> RequestId {
-        Self::request_id(self)
-    }
-
-    fn next(&mut self) -> impl Future<Output = Option<Step>> {
-        Self::next(self)
-    }
 }
 
 type Writing = Pin<Box<dyn Future<Output = Result<(), Refusal>>>>;

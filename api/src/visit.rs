@@ -78,6 +78,11 @@ impl Visit {
         request_id
     }
 
+    /// The reply is that of an earlier request.
+    pub(crate) fn set_request_id(&self, request_id: RequestId) {
+        self.0.request_id.set(Some(request_id));
+    }
+
     /// Remembers who calls.
     pub(crate) fn set_caller(&self, caller: &Caller) {
         self.0.caller.set(Some((caller.key, caller.tenant)));

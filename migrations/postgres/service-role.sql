@@ -55,6 +55,11 @@ GRANT INSERT, UPDATE ON call_slots, call_days TO :"role";
 GRANT INSERT, UPDATE, DELETE ON usage_sums TO :"role";
 GRANT INSERT, DELETE ON usage_reversals TO :"role";
 
+-- What repeated calls are known by and were answered: an ended call's key goes to another, and all is removed when it is old.
+GRANT INSERT, DELETE ON idempotency_keys, idempotency_answers TO :"role";
+GRANT UPDATE (body, request_id, created_at) ON idempotency_keys TO :"role";
+GRANT UPDATE (sealed) ON idempotency_answers TO :"role";
+
 -- Sessions of the console come and go.
 GRANT INSERT, DELETE ON console_sessions TO :"role";
 GRANT UPDATE (seen_at) ON console_sessions TO :"role";

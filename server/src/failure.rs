@@ -6,6 +6,7 @@ use shared::catalogue::channel::ChannelError;
 use shared::config::SettingsError;
 use shared::db::DbError;
 use shared::deployment::DeploymentError;
+use shared::idempotency::KeptAnswerError;
 use shared::installation::InstallationError;
 use shared::key::{KeyError, NewSecretError};
 use shared::ledger::LedgerError;
@@ -192,6 +193,15 @@ impl From<ChannelError> for Failure {
             ChannelError::Database(error) => return error.into(),
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<KeptAnswerError> for Failure {
+    fn from(error: KeptAnswerError) -> Self {
+        match error {
+            KeptAnswerError::Database(error) => error.into(),
+            KeptAnswerError::Sealed(_) | KeptAnswerError::Malformed => Self::new("wrong_secret", error.to_string()),
+        }
     }
 }
 

@@ -215,6 +215,7 @@ fn hold(request_id: RequestId, account: TenantId, owner: ProcessId) -> Hold {
         owner,
         expires_at: Timestamp(i64::MAX),
         price_version: PriceVersion(1),
+        idempotency: None,
     }
 }
 
@@ -241,7 +242,7 @@ fn capture(request_id: RequestId, account: TenantId) -> Capture {
         image_cost: Amount::ZERO,
         finished_early: false,
     };
-    Capture { request_id, account, charge }
+    Capture { request_id, account, charge, answer: None }
 }
 
 /// A price, and accounts with money that lasts.

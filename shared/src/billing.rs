@@ -82,7 +82,7 @@ pub fn capture(job: &Job, produced: Produced) -> Option<Capture> {
     if charge.is_none() {
         tracing::error!(%request_id, "the cost of a call is out of range; it is not charged");
     }
-    charge.map(|charge| Capture { request_id, account, charge })
+    charge.map(|charge| Capture { request_id, account, charge, answer: None })
 }
 
 /// The tokens that a charge bills: prompt and completion, by its basis.

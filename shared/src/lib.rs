@@ -16,6 +16,7 @@ pub mod epoch;
 mod facts;
 pub mod health;
 pub mod id;
+pub mod idempotency;
 pub mod installation;
 pub mod json_object;
 pub mod key;

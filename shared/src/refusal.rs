@@ -41,6 +41,12 @@ pub enum Reason {
     MethodNotAllowed,
     /// The body is not declared as JSON.
     UnsupportedMediaType,
+    /// Another call with the same Idempotency-Key runs.
+    IdempotencyInProgress,
+    /// The call with this Idempotency-Key was charged, but what it was answered is not kept.
+    AnswerNotKept,
+    /// The Idempotency-Key belongs to another request.
+    IdempotencyMismatch,
     /// The body is over its limit.
     RequestTooLarge,
     /// A limit of the key is used up, or the tenant's share of the queue is full.
@@ -107,8 +113,11 @@ impl Reason {
             Self::ModelNotAllowed | Self::IpNotAllowed | Self::UserBlocked | Self::TenantSuspended => 40300,
             Self::ModelNotFound | Self::NotFound => 40400,
             Self::MethodNotAllowed => 40500,
+            Self::IdempotencyInProgress => 40900,
+            Self::AnswerNotKept => 40901,
             Self::RequestTooLarge => 41300,
             Self::UnsupportedMediaType => 41500,
+            Self::IdempotencyMismatch => 42200,
             Self::RateLimitExceeded => 42900,
             Self::InternalError => 50000,
             Self::OutcomeUnknown => 50001,
@@ -143,6 +152,9 @@ impl Reason {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::IdempotencyInProgress => "idempotency_in_progress",
+            Self::AnswerNotKept => "answer_not_kept",
+            Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::RequestTooLarge => "request_too_large",
             Self::RateLimitExceeded => "rate_limit_exceeded",
             Self::UpstreamError => "upstream_error",
@@ -162,6 +174,7 @@ impl Reason {
             Self::ModelNotAllowed | Self::IpNotAllowed | Self::UserBlocked | Self::TenantSuspended => {
                 "permission_error"
             }
+            Self::IdempotencyInProgress | Self::AnswerNotKept => "conflict_error",
             Self::RateLimitExceeded => "rate_limit_error",
             Self::UpstreamError | Self::Timeout => "upstream_error",
             Self::QueueFull | Self::NoChannel | Self::Unavailable => "overloaded_error",

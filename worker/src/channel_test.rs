@@ -109,6 +109,7 @@ fn ping(endpoint: Endpoint, now: Timestamp) -> Result<Job, ChannelTestError> {
         },
         images: None,
         end_user: None,
+        idempotency: None,
         left_out: 0,
         accepted_at: now,
         deadlines: Deadlines { first_text: end, between_chunks_ms: 0, end },

@@ -3,9 +3,11 @@
 
 use bytes::Bytes;
 use shared::billing::{self, Produced};
-use shared::ledger::{Charge, Ended, Operation};
+use shared::idempotency::Collected;
+use shared::ledger::{Capture, Charge, Ended, Operation};
 use shared::queue::{End, Job, TryOutcome};
 use shared::refusal::Refusal;
+use shared::seal::Sealer;
 
 use crate::answer::{ChunkReader, ProviderUsage};
 use crate::attempt::Attempted;
@@ -14,7 +16,31 @@ use crate::progress::Progress;
 /// An end, and what settles the call if nobody receives it.
 pub(crate) struct Ending {
     pub(crate) end: End,
-    settlement: Option<Operation>,
+    settlement: Option<Settlement>,
+}
+
+/// What settles a call that nobody receives.
+pub(crate) struct Settlement {
+    operation: Operation,
+    /// What the caller was sent and how it ended, where it may be asked for again.
+    answer: Option<(Collected, Option<Refusal>)>,
+}
+
+impl Settlement {
+    fn charging(capture: Capture, answer: Option<(Collected, Option<Refusal>)>) -> Self {
+        Self { operation: Operation::Capture(Box::new(capture)), answer }
+    }
+
+    /// The operation, with the answer sealed.
+    pub(crate) fn sealed(self, sealer: &Sealer) -> Operation {
+        match (self.operation, self.answer) {
+            (Operation::Capture(mut capture), Some((collected, failure))) => {
+                capture.answer = collected.seal(failure.as_ref(), capture.request_id, sealer);
+                Operation::Capture(capture)
+            }
+            (operation, _) => operation,
+        }
+    }
 }
 
 impl Ending {
@@ -51,8 +77,10 @@ impl Ending {
             return Self::without_charge(job, progress, TryOutcome::Ok, Refusal::internal());
         };
         let way = progress.take_way(TryOutcome::Ok);
-        let end = End::Answered { held_back: held_back(&capture.charge), produced, way };
-        Self { end, settlement: Some(Operation::Capture(Box::new(capture))) }
+        let held_back = held_back(&capture.charge);
+        let answer = progress.take_collected().map(|collected| (collected.with(&held_back), None));
+        let end = End::Answered { held_back, produced, way };
+        Self { end, settlement: Some(Settlement::charging(capture, answer)) }
     }
 
     /// Before its time: what had reached the client is charged. A try that is still going on ends with `outcome`.
@@ -61,14 +89,16 @@ impl Ending {
         let Some(capture) = produced.and_then(|produced| billing::capture(job, produced)) else {
             return Self::without_charge(job, progress, outcome, refusal);
         };
+        let answer = progress.take_collected().map(|collected| (collected, Some(refusal.clone())));
         let end = End::Failed { refusal, produced, way: progress.take_way(outcome) };
-        Self { end, settlement: Some(Operation::Capture(Box::new(capture))) }
+        Self { end, settlement: Some(Settlement::charging(capture, answer)) }
     }
 
     /// Without any text.
     pub(crate) fn without_charge(job: &Job, progress: &Progress, outcome: TryOutcome, refusal: Refusal) -> Self {
         let (request_id, account) = (job.request_id, job.tenant);
-        let settlement = Operation::End { request_id, account, ended: Ended::Voided };
+        let operation = Operation::End { request_id, account, ended: Ended::Voided };
+        let settlement = Settlement { operation, answer: None };
         let end = End::Failed { refusal, produced: None, way: progress.take_way(outcome) };
         Self { end, settlement: Some(settlement) }
     }
@@ -79,7 +109,7 @@ impl Ending {
     }
 
     /// Takes the two apart: the end is sent, and the other settles the call if nobody receives it.
-    pub(crate) fn into_parts(self) -> (End, Option<Operation>) {
+    pub(crate) fn into_parts(self) -> (End, Option<Settlement>) {
         (self.end, self.settlement)
     }
 }

@@ -2,8 +2,10 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use shared::billing::Produced;
 use shared::clock::{Clock, Timestamp};
+use shared::idempotency::Collected;
 use shared::queue::{Job, Try, TryOutcome, Way};
 use shared::tokens::Tally;
 
@@ -18,6 +20,8 @@ pub(crate) struct Progress {
 struct State {
     has_text: bool,
     completion: Tally,
+    /// What was sent, where the caller may ask again.
+    collected: Option<Collected>,
     way: Way,
     running: Option<Running>,
 }
@@ -35,7 +39,8 @@ impl Progress {
     pub(crate) fn begin(clock: &Clock, job: &Job) -> Self {
         let queued_ms = clock.now().since(job.accepted_at).max(0);
         let way = Way { queued_ms: Some(queued_ms), tries: Vec::new() };
-        Self { clock: clock.clone(), state: Mutex::new(State { way, ..State::default() }) }
+        let collected = job.idempotency.is_some().then(Collected::default);
+        Self { clock: clock.clone(), state: Mutex::new(State { way, collected, ..State::default() }) }
     }
 
     /// How long the job waited, in milliseconds.
@@ -65,10 +70,20 @@ impl Progress {
         std::mem::take(&mut self.lock().way)
     }
 
-    /// Text up to this count was sent.
-    pub(crate) fn sent(&self, completion: Tally) {
+    /// A part was sent, for which nothing is to be paid yet.
+    pub(crate) fn sent_early(&self, json: &Bytes) {
+        if let Some(collected) = &mut self.lock().collected {
+            collected.push(json);
+        }
+    }
+
+    /// A part was sent: text up to this count.
+    pub(crate) fn sent(&self, completion: Tally, json: &Bytes) {
         let mut state = self.lock();
         state.completion = completion;
+        if let Some(collected) = &mut state.collected {
+            collected.push(json);
+        }
         if !state.has_text {
             state.has_text = true;
             let now = self.clock.now();
@@ -76,6 +91,11 @@ impl Progress {
                 running.first_text_ms = Some(now.since(running.begun_at).max(0));
             }
         }
+    }
+
+    /// What was sent up to now; `None` where nobody can ask for it again.
+    pub(crate) fn take_collected(&self) -> Option<Collected> {
+        self.lock().collected.take()
     }
 
     /// What a call that ends now has produced; `None` when no text was sent, so that it costs nothing.
@@ -108,9 +128,9 @@ mod tests {
         assert_eq!(progress.try_ends(TryOutcome::Failed), 30);
         progress.try_begins("two");
         clock.advance(5);
-        progress.sent(Tally { texts: 1, tokens: 2, ..Tally::default() });
+        progress.sent(Tally { texts: 1, tokens: 2, ..Tally::default() }, &Bytes::new());
         clock.advance(5);
-        progress.sent(Tally { texts: 1, tokens: 9, ..Tally::default() });
+        progress.sent(Tally { texts: 1, tokens: 9, ..Tally::default() }, &Bytes::new());
         assert_eq!(progress.produced().map(|produced| produced.completion.tokens), Some(9));
         let way = progress.take_way(TryOutcome::ClientLeft);
         let tried =

@@ -172,6 +172,7 @@ impl<'job> Stream<'job, '_> {
 
     async fn send_early(&mut self) -> Result<(), Broken> {
         for json in std::mem::take(&mut self.early) {
+            self.progress.sent_early(&json);
             let chunk = Chunk { json, generated: Tally::default() };
             self.delivery.send(chunk).await.map_err(|_| Broken::ClientGone)?;
         }
@@ -181,7 +182,7 @@ impl<'job> Stream<'job, '_> {
     async fn send(&self, json: Bytes) -> Result<(), Broken> {
         let generated = self.reader.tally();
         // Counted before it is sent: what may have reached the client is paid for.
-        self.progress.sent(generated);
+        self.progress.sent(generated, &json);
         self.delivery.send(Chunk { json, generated }).await.map_err(|_| Broken::ClientGone)
     }
 

@@ -36,6 +36,7 @@ pub(crate) fn job(endpoint: Endpoint, fields: &str, stream: bool) -> Job {
         },
         images: None,
         end_user: None,
+        idempotency: None,
         left_out: 0,
         accepted_at: Timestamp(0),
         deadlines: Deadlines { first_text: Timestamp(120_000), between_chunks_ms: 60_000, end: Timestamp(600_000) },

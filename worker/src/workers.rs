@@ -160,7 +160,7 @@ async fn make_sure_of_hold(open_holds: &OpenHolds, job: &Job, progress: &Progres
 
 /// Sends the end. If nobody receives it, the call is settled here.
 async fn finish(context: &Context, delivery: Delivery, ending: Ending) {
-    let Deployment { queue, ledger, calls, clock, .. } = &context.deployment;
+    let Deployment { queue, ledger, calls, clock, sealer, .. } = &context.deployment;
     let request_id = delivery.job.request_id;
     let (end, settlement) = ending.into_parts();
     let way = match &end {
@@ -176,7 +176,7 @@ async fn finish(context: &Context, delivery: Delivery, ending: Ending) {
         Err(Interruption::ClientLeft) => {
             // Who settled it before has also kept its details.
             if let Some(settlement) = settlement
-                && settle(ledger, request_id, settlement).await
+                && settle(ledger, request_id, settlement.sealed(sealer)).await
             {
                 calls.record(record);
             }

@@ -100,7 +100,7 @@ pub(super) async fn play(
         Ok(wanted) => match sent(&request, &console, &developer, form, request_id).await? {
             Some(before) => Played { request_id: before, outcome: Outcome::Before },
             None => {
-                let outcome = match console.admission.admit(&caller, request_id, wanted).await {
+                let outcome = match console.admission.admit(&caller, request_id, wanted, None).await {
                     Ok(call) => end_of(&console, &developer, call).await,
                     Err(not_admitted) => Outcome::Refused(not_admitted.refusal),
                 };

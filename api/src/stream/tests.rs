@@ -1,4 +1,5 @@
 use shared::admission::Failure;
+use shared::id::RequestId;
 use shared::money::Amount;
 use shared::refusal::Reason;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};

@@ -93,6 +93,6 @@ fn produced(job: &Job, completion: Tally) -> Produced {
 async fn charge(deployment: &Deployment, job: &Job, completion: Tally) {
     let charge = billing::charge(job, produced(job, completion)).unwrap();
     assert_ne!(job.accepted_at, Timestamp(0));
-    let capture = Capture { request_id: job.request_id, account: job.tenant, charge };
+    let capture = Capture { request_id: job.request_id, account: job.tenant, charge, answer: None };
     deployment.ledger.capture(capture).await.unwrap().unwrap();
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use shared::audit_log::Entry;
 use shared::catalogue::channel;
 use shared::config::Settings;
-use shared::{installation, staff};
+use shared::{idempotency, installation, staff};
 
 use super::{open, record, write};
 use crate::failure::Failure;
@@ -48,22 +48,26 @@ pub(crate) async fn run(settings: Settings, command: SecretCommand) -> Result<Re
     }
     let sealer = Arc::clone(&workbench.sealer);
     let now = workbench.clock.now();
-    let (facts, channels, people) = write(&workbench, move |connection| {
+    let (facts, channels, people, answers) = write(&workbench, move |connection| {
         let facts = installation::reseal(connection, &sealer)?;
         let channels = channel::reseal(connection, &sealer)?;
         let people = staff::reseal(connection, &sealer)?;
+        let answers = idempotency::reseal(connection, &sealer)?;
         let entry =
             Entry { action: "secret.rotate", tenant: None, subject: "XIAOYI_SECRET_KEY", before: None, after: None };
         record(connection, entry, now)?;
-        Ok((facts, channels, people))
+        Ok((facts, channels, people, answers))
     })
     .await?;
     let text = format!(
-        "Sealed anew under the first secret: {facts} values of the installation, the keys of {channels} channels, the codes of {people} people.\n\
+        "Sealed anew under the first secret: {facts} values of the installation, the keys of {channels} channels, the codes of {people} people, {answers} kept answers.\n\
          Next: let {place} hold the new secret alone, and restart the server."
     );
-    let resealed = facts + channels + people;
-    Report::of(&json!({"resealed": resealed, "installation": facts, "channels": channels, "staff": people}), text)
+    let resealed = facts + channels + people + answers;
+    Report::of(
+        &json!({"resealed": resealed, "installation": facts, "channels": channels, "staff": people, "answers": answers}),
+        text,
+    )
 }
 
 fn place(settings: &Settings) -> String {

@@ -19,6 +19,7 @@ mod console;
 mod crash;
 mod demo;
 mod exact_balance;
+mod idempotency;
 mod inputs;
 mod limits;
 mod page_budget;

@@ -10,6 +10,7 @@ use super::settling::Settling;
 use crate::calls::Status;
 use crate::clock::{Clock, Timestamp};
 use crate::id::{RequestId, TenantId};
+use crate::idempotency::Collected;
 use crate::ledger::settle;
 use crate::limits::{Allowances, Permit};
 use crate::money::Amount;
@@ -43,6 +44,8 @@ pub struct Call {
     parts: Option<Parts>,
     allowances: Allowances,
     forwarded: Tally,
+    /// What the caller was sent, where it may ask again.
+    collected: Option<Collected>,
     /// When the first part of a stream came.
     first_at: Option<Timestamp>,
     /// The end, from when it has come until what it means is committed.
@@ -81,6 +84,7 @@ impl Call {
         Self {
             request_id: job.request_id,
             allowances: permit.allowances(),
+            collected: job.idempotency.is_some().then(Collected::default),
             parts: Some(Parts { job, queue, clock, settling, frames, permit: Some(permit) }),
             forwarded: Tally::default(),
             first_at: None,
@@ -110,6 +114,9 @@ impl Call {
                     Ok(Frame::Chunk(chunk)) => {
                         self.first_at.get_or_insert_with(|| parts.clock.now());
                         self.forwarded = chunk.generated;
+                        if let Some(collected) = &mut self.collected {
+                            collected.push(&chunk.json);
+                        }
                         return Some(Step::Chunk(chunk.json));
                     }
                     Ok(Frame::End(mut end)) => {
@@ -121,7 +128,7 @@ impl Call {
                 self.ending.insert(ending).clone()
             }
         };
-        let settler = Settler { settling: &parts.settling, job: &parts.job };
+        let settler = Settler { settling: &parts.settling, job: &parts.job, collected: self.collected.as_ref() };
         let step = settler.last_step(ending, self.forwarded).await;
         // Before the end is seen: who makes one call after the other never meets the last one.
         if let Some(permit) = parts.permit.take() {
@@ -172,6 +179,7 @@ impl Drop for Call {
         let Some(Parts { job, queue, settling, frames, permit, .. }) = self.parts.take() else { return };
         let (forwarded, first_at) = (self.forwarded, self.first_at);
         let (ending, mut way) = (self.ending.take(), std::mem::take(&mut self.way));
+        let collected = self.collected.take();
         // The place is free at once: a worker that still has the call is about to stop it.
         drop(permit);
         let later = settling.clone();
@@ -189,7 +197,8 @@ impl Drop for Call {
                 // No worker has it, and none sent an end: it waited until now, or its worker died.
                 (None, None) => (cancellation != Cancellation::Told).then_some(Ending::Silent(Silence::NoWorker)),
             };
-            let settlement = left_to_us.map(|ending| ending.settlement(&job, forwarded));
+            let settlement =
+                left_to_us.map(|ending| ending.settlement(&job, forwarded, collected.as_ref(), later.sealer()));
             let record = later.record_of(job, Status::CLIENT_LEFT, first_at, way);
             match settlement {
                 Some(settlement) => {

@@ -2,9 +2,11 @@
 //! here, so that there is one way for money to be set aside and one place that decides about an uncertain outcome.
 
 mod call;
+mod detached;
 mod failure;
 mod not_admitted;
 mod outcome;
+mod repeated;
 pub mod request;
 mod settling;
 
@@ -13,10 +15,13 @@ use std::time::Duration;
 
 use self::call::HoldGuard;
 use self::outcome::Settler;
+use self::repeated::in_progress;
 use self::settling::Settling;
 pub use call::{Call, Step};
+pub use detached::Detached;
 pub use failure::{Failure, without_an_end};
 pub use not_admitted::NotAdmitted;
+pub use repeated::{Once, Replay};
 pub use request::CallRequest;
 
 use crate::billing;
@@ -24,13 +29,16 @@ use crate::calls::{CallLog, Status};
 use crate::catalogue::Catalogue;
 use crate::clock::Clock;
 use crate::config::{ModelLimits, Settings};
+use crate::db::Database;
 use crate::id::{ProcessId, RequestId, TenantId};
+use crate::idempotency::Mark;
 use crate::keyring::Caller;
 use crate::ledger::{Hold, HoldDecision, Ledger};
 use crate::limits::Limits;
 use crate::price::Basis;
 use crate::queue::{Deadlines, Frames, Job, Queue, SubmitError, Way};
 use crate::refusal::{Reason, Refusal};
+use crate::seal::Sealer;
 use crate::secret_key::KeyId;
 
 /// A hold outlives its call's deadline by this, in milliseconds, so that the call's own end comes first.
@@ -47,6 +55,8 @@ pub struct Admission {
 /// What admission needs.
 #[derive(Debug)]
 pub struct AdmissionParts {
+    /// Where it is read what became of calls.
+    pub database: Database,
     /// Where money is set aside and charged.
     pub ledger: Ledger,
     /// Where calls wait for a worker.
@@ -59,6 +69,8 @@ pub struct AdmissionParts {
     pub settings: Arc<Settings>,
     /// The time.
     pub clock: Clock,
+    /// Seals what callers are sent where they may ask again.
+    pub sealer: Arc<Sealer>,
     /// Whose holds it makes.
     pub process: ProcessId,
     /// Where the details of calls are kept.
@@ -87,7 +99,8 @@ impl std::fmt::Debug for Admission {
 impl Admission {
     /// Of these parts. Call it inside the runtime that lives as long as the process.
     pub fn new(parts: AdmissionParts) -> Self {
-        let settling = Settling::new(parts.ledger.clone(), parts.calls.clone(), parts.clock.clone());
+        let settling =
+            Settling::new(parts.ledger.clone(), parts.calls.clone(), parts.clock.clone(), Arc::clone(&parts.sealer));
         Self { inner: Arc::new(Inner { parts, settling }) }
     }
 
@@ -144,24 +157,21 @@ impl Admission {
 
     /// Refuses a blocked end user, asks the key's limits, holds the call's cost and hands it to the workers. What a call has taken of its
     /// key's requests and tokens a minute stays taken, also when it is refused after that; its place is free again when it ends, however it
-    /// does.
+    /// does. With `idempotency` there is at most one such call at a time, and none once one was charged.
     ///
     /// # Errors
-    /// [`NotAdmitted`]; nothing is held then.
+    /// [`NotAdmitted`]; nothing is held then. [`Reason::IdempotencyInProgress`] when another call has the mark: it runs, or was charged.
     pub async fn admit(
         &self,
         caller: &Caller,
         request_id: RequestId,
         request: CallRequest,
+        idempotency: Option<Mark>,
     ) -> Result<Call, NotAdmitted> {
         let inner = &self.inner;
-        if caller.blocks(request.end_user.as_deref()) {
-            self.count_refusal(caller.tenant, caller.key, Some(&request.model), Reason::UserBlocked);
-            let message = "the end user of this call (`user`) is blocked; nothing was charged, please ask the operator of the service";
-            return Err(Refusal::of_field(Reason::UserBlocked, "user", message).into());
-        }
+        self.refuse_blocked(caller, &request)?;
         let tokens = if caller.limits.tpm.is_some() { self.most_tokens(&request) } else { 0 };
-        let job = self.job(caller, request_id, request)?;
+        let job = self.job(caller, request_id, request, idempotency)?;
         let counted = |refused: NotAdmitted| {
             self.count_refusal(job.tenant, job.key, Some(&job.model), refused.refusal.reason);
             refused
@@ -184,6 +194,15 @@ impl Admission {
         }
     }
 
+    fn refuse_blocked(&self, caller: &Caller, request: &CallRequest) -> Result<(), Refusal> {
+        if !caller.blocks(request.end_user.as_deref()) {
+            return Ok(());
+        }
+        self.count_refusal(caller.tenant, caller.key, Some(&request.model), Reason::UserBlocked);
+        let message = "the end user of this call (`user`) is blocked; nothing was charged, please ask the operator of the service";
+        Err(Refusal::of_field(Reason::UserBlocked, "user", message))
+    }
+
     /// Gives the job without its body back.
     async fn hold_and_submit(&self, job: Job) -> Result<(Job, Frames), Refusal> {
         let inner = &self.inner;
@@ -195,6 +214,7 @@ impl Admission {
             owner: inner.process,
             expires_at: job.deadlines.end.plus_ms(HOLD_GRACE_MS),
             price_version: job.price.version,
+            idempotency: job.idempotency,
         };
         // From here on, whatever happens to this future, the hold is voided unless someone else has taken it over.
         let guard = HoldGuard::new(request_id, job.tenant, inner.settling.clone());
@@ -204,6 +224,10 @@ impl Admission {
         };
         match inner.ledger.hold(hold).await {
             Ok(HoldDecision::Held) => {}
+            Ok(HoldDecision::Repeated) => {
+                guard.release();
+                return Err(in_progress());
+            }
             Ok(HoldDecision::Insufficient { needed, available }) => {
                 guard.release();
                 let currency = &inner.settings.currency;
@@ -232,7 +256,7 @@ impl Admission {
             Err(error) => {
                 // Committed before the caller reads that nothing was charged; a queue that did not answer may have taken the job all the
                 // same, and a worker may have charged it by now.
-                let settler = Settler { settling: &inner.settling, job: &kept };
+                let settler = Settler { settling: &inner.settling, job: &kept, collected: None };
                 let failure = settler.void(refused_by_queue(&error)).await;
                 guard.release();
                 let status = Status::from(failure.refusal.reason);
@@ -253,7 +277,13 @@ impl Admission {
         u64::try_from(request.prompt.tokens.saturating_add(answers)).unwrap_or(0)
     }
 
-    fn job(&self, caller: &Caller, request_id: RequestId, request: CallRequest) -> Result<Job, Refusal> {
+    fn job(
+        &self,
+        caller: &Caller,
+        request_id: RequestId,
+        request: CallRequest,
+        idempotency: Option<Mark>,
+    ) -> Result<Job, Refusal> {
         let settings = &self.inner.settings;
         let snapshot = self.inner.catalogue.now();
         let counted = |refusal: Refusal| {
@@ -301,6 +331,7 @@ impl Admission {
             price,
             images: request.images,
             end_user: request.end_user,
+            idempotency,
             left_out: 0,
             accepted_at: now,
             deadlines: Deadlines {

@@ -1,15 +1,19 @@
 //! What the end of a call means. Here, and only here, it is decided: nobody sees the end of an answer before its charge is committed, and
 //! nobody is told that nothing was charged before that is.
 
+use bytes::Bytes;
+
 use super::call::Step;
 use super::failure::Failure;
 use super::settling::Settling;
 use crate::billing::{self, Produced};
 use crate::id::RequestId;
-use crate::ledger::{Ended, LedgerError, Operation, Reversal, Settlement, SettlementOutcome};
+use crate::idempotency::Collected;
+use crate::ledger::{Capture, Ended, LedgerError, Operation, Reversal, Settlement, SettlementOutcome};
 use crate::money::Amount;
 use crate::queue::{End, Job, Silence};
 use crate::refusal::{Reason, Refusal};
+use crate::seal::Sealer;
 use crate::tokens::Tally;
 
 /// How a call came to its end.
@@ -22,47 +26,71 @@ pub(super) enum Ending {
 }
 
 impl Ending {
-    /// What settles the call. `forwarded` is what the caller has seen of it.
-    pub(super) fn settlement(&self, job: &Job, forwarded: Tally) -> Operation {
+    /// What settles the call, and keeps what its caller was sent. `forwarded` is what the caller has seen of it.
+    pub(super) fn settlement(
+        &self,
+        job: &Job,
+        forwarded: Tally,
+        collected: Option<&Collected>,
+        sealer: &Sealer,
+    ) -> Operation {
         let produced = match self {
             Self::Told(End::Answered { produced, .. }) => Some(*produced),
             Self::Told(End::Failed { produced, .. }) => *produced,
             Self::Told(End::Lost) => None,
-            Self::Silent(_) => interrupted(forwarded),
+            Self::Silent(_) => seen(forwarded),
         };
         let (request_id, account) = (job.request_id, job.tenant);
         match produced.and_then(|produced| billing::capture(job, produced)) {
-            Some(capture) => Operation::Capture(Box::new(capture)),
+            Some(capture) => {
+                let answer = collected.and_then(|collected| match self {
+                    Self::Told(End::Answered { held_back, .. }) => {
+                        collected.clone().with(held_back).seal(None, request_id, sealer)
+                    }
+                    Self::Told(End::Failed { refusal, .. }) => collected.seal(Some(refusal), request_id, sealer),
+                    Self::Told(End::Lost) | Self::Silent(_) => collected.seal(Some(&interrupted()), request_id, sealer),
+                });
+                Operation::Capture(Box::new(Capture { answer, ..capture }))
+            }
             None => Operation::End { request_id, account, ended: Ended::Voided },
         }
     }
 }
 
 /// What a call pays that no worker will end; `None` if its caller saw nothing.
-fn interrupted(forwarded: Tally) -> Option<Produced> {
+fn seen(forwarded: Tally) -> Option<Produced> {
     let produced = Produced { completion: forwarded, finished_early: true, ..Produced::default() };
     (forwarded.tokens > 0).then_some(produced)
+}
+
+/// What is told of a call whose process ended before it.
+fn interrupted() -> Refusal {
+    Refusal::new(Reason::Unavailable, "the answer was interrupted: the service was restarted")
 }
 
 /// Settles a call and says what comes of it.
 pub(super) struct Settler<'a> {
     pub(super) settling: &'a Settling,
     pub(super) job: &'a Job,
+    /// What the caller was sent, where it may ask again.
+    pub(super) collected: Option<&'a Collected>,
 }
 
 impl Settler<'_> {
     /// The last step of a call. `forwarded` is what the caller has seen of it.
     pub(super) async fn last_step(&self, ending: Ending, forwarded: Tally) -> Step {
         let failure = match ending {
-            Ending::Told(End::Answered { held_back, produced, .. }) => match self.charge(produced).await {
-                Ok(Some(charged)) => return Step::Answered { held_back, charged },
-                Ok(None) => self.void(took_too_long()).await,
-                Err(failure) => failure,
-            },
+            Ending::Told(End::Answered { held_back, produced, .. }) => {
+                match self.charge(produced, &held_back, None).await {
+                    Ok(Some(charged)) => return Step::Answered { held_back, charged },
+                    Ok(None) => self.void(took_too_long()).await,
+                    Err(failure) => failure,
+                }
+            }
             Ending::Told(End::Failed { refusal, produced, .. }) => self.fail(produced, refusal).await,
             Ending::Told(End::Lost) => self.void(took_too_long()).await,
             Ending::Silent(silence) => {
-                let produced = interrupted(forwarded);
+                let produced = seen(forwarded);
                 self.fail(produced, self.broken_off(silence, produced.is_some())).await
             }
         };
@@ -72,19 +100,28 @@ impl Settler<'_> {
     /// Charges what was produced and says why there is no more; where there was nothing, releases the hold.
     async fn fail(&self, produced: Option<Produced>, refusal: Refusal) -> Failure {
         let Some(produced) = produced else { return self.void(refusal).await };
-        match self.charge(produced).await {
+        match self.charge(produced, &[], Some(&refusal)).await {
             Ok(charged) => Failure { refusal, charged },
             Err(failure) => failure,
         }
     }
 
-    /// Makes a charge and gives what was paid, by it or by one that came first. `None`: somebody settled the call without a charge.
-    async fn charge(&self, produced: Produced) -> Result<Option<Amount>, Failure> {
+    /// Makes a charge and gives what was paid, by it or by one that came first. `None`: somebody settled the call without a charge. With it
+    /// is kept what the caller is sent: what was sent up to now, then `held_back`, then `failure`.
+    async fn charge(
+        &self,
+        produced: Produced,
+        held_back: &[Bytes],
+        failure: Option<&Refusal>,
+    ) -> Result<Option<Amount>, Failure> {
         let (request_id, account) = (self.job.request_id, self.job.tenant);
         let Some(capture) = billing::capture(self.job, produced) else {
             return Err(self.void(Refusal::internal()).await);
         };
-        match self.settling.ledger().capture(capture).await {
+        let sealer = self.settling.sealer();
+        let answer =
+            self.collected.and_then(|collected| collected.clone().with(held_back).seal(failure, request_id, sealer));
+        match self.settling.ledger().capture(Capture { answer, ..capture }).await {
             Ok(Ok(captured)) => {
                 captured.warn_of_write_off(request_id);
                 Ok(Some(captured.paid))

@@ -1,5 +1,6 @@
 //! What is settled behind a call's back: not on the thread of a connection that is going away, and not forgotten when the process ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -10,6 +11,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::id::{RequestId, TenantId};
 use crate::ledger::{Ledger, release};
 use crate::queue::{Job, Way};
+use crate::seal::Sealer;
 
 /// How long a worker that was told that its client has left may take to settle. It hears of it at once, or at its next renewal of the
 /// lease (10 s); whoever has not settled by then is dead. No worker needs longer, so the hold is nobody's, and must not wait for its expiry.
@@ -22,18 +24,24 @@ pub(super) struct Settling {
     ledger: Ledger,
     calls: CallLog,
     clock: Clock,
+    sealer: Arc<Sealer>,
     tasks: TaskTracker,
 }
 
 impl Settling {
     /// In the present runtime, which lives as long as the process.
-    pub(super) fn new(ledger: Ledger, calls: CallLog, clock: Clock) -> Self {
-        Self { runtime: Handle::current(), ledger, calls, clock, tasks: TaskTracker::new() }
+    pub(super) fn new(ledger: Ledger, calls: CallLog, clock: Clock, sealer: Arc<Sealer>) -> Self {
+        Self { runtime: Handle::current(), ledger, calls, clock, sealer, tasks: TaskTracker::new() }
     }
 
     /// The ledger that it settles in.
     pub(super) const fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// Seals what callers were sent.
+    pub(super) fn sealer(&self) -> &Sealer {
+        &self.sealer
     }
 
     /// What is known of a call that ends now, for whoever looks at it later.

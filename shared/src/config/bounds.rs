@@ -132,6 +132,15 @@ pub struct LedgerSettings {
     pub owner_silence_s: u64,
 }
 
+/// Calls that are asked for again with the same Idempotency-Key.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdempotencySettings {
+    /// Seconds for which such a call waits for the first one, before it is told to ask later: 1 to 600.
+    #[serde(deserialize_with = "between::<_, _, 1, 600>")]
+    pub wait_s: u64,
+}
+
 /// What is kept for people to look at.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

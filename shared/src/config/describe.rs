@@ -77,6 +77,7 @@ impl Settings {
             ("ledger.audit_s", self.ledger.audit_s.to_string()),
             ("ledger.sweep_s", self.ledger.sweep_s.to_string()),
             ("ledger.owner_silence_s", self.ledger.owner_silence_s.to_string()),
+            ("idempotency.wait_s", self.idempotency.wait_s.to_string()),
             ("records.call_days", self.records.call_days.to_string()),
             ("log.filter", self.log.filter.clone()),
             ("log.format", self.log.format.name().to_owned()),

@@ -27,8 +27,8 @@ use serde::{Deserialize, Deserializer};
 
 pub use base_url::{BaseUrl, NotABaseUrl};
 pub use bounds::{
-    DeadlineSettings, HttpSettings, KeysSettings, LedgerSettings, LimitsSettings, LogFormat, LogSettings,
-    QueueSettings, RecordsSettings, UpstreamSettings, WorkerSettings,
+    DeadlineSettings, HttpSettings, IdempotencySettings, KeysSettings, LedgerSettings, LimitsSettings, LogFormat,
+    LogSettings, QueueSettings, RecordsSettings, UpstreamSettings, WorkerSettings,
 };
 pub use cidr::{Cidr, NotACidr};
 pub use database_url::{DatabaseUrl, NotADatabaseUrl};
@@ -98,6 +98,8 @@ pub struct Settings {
     pub upstream: UpstreamSettings,
     /// The ledger's writer, audit and sweeper.
     pub ledger: LedgerSettings,
+    /// Calls that are asked for again.
+    pub idempotency: IdempotencySettings,
     /// What is kept for people to look at.
     pub records: RecordsSettings,
     /// What is logged, and how.

@@ -7,7 +7,9 @@ use tokio::sync::watch;
 
 use super::{Deployment, DeploymentError};
 use crate::calls;
+use crate::db::DbError;
 use crate::epoch;
+use crate::idempotency;
 use crate::key;
 use crate::ledger::{self, Audit, AuditScope, Sweeper};
 use crate::rollups::{self, Rolled};
@@ -206,7 +208,11 @@ async fn purge(deployment: Deployment, leads: watch::Receiver<bool>) {
         tick.tick().await;
         while *leads.borrow() {
             let (call_days, now) = (deployment.settings.records.call_days, deployment.clock.now());
-            match deployment.database.write(move |connection| calls::purge(connection, call_days, now)).await {
+            let purged = deployment.database.write(move |connection| {
+                let calls = calls::purge(connection, call_days, now)?;
+                Ok::<_, DbError>(idempotency::purge(connection, now)? || calls)
+            });
+            match purged.await {
                 Ok(true) => tokio::time::sleep(RECORDS_PAUSE).await,
                 Ok(false) => break,
                 Err(error) => {

@@ -34,6 +34,7 @@ use crate::ledger::{self, Ledger, Sweeper, WriterSettings};
 use crate::limits::{Limits, MemoryLimits, RedisLimits};
 use crate::queue::{MemoryQueue, Queue, QueueLimits, RedisQueue, SLOW_CLIENT_MS, Timings};
 use crate::redis_store::RedisPool;
+use crate::seal::Sealer;
 
 /// Connections by which the limits of keys are asked in Redis.
 const LIMITS_CONNECTIONS: usize = 8;
@@ -47,6 +48,8 @@ pub struct Deployment {
     pub clock: Clock,
     /// The database.
     pub database: Database,
+    /// Seals and opens what is secret in it.
+    pub sealer: Arc<Sealer>,
     /// The ledger's writer.
     pub ledger: Ledger,
     /// The queue.
@@ -128,7 +131,8 @@ impl Deployment {
 
         let epoch = EpochWatch::start(&database, clock.clone()).await?;
         let catalogue = Catalogue::start(&database, Arc::clone(&sealer)).await?;
-        let tag_key = database.read(move |connection| Ok(installation::tag_key(connection, &sealer))).await??;
+        let opener = Arc::clone(&sealer);
+        let tag_key = database.read(move |connection| Ok(installation::tag_key(connection, &opener))).await??;
         let keyring = Keyring::new(
             database.clone(),
             epoch.clone(),
@@ -164,7 +168,9 @@ impl Deployment {
         };
         let calls = CallLog::start(&database);
         let admission = Admission::new(AdmissionParts {
+            database: database.clone(),
             ledger: ledger.clone(),
+            sealer: Arc::clone(&sealer),
             queue: Arc::clone(&queue),
             limits: Arc::clone(&limits),
             catalogue: catalogue.clone(),
@@ -178,6 +184,7 @@ impl Deployment {
             settings,
             clock,
             database,
+            sealer,
             ledger,
             queue,
             limits,

@@ -11,6 +11,7 @@ use super::state::{
 };
 use super::{LedgerError, REVENUE, WRITE_OFF};
 use crate::id::{RequestId, TenantId, TransferId};
+use crate::idempotency::Mark;
 use crate::money::Amount;
 
 /// A batch that is decided: what to write, and what to answer.
@@ -59,6 +60,11 @@ fn decide_hold<'a>(
     if state.hold(hold.request_id).is_some() {
         return Ok(HoldDecision::Replayed);
     }
+    if let Some(mark) = &hold.idempotency
+        && state.is_taken(hold.account, mark)
+    {
+        return Ok(HoldDecision::Repeated);
+    }
     let available = account.available()?;
     if available < hold.amount {
         return Ok(HoldDecision::Insufficient { needed: hold.amount, available });
@@ -67,6 +73,10 @@ fn decide_hold<'a>(
     state.set_held(hold.account, account, held);
     state.holds.insert(hold.request_id, Some(HoldRow { account: hold.account, amount: hold.amount, settlement: None }));
     effects.holds.push(hold);
+    if let Some(mark) = &hold.idempotency {
+        state.marked.insert((hold.account, *mark.key()), Some(hold.request_id));
+        effects.marks.push((hold.account, mark, hold.request_id));
+    }
     Ok(HoldDecision::Held)
 }
 
@@ -75,7 +85,7 @@ fn decide_capture<'a>(
     effects: &mut Effects<'a>,
     capture: &'a Capture,
 ) -> Result<Outcome, LedgerError> {
-    let Capture { request_id, account, charge } = capture;
+    let Capture { request_id, account, charge, answer } = capture;
     let request_id = *request_id;
     let hold = match state.open_hold(request_id, *account) {
         Ok(hold) => hold,
@@ -131,6 +141,7 @@ fn decide_capture<'a>(
         );
     }
     effects.charges.push(ChargeRow { account: hold.account, request_id, charge, written_off });
+    effects.answers.extend(answer.as_deref().map(|sealed| (request_id, sealed)));
     Ok(Outcome::Captured(Captured { paid, written_off }))
 }
 
@@ -297,6 +308,19 @@ impl State<'_> {
 
     fn hold(&self, request_id: RequestId) -> Option<HoldRow> {
         self.holds.get(&request_id).copied().flatten()
+    }
+
+    /// Whether the mark's call runs or was charged. One that was not, or was given back, leaves the mark to others.
+    fn is_taken(&self, account: TenantId, mark: &Mark) -> bool {
+        let Some(first) = self.marked.get(&(account, *mark.key())).copied().flatten() else { return false };
+        match self.hold(first).map(|hold| hold.settlement) {
+            None => false,
+            Some(None) => true,
+            Some(Some(Settlement { outcome: SettlementOutcome::Captured, .. })) => {
+                !self.captures.get(&first).copied().flatten().is_some_and(|capture| capture.reversed)
+            }
+            Some(Some(_)) => false,
+        }
     }
 
     /// The hold on `account` if it is open, else what to answer.

@@ -225,6 +225,7 @@ mod tests {
             owner: ProcessId::new(),
             expires_at: Timestamp(0),
             price_version: PriceVersion(1),
+            idempotency: None,
         })
     }
 

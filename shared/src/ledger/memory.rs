@@ -33,8 +33,12 @@ struct Known {
 }
 
 impl Memory {
-    /// What the batch does if all is as remembered. `None` when an account is not known or in doubt, and when anybody would be refused.
+    /// What the batch does if all is as remembered. `None` when an account is not known or in doubt, when anybody would be refused, and
+    /// when more is to be read or written than accounts and holds.
     pub(super) fn guess<'a>(&self, operations: &'a [Operation]) -> Option<Decided<'a>> {
+        if operations.iter().any(Operation::is_idempotent) {
+            return None;
+        }
         let mut state = State::default();
         for operation in operations {
             let (tenant, request_id) = (operation.account(), hold_of(operation)?);
@@ -122,6 +126,7 @@ mod tests {
             owner: ProcessId::new(),
             expires_at: Timestamp(0),
             price_version: PriceVersion(1),
+            idempotency: None,
         })
     }
 

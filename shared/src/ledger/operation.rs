@@ -8,6 +8,7 @@ use super::{CASH, LedgerError, PROMOTION};
 use crate::clock::Timestamp;
 use crate::db::DbError;
 use crate::id::{ProcessId, RequestId, TenantId, TransferId};
+use crate::idempotency::Mark;
 use crate::money::Amount;
 use crate::price::{Basis, PriceVersion};
 use crate::queue::Endpoint;
@@ -70,6 +71,8 @@ pub struct Hold {
     pub expires_at: Timestamp,
     /// The price that it was computed with; the charge uses it too.
     pub price_version: PriceVersion,
+    /// What a repetition of the call is known by, if it may be repeated. Only one call that is charged can have it.
+    pub idempotency: Option<Mark>,
 }
 
 /// A request's end with a charge.
@@ -81,6 +84,8 @@ pub struct Capture {
     pub account: TenantId,
     /// The arithmetic.
     pub charge: Charge,
+    /// What the caller is sent, sealed, for those who ask again: see [`crate::idempotency::Collected::seal`].
+    pub answer: Option<Vec<u8>>,
 }
 
 /// The arithmetic of a charge, kept for ever, so that it can be recomputed by hand.
@@ -234,6 +239,8 @@ pub enum HoldDecision {
     Held,
     /// This request has a hold already; nothing was changed.
     Replayed,
+    /// Another call of the same mark runs or was charged; nothing was changed.
+    Repeated,
     /// The balance cannot cover it.
     Insufficient {
         /// What the hold needs.
@@ -363,6 +370,15 @@ impl Operation {
             Self::End { account, .. } | Self::ReverseCapture { account, .. } | Self::ReverseTopUp { account, .. } => {
                 *account
             }
+        }
+    }
+
+    /// Whether it writes more than the ledger's own tables.
+    pub(super) const fn is_idempotent(&self) -> bool {
+        match self {
+            Self::Hold(hold) => hold.idempotency.is_some(),
+            Self::Capture(capture) => capture.answer.is_some(),
+            _ => false,
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::operation::{Charge, Hold, Settlement, TopUpSource};
 use crate::id::{RequestId, TenantId, TransferId};
+use crate::idempotency::Mark;
 use crate::money::Amount;
 
 /// A customer's account as the batch sees it: what the database had, and what the operations before this one made of it.
@@ -91,6 +92,8 @@ pub(super) struct State<'a> {
     /// By their ids.
     pub(super) top_ups: HashMap<TransferId, Option<TopUpRow>>,
     pub(super) captures: HashMap<RequestId, Option<CaptureRow>>,
+    /// The calls that marks belong to, by the keys of those.
+    pub(super) marked: HashMap<(TenantId, [u8; 32]), Option<RequestId>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +154,10 @@ pub(super) struct Effects<'a> {
     pub(super) transfers: Vec<Transfer<'a>>,
     pub(super) lines: Vec<Line>,
     pub(super) charges: Vec<ChargeRow<'a>>,
+    /// Marks, and the calls that they belong to from now on.
+    pub(super) marks: Vec<(TenantId, &'a Mark, RequestId)>,
+    /// Sealed answers.
+    pub(super) answers: Vec<(RequestId, &'a [u8])>,
 }
 
 impl Effects<'_> {

@@ -114,6 +114,7 @@ pub(crate) fn job_of(tenant: TenantId) -> Job {
         },
         images: None,
         end_user: Some("小一".to_owned()),
+        idempotency: None,
         left_out: 0,
         accepted_at: Timestamp(1_700_000_000_123),
         deadlines: Deadlines {

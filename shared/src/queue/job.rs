@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::{RequestId, TenantId};
+use crate::idempotency::Mark;
 use crate::money::Amount;
 use crate::price::Price;
 use crate::secret_key::KeyId;
@@ -104,6 +105,9 @@ pub struct Job {
     pub images: Option<ImageOrder>,
     /// The caller's own name for the end user.
     pub end_user: Option<String>,
+    /// What a repetition of the call is known by; what the caller is sent is then kept with the charge.
+    #[serde(default)]
+    pub idempotency: Option<Mark>,
     /// The bytes that this copy is without: see [`Job::without_body`]. Zero in a queue.
     #[serde(skip)]
     pub left_out: usize,
@@ -133,6 +137,7 @@ impl Job {
             price: self.price.clone(),
             images: self.images.clone(),
             end_user: self.end_user.clone(),
+            idempotency: self.idempotency,
             left_out: self.weight(),
             accepted_at: self.accepted_at,
             deadlines: self.deadlines,

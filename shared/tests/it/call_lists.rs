@@ -78,7 +78,7 @@ impl Archive {
         let is_charged = status == Status::ANSWERED || random.below(2) == 0;
         if is_charged {
             let charge = Charge { key, model: model.clone(), end_user: end_user.clone(), ..charge(nanos) };
-            books.ledger.capture(Capture { request_id, account: tenant, charge }).await.unwrap().unwrap();
+            books.ledger.capture(Capture { request_id, account: tenant, charge, answer: None }).await.unwrap().unwrap();
         } else {
             books.ledger.end(request_id, tenant, Ended::Voided).await.unwrap().unwrap();
         }

@@ -142,7 +142,7 @@ async fn a_job_that_the_queue_does_not_take_has_had_a_hold() {
     let limits = bench.deployment.admission.model(&bench.caller, "gpt-3.5").unwrap();
     let request =
         Body::parse(body).unwrap().call(Endpoint::Chat, Rules::OpenAi, "gpt-3.5".to_owned(), &limits).unwrap();
-    let refused = bench.deployment.admission.admit(&bench.caller, RequestId::new(), request).await.unwrap_err();
+    let refused = bench.deployment.admission.admit(&bench.caller, RequestId::new(), request, None).await.unwrap_err();
     assert_eq!(refused.refusal.reason, Reason::Unavailable);
     let kept = bench.statuses().await;
     let counted = bench.kept("SELECT model AS word FROM refusals").await;

@@ -79,7 +79,7 @@ impl Bench {
         let model = "gpt-3.5".to_owned();
         let limits = self.deployment.admission.model(&self.caller, &model).unwrap();
         let request = Body::parse(body).unwrap().call(Endpoint::Chat, Rules::OpenAi, model, &limits).unwrap();
-        let admitted = self.deployment.admission.admit(&self.caller, RequestId::new(), request).await;
+        let admitted = self.deployment.admission.admit(&self.caller, RequestId::new(), request, None).await;
         admitted.map_err(|not_admitted| not_admitted.refusal)
     }
 
@@ -152,7 +152,7 @@ async fn answer(call: &mut Call) -> Amount {
 
 pub(crate) async fn capture(bench: &Bench, delivery: &Delivery, tokens: i64) -> Amount {
     let charge = billing::charge(&delivery.job, produced(tokens)).unwrap();
-    let capture = Capture { request_id: delivery.job.request_id, account: delivery.job.tenant, charge };
+    let capture = Capture { request_id: delivery.job.request_id, account: delivery.job.tenant, charge, answer: None };
     bench.deployment.ledger.capture(capture).await.unwrap().unwrap().paid
 }
 

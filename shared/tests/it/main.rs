@@ -13,6 +13,7 @@ mod call_log;
 mod calls;
 mod console_session;
 mod database;
+mod idempotency;
 mod ledger;
 mod many_calls;
 mod place;

@@ -38,6 +38,8 @@ async fn scene() -> Scene {
     let queue = RedisQueue::connect(pool.clone(), limits, process, true, clock.clone(), Timings::default()).await;
     deployment.queue = Arc::new(queue.unwrap());
     deployment.admission = Admission::new(AdmissionParts {
+        database: deployment.database.clone(),
+        sealer: Arc::clone(&deployment.sealer),
         ledger: deployment.ledger.clone(),
         queue: Arc::clone(&deployment.queue),
         limits: Arc::new(MemoryLimits::new(clock.clone())),

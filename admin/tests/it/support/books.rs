@@ -57,6 +57,7 @@ impl Scene {
             owner: self.deployment.process,
             expires_at: self.workbench.clock.now().plus_ms(600_000),
             price_version: self.deployment.catalogue.now().price("gpt-4").version,
+            idempotency: None,
         };
         assert_eq!(self.deployment.ledger.hold(hold).await.unwrap(), HoldDecision::Held);
         request_id

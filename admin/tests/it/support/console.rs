@@ -128,7 +128,7 @@ impl Console {
         let wanted = Body::parse(body.as_bytes()).unwrap();
         let wanted = wanted.call(Endpoint::Chat, Rules::OpenAi, model, &limits).unwrap();
         let request_id = RequestId::new();
-        let mut call = admission.admit(&caller, request_id, wanted).await.unwrap();
+        let mut call = admission.admit(&caller, request_id, wanted, None).await.unwrap();
         while let Some(step) = call.next().await {
             assert_eq!(matches!(step, Step::Failed(_)), text == FAIL, "{step:?}");
         }

@@ -182,7 +182,7 @@ impl Scene {
         let (ledger, account, is_open) = (&self.deployment.ledger, call.tenant, matches!(call.paid, Paid::Open));
         match charge {
             Some(charge) => {
-                ledger.capture(Capture { request_id, account, charge }).await.unwrap().unwrap();
+                ledger.capture(Capture { request_id, account, charge, answer: None }).await.unwrap().unwrap();
             }
             None if is_open => return request_id,
             None => {
@@ -223,6 +223,7 @@ impl Scene {
             owner: self.deployment.process,
             expires_at: now.plus_ms(600_000),
             price_version,
+            idempotency: None,
         };
         let request_id = hold.request_id;
         assert_eq!(self.deployment.ledger.hold(hold).await.unwrap(), HoldDecision::Held);

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::{CallRequest, Rules, chat, completion, embeddings, field, image, moderation, provider, strictness, syntax};
 use crate::config::{ModelLimits, ModelsSettings};
+use crate::idempotency::Mark;
 use crate::json_object::{Duplicates, Members};
 use crate::queue::Endpoint;
 use crate::refusal::Refusal;
@@ -66,6 +67,12 @@ impl<'a> Body<'a> {
                 Err(field::missing("model", "the name of a model as a string; GET /v1/models lists them"))
             }
         }
+    }
+
+    /// What a repetition of the call is known by, with the caller's Idempotency-Key.
+    pub fn mark(&self, endpoint: Endpoint, key: &str) -> Mark {
+        let members = self.members.iter().filter(|(name, _)| *name != provider::SECRET_KEY);
+        Mark::new(endpoint, key, members.map(|(name, value)| (name, value.get())))
     }
 
     /// The call that the body asks for, by the rules of its endpoint.

@@ -1,6 +1,7 @@
 //! Reading what a batch's decisions need, and writing what they gave. The deciding is the same on both engines; the shapes of the
 //! statements differ, because a round trip costs nothing on one and most of the time on the other.
 
+mod idempotency;
 mod postgres;
 mod sqlite;
 
@@ -33,15 +34,15 @@ pub(super) fn run_batch<'a>(
 ) -> Result<Decided<'a>, DbError> {
     let mut state = State::default();
     match connection {
-        Connection::Postgres(_) => postgres::read(connection, &mut state, operations)?,
-        Connection::Sqlite(_) => sqlite::read(connection, &mut state, operations)?,
+        Connection::Postgres(_) => postgres::read(connection, &mut state, operations, now)?,
+        Connection::Sqlite(_) => sqlite::read(connection, &mut state, operations, now)?,
     }
     let decided = decide_all(state, operations);
     write(connection, &decided, now)?;
     Ok(decided)
 }
 
-/// Writes what was decided: on PostgreSQL in one statement, which fails where an account is not what the decisions started from.
+/// Writes what was decided: on PostgreSQL in one statement (but for what belongs to marks), which fails where an account is not what the decisions started from.
 ///
 /// # Errors
 /// The database failed: nothing of it was written, or all has to be rolled back.
@@ -51,9 +52,10 @@ pub(super) fn write(connection: &mut Connection, decided: &Decided<'_>, now: Tim
         return Ok(());
     }
     match connection {
-        Connection::Postgres(_) => postgres::write(connection, state, effects, now),
-        Connection::Sqlite(_) => sqlite::write(connection, state, effects, now),
+        Connection::Postgres(_) => postgres::write(connection, state, effects, now)?,
+        Connection::Sqlite(_) => sqlite::write(connection, state, effects, now)?,
     }
+    idempotency::write(connection, effects, now)
 }
 
 /// Decides and writes one operation inside the caller's transaction, for whoever is not the writer (a command).

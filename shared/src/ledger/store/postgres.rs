@@ -12,6 +12,7 @@ use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
 use super::super::operation::{Operation, Settlement};
 use super::super::state::{AccountRow, CaptureRow, Change, ChargeRow, Effects, HoldRow, Numbers, State};
+use super::idempotency;
 use super::{read_reference, read_top_up, settlement, transfer_of};
 use crate::clock::Timestamp;
 use crate::db::{Column, Connection, DbError, Statement, Value, sql};
@@ -30,12 +31,21 @@ pub(super) fn read<'a>(
     connection: &mut Connection,
     state: &mut State<'a>,
     operations: &'a [Operation],
+    now: Timestamp,
 ) -> Result<(), DbError> {
     let (mut requests, mut reversed) = (Vec::new(), Vec::new());
     for operation in operations {
         state.accounts.insert(operation.account(), None);
         match operation {
-            Operation::Hold(hold) => requests.push(hold.request_id),
+            Operation::Hold(hold) => {
+                requests.push(hold.request_id);
+                if let Some(mark) = &hold.idempotency
+                    && let Some(first) = idempotency::read(connection, state, hold.account, mark, now)?
+                {
+                    requests.push(first);
+                    reversed.push(first);
+                }
+            }
             Operation::Capture(capture) => requests.push(capture.request_id),
             Operation::End { request_id, .. } => requests.push(*request_id),
             Operation::ReverseCapture { request_id, .. } => reversed.push(*request_id),

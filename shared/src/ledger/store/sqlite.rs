@@ -5,6 +5,7 @@ use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use super::super::operation::Operation;
 use super::super::state::{AccountRow, CaptureRow, Change, ChargeRow, Effects, HoldRow, Numbers, State, Transfer};
+use super::idempotency;
 use super::{read_reference, read_top_up, settlement, transfer_of};
 use crate::clock::Timestamp;
 use crate::db::{Connection, DbError, Statement, Value, sql};
@@ -16,14 +17,26 @@ pub(super) fn read<'a>(
     connection: &mut Connection,
     state: &mut State<'a>,
     operations: &'a [Operation],
+    now: Timestamp,
 ) -> Result<(), DbError> {
-    operations.iter().try_for_each(|operation| load(connection, state, operation))
+    operations.iter().try_for_each(|operation| load(connection, state, operation, now))
 }
 
-fn load<'a>(connection: &mut Connection, state: &mut State<'a>, operation: &'a Operation) -> Result<(), DbError> {
+fn load<'a>(
+    connection: &mut Connection,
+    state: &mut State<'a>,
+    operation: &'a Operation,
+    now: Timestamp,
+) -> Result<(), DbError> {
     match operation {
         Operation::Hold(hold) => {
             load_hold(connection, state, hold.request_id)?;
+            if let Some(mark) = &hold.idempotency
+                && let Some(first) = idempotency::read(connection, state, hold.account, mark, now)?
+            {
+                load_hold(connection, state, first)?;
+                load_capture(connection, state, first)?;
+            }
             load_account(connection, state, hold.account)
         }
         Operation::Capture(capture) => load_hold(connection, state, capture.request_id),

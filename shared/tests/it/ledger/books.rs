@@ -136,6 +136,7 @@ impl Books {
             owner: self.owner,
             expires_at: self.clock.now().plus_ms(HOLD_MS),
             price_version: PriceVersion(1),
+            idempotency: None,
         }
     }
 
@@ -304,7 +305,7 @@ pub(crate) fn top_up(account: TenantId, nanos: i64, reference: &str) -> TopUp {
 
 /// A capture that costs `nanos`, by the first price.
 pub(crate) fn capture(request_id: RequestId, account: TenantId, nanos: i64) -> Capture {
-    Capture { request_id, account, charge: charge(nanos) }
+    Capture { request_id, account, charge: charge(nanos), answer: None }
 }
 
 /// A charge of `nanos` for as many prompt tokens, by the first price; it adds up.

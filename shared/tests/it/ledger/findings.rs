@@ -333,7 +333,7 @@ async fn a_charge_that_is_not_right_is_found(#[case] damage: fn(&mut Charge)) {
     let Capture { mut charge, .. } = capture(wrong, tenant, 1_000);
     damage(&mut charge);
 
-    books.ledger.capture(Capture { request_id: wrong, account: tenant, charge }).await.unwrap().unwrap();
+    books.ledger.capture(Capture { request_id: wrong, account: tenant, charge, answer: None }).await.unwrap().unwrap();
 
     let expected = [(CHARGE.to_owned(), format!("request {wrong}"))];
     assert_eq!(found(&audit(&books).await), expected);

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use shared::id::{RequestId, TenantId};
+use shared::idempotency::Mark;
 use shared::ledger::{
     self, Captured, Charge, Ended, HoldDecision, LedgerError, Operation, Outcome, Reversal, TopUp, TopUpDecision,
     TopUpReversal, TopUpSource,
 };
 use shared::money::Amount;
+use shared::queue::Endpoint;
 use shared::tokens::Tally;
 
 use self::plain::{Answer, Model, NO_ACCOUNT, TOO_LARGE};
@@ -21,7 +23,7 @@ const BATCHES: usize = 48;
 const LARGEST_BATCH: u64 = 64;
 const ACCOUNTS: usize = 4;
 /// What must have happened at least once, or the operations are not worth much.
-const MUST_HAPPEN: [&str; 26] = [
+const MUST_HAPPEN: [&str; 27] = [
     "already given back",
     "already settled",
     "below or at the hold",
@@ -37,6 +39,7 @@ const MUST_HAPPEN: [&str; 26] = [
     "posted",
     "reference taken",
     "released",
+    "repeated",
     "replayed hold",
     "replayed payment",
     "replayed taking back",
@@ -280,6 +283,10 @@ impl Author<'_> {
         let mut hold = self.books.hold(account, 0);
         hold.amount = nanos(needed);
         hold.request_id = again.unwrap_or(hold.request_id);
+        if self.random.below(8) == 0 {
+            let key = self.random.below(3).to_string();
+            hold.idempotency = Some(Mark::new(Endpoint::Chat, &key, std::iter::empty()));
+        }
         self.requests.push(hold.request_id);
         self.held_for.insert(hold.request_id, account);
         Operation::Hold(hold)
@@ -307,6 +314,7 @@ impl Author<'_> {
         let mut capture = capture(request, payer, cost - completion);
         capture.charge.completion = Tally { texts: 1, hanzi: completion, words: 0, tokens: completion };
         capture.charge.completion_cost = Amount::from_nanos(completion);
+        capture.answer = (self.random.below(8) == 0).then(|| b"sealed".to_vec());
         Operation::Capture(Box::new(capture))
     }
 
@@ -314,7 +322,7 @@ impl Author<'_> {
         let largest = Charge { completion_cost: Amount::from_nanos(1), ..charge(i64::MAX) };
         let negative = Charge { completion_cost: Amount::from_nanos(-1), ..charge(5) };
         let charge = if self.random.below(2) == 0 { largest } else { negative };
-        Operation::Capture(Box::new(ledger::Capture { request_id: request, account, charge }))
+        Operation::Capture(Box::new(ledger::Capture { request_id: request, account, charge, answer: None }))
     }
 
     /// One that was made lately, any that was made, or an unknown one.
@@ -402,6 +410,7 @@ fn what_happened(model: &Model, operation: &Operation, answer: &Answer) -> &'sta
         (_, Ok(Outcome::TopUpReversal(TopUpReversal::AlreadyReversed { .. }))) => "taken back before",
         (_, Ok(Outcome::TopUpReversal(TopUpReversal::NothingAvailable { .. }))) => "nothing to take back",
         (_, Ok(Outcome::TopUpReversal(TopUpReversal::NoSuchTopUp))) => "no such top-up",
+        (_, Ok(Outcome::Hold(HoldDecision::Repeated))) => "repeated",
         (_, Ok(Outcome::Reversal(Reversal::Reversed(_)))) => "reversed",
         (_, Ok(Outcome::Reversal(Reversal::Already))) => "already given back",
         (_, Ok(Outcome::Reversal(Reversal::NothingCaptured))) => "nothing captured",

@@ -107,7 +107,12 @@ async fn every_kind_of_charge_at_its_listed_price() {
     for charge in [image("512x512", 40), image("any other", 70), estimate, tokens.clone()] {
         let hold = Hold { price_version: price.version, ..books.hold(tenant, 1_000) };
         books.ledger.hold(hold.clone()).await.unwrap();
-        books.ledger.capture(Capture { request_id: hold.request_id, account: tenant, charge }).await.unwrap().unwrap();
+        books
+            .ledger
+            .capture(Capture { request_id: hold.request_id, account: tenant, charge, answer: None })
+            .await
+            .unwrap()
+            .unwrap();
     }
     assert_eq!(books.balance(tenant).await, (1_000_000 - 120 - 210 - 150 - 13, 0));
     // An old call keeps its price when there is a new one.
@@ -181,7 +186,8 @@ async fn client(number: usize, ledger: Ledger, database: Database, accounts: [Te
         for (place, request_id) in ids.into_iter().rev().enumerate() {
             let amount = Amount::from_nanos(10);
             let (expires_at, price_version) = (Clock::System.now().plus_ms(600_000), PriceVersion(1));
-            let hold = Hold { request_id, account, amount, owner, expires_at, price_version };
+            let idempotency = None;
+            let hold = Hold { request_id, account, amount, owner, expires_at, price_version, idempotency };
             if ledger.hold(hold).await.unwrap() != HoldDecision::Held {
                 let paid = top_up(account, 15, &format!("{number} {round} {place}"));
                 ledger.top_up(paid.clone()).await.unwrap();

@@ -75,7 +75,7 @@ impl Office {
         let amount = charge.total().unwrap().min(amount("1.00"));
         let hold = Hold { request_id, amount, price_version: charge.price_version, ..books.hold(tenant, 0) };
         assert_eq!(books.ledger.hold(hold).await.unwrap(), HoldDecision::Held);
-        books.ledger.capture(Capture { request_id, account: tenant, charge }).await.unwrap().unwrap();
+        books.ledger.capture(Capture { request_id, account: tenant, charge, answer: None }).await.unwrap().unwrap();
         request_id
     }
 

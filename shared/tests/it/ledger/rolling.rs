@@ -91,7 +91,7 @@ impl History {
         let oldest = self.books.clock.now().plus_ms(-DAY);
         let Some(place) = self.one(|call| !call.is_over && call.id.made_at() >= oldest) else { return };
         let call = &mut self.calls[place];
-        let capture = Capture { request_id: call.id, account: call.tenant, charge: call.charge.clone() };
+        let capture = Capture { request_id: call.id, account: call.tenant, charge: call.charge.clone(), answer: None };
         self.books.ledger.capture(capture).await.unwrap().unwrap();
         (call.charged_at, call.is_over) = (Some(self.books.clock.now()), true);
     }
@@ -264,7 +264,7 @@ async fn the_mark_waits_for_whatever_may_still_be_charged() {
     history.books.advance(3 * 3_600_000);
     // The second is settled, the first is not.
     let second = history.calls[1].clone();
-    let capture = Capture { request_id: second.id, account: second.tenant, charge: second.charge };
+    let capture = Capture { request_id: second.id, account: second.tenant, charge: second.charge, answer: None };
     history.books.ledger.capture(capture).await.unwrap().unwrap();
     history.calls[1].is_over = true;
     history.roll_all().await;

@@ -25,7 +25,7 @@ async fn a_balance_for_k_holds_gives_exactly_k() {
                 match books.ledger.hold(books.hold(tenant, 7)).await.unwrap() {
                     HoldDecision::Held => held += 1,
                     HoldDecision::Insufficient { needed, available } => assert!(available < needed),
-                    HoldDecision::Replayed => panic!("every request is new"),
+                    HoldDecision::Replayed | HoldDecision::Repeated => panic!("every request is new"),
                 }
             }
             held

@@ -30,6 +30,8 @@ pub(crate) struct Model {
     /// What captures took from customers, and what the house bore of each.
     captures: HashMap<RequestId, (i128, i128)>,
     reversed: HashSet<RequestId>,
+    /// The request that a mark belongs to.
+    marks: HashMap<(TenantId, [u8; 32]), RequestId>,
     /// What came into the house accounts, less what left them.
     pub(crate) cash: i128,
     pub(crate) revenue: i128,
@@ -123,16 +125,29 @@ impl Model {
         let available = self.free(hold.account);
         let decision = match self.hold(hold.request_id) {
             Some(_) => HoldDecision::Replayed,
+            None if self.is_repeated(hold) => HoldDecision::Repeated,
             None if needed > available => {
                 HoldDecision::Insufficient { needed: hold.amount, available: amount(available) }
             }
             None => {
                 self.holds.insert(hold.request_id, (hold.account, needed));
+                if let Some(mark) = &hold.idempotency {
+                    self.marks.insert((hold.account, *mark.key()), hold.request_id);
+                }
                 self.held.insert(hold.account, held + needed);
                 HoldDecision::Held
             }
         };
         Ok(Outcome::Hold(decision))
+    }
+
+    /// Whether another request of the same mark runs, or was charged and not given back.
+    fn is_repeated(&self, hold: &Hold) -> bool {
+        let first = hold.idempotency.as_ref().and_then(|mark| self.marks.get(&(hold.account, *mark.key())));
+        first.is_some_and(|first| match self.ends.get(first) {
+            None => true,
+            Some(end) => end.outcome == SettlementOutcome::Captured && !self.reversed.contains(first),
+        })
     }
 
     fn capture(&mut self, capture: &Capture) -> Answer {

@@ -84,7 +84,7 @@ async fn step(one: &Books, other: &Books, account: TenantId, expected: &Expected
             expected.refused.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        HoldDecision::Replayed => panic!("every request is new"),
+        HoldDecision::Replayed | HoldDecision::Repeated => panic!("every request is new"),
     }
     // Mostly its own process ends it, now and then the other, and now and then both.
     let who = chance / 16_384 % SELDOM;

@@ -1,0 +1,164 @@
+//! Clients that leave, providers that fail, and processes that die.
+
+use rstest::rstest;
+use serde_json::json;
+use testkit::Pair;
+use tokio::sync::watch;
+
+use super::{MODEL, PIECES, Scene, assert_replayed, halted};
+use crate::support::provider::{Act, answer, reply, stream_head, text};
+use crate::support::reseller::{Reply, chat_body};
+
+#[rstest]
+#[case::whole(false)]
+#[case::streamed(true)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_runs_on_when_its_client_leaves(#[case] is_stream: bool) {
+    let scene = Scene::open(&[]).await;
+    let gate = scene.gate();
+    let body = chat_body(MODEL, is_stream);
+    if is_stream {
+        let mut response = scene.begin("k", true).await;
+        response.chunk().await.unwrap().expect("the first text");
+        drop(response);
+    } else {
+        let request =
+            scene.reseller.request(crate::support::reseller::Client::OpenAi, "/v1/chat/completions", body.clone());
+        let call = tokio::spawn(request.header("Idempotency-Key", "k").send());
+        scene.provider.arrival(MODEL).await;
+        call.abort();
+    }
+    // Who asks meanwhile waits for it; the provider's call goes on.
+    let waiting = scene.ask("k", &body);
+    let opening = async { gate.send_replace(true) };
+    let (answered, _) = tokio::join!(waiting, opening);
+    assert_eq!((answered.status, answered.text()), (200, PIECES.concat()), "{answered:?}");
+    assert_eq!(answered.header("idempotent-replayed"), Some("true"));
+    assert_eq!(scene.calls(), 1);
+    assert!(scene.provider.only(MODEL).left.is_none());
+    let entry = scene.reseller.entry(answered.request_id()).await.unwrap();
+    assert_eq!(entry["charge"]["finished_early"], false);
+    let charged = scene.reseller.charged(answered.request_id()).await.unwrap();
+    scene.reseller.assert_books(charged).await;
+}
+
+#[rstest]
+#[case::whole(false)]
+#[case::streamed(true)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_frees_the_key(#[case] is_stream: bool) {
+    let scene = Scene::open(&[]).await;
+    let body = chat_body(MODEL, is_stream);
+    scene.provider.acts(MODEL, vec![reply("500 Internal Server Error", "{}")]);
+    for calls in 1..=2 {
+        let failed = scene.ask("k", &body).await;
+        assert_eq!((failed.status, scene.calls()), (502, calls), "{failed:?}");
+        assert_eq!(failed.header("idempotent-replayed"), None);
+    }
+    // Even another request may take it.
+    let mut other = body.clone();
+    other["seed"] = json!(1);
+    scene.provider.on(MODEL, |call| answer(call, &PIECES));
+    let first = scene.ask("k", &other).await;
+    assert_eq!((first.status, scene.calls()), (200, 3), "{first:?}");
+    assert_replayed(&scene.ask("k", &other).await, &first);
+    assert_eq!(scene.ask("k", &body).await.status, 422);
+    let charged = scene.reseller.charged(first.request_id()).await.unwrap();
+    scene.reseller.assert_books(charged).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_broke_off_is_not_paid_twice() {
+    let scene = Scene::open(&[]).await;
+    let body = chat_body(MODEL, true);
+    scene.provider.acts(MODEL, vec![stream_head(), text("pong "), text("from "), Act::Cut]);
+    let first = scene.ask("k", &body).await;
+    assert_eq!(first.status, 200, "{first:?}");
+    let events = first.chunks();
+    let error = &events.last().unwrap()["error"];
+    assert_eq!(error["code"], "upstream_error");
+    assert!(error["message"].as_str().unwrap().contains("were charged for the text above"), "{error}");
+    assert_replayed(&scene.ask("k", &body).await, &first);
+    assert_eq!(scene.calls(), 1);
+    let charged = scene.reseller.charged(first.request_id()).await.unwrap();
+    assert!(charged > 0);
+    scene.reseller.assert_books(charged).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_too_large_to_be_kept_is_not_paid_twice() {
+    let scene = Scene::open(&[]).await;
+    let body = chat_body(MODEL, false);
+    let long = "x".repeat(5 * 1024 * 1024);
+    scene.provider.on(MODEL, move |call| answer(call, &[&long]));
+    let first = scene.ask("k", &body).await;
+    assert_eq!(first.status, 200);
+    let again = scene.ask("k", &body).await;
+    let error = &again.json()["error"];
+    assert_eq!((again.status, &again.json()["code"]), (409, &json!(40901)), "{again:?}");
+    assert_eq!((&error["type"], &error["code"]), (&json!("conflict_error"), &json!("answer_not_kept")));
+    assert!(error["message"].as_str().unwrap().contains(first.request_id()), "{error}");
+    assert_eq!((again.header("x-should-retry"), again.header("retry-after")), (Some("false"), None));
+    assert_eq!(scene.calls(), 1);
+    let charged = scene.reseller.charged(first.request_id()).await.unwrap();
+    scene.reseller.assert_books(charged).await;
+}
+
+#[rstest]
+#[case::whole(false)]
+#[case::streamed(true)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_outlives_the_process(#[case] is_stream: bool) {
+    let mut scene = Scene::open(&[]).await;
+    let body = chat_body(MODEL, is_stream);
+    let first = scene.ask("k", &body).await;
+    assert_eq!(first.status, 200, "{first:?}");
+    scene.reseller.server.kill9();
+    scene.reseller.server.restart();
+    assert_replayed(&scene.ask("k", &body).await, &first);
+    assert_eq!(scene.calls(), 1);
+    let charged = scene.reseller.charged(first.request_id()).await.unwrap();
+    scene.reseller.assert_books(charged).await;
+}
+
+#[rstest]
+#[case::whole(false)]
+#[case::streamed(true)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_dies_in_between_makes_no_second_charge(#[case] is_stream: bool) {
+    // Where others may serve the same database, what a dead process held is free once it was silent this long.
+    let mut scene = Scene::open(&[("XIAOYI_LEDGER_OWNER_SILENCE_S", "10"), ("XIAOYI_LEDGER_SWEEP_S", "1")]).await;
+    let body = chat_body(MODEL, is_stream);
+    let _gate = scene.gate();
+    let sending = {
+        let request =
+            scene.reseller.request(crate::support::reseller::Client::OpenAi, "/v1/chat/completions", body.clone());
+        tokio::spawn(request.header("Idempotency-Key", "k").send())
+    };
+    scene.provider.arrival(MODEL).await;
+    if is_stream {
+        // Its first text has reached the client.
+        let mut response = sending.await.unwrap().unwrap();
+        response.chunk().await.unwrap().expect("the first text");
+        scene.reseller.server.kill9();
+    } else {
+        scene.reseller.server.kill9();
+        assert!(sending.await.unwrap().is_err(), "the connection broke");
+    }
+    let (_open, opened) = watch::channel(true);
+    scene.provider.on(MODEL, move |call| halted(call, &opened));
+    scene.reseller.server.restart();
+    let answered: Reply = scene.ask_until_answered("k", &body).await;
+    assert_eq!((answered.status, answered.text()), (200, PIECES.concat()), "{answered:?}");
+    let calls = scene.calls();
+    assert_eq!(
+        calls,
+        2,
+        "what died is asked for once more on {:?}",
+        scene.reseller.server.place.pair() == Pair::Servers
+    );
+    assert_replayed(&scene.ask("k", &body).await, &answered);
+    assert_eq!(scene.calls(), calls);
+    let charged = scene.reseller.charged(answered.request_id()).await.unwrap();
+    scene.reseller.assert_books(charged).await;
+}

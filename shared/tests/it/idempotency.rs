@@ -1,0 +1,128 @@
+//! How the keys of repeated calls stand in the books, for how long, and under which secret.
+
+use shared::clock::Timestamp;
+use shared::id::TenantId;
+use shared::idempotency::{self, Collected, Kept, LIFE_MS, Mark, Standing};
+use shared::ledger::{Capture, Ended, Hold, HoldDecision, Outcome};
+use shared::money::Amount;
+use shared::queue::Endpoint;
+use shared::seal::{MasterSecret, Sealer};
+
+use crate::ledger::books::{Books, capture};
+
+fn mark(key: &str) -> Mark {
+    Mark::new(Endpoint::Chat, key, [("model", "\"m\"")].into_iter())
+}
+
+async fn standing(books: &Books, tenant: TenantId, mark: Mark, now: Timestamp) -> Standing {
+    books.database.read(move |connection| idempotency::find(connection, tenant, &mark, now)).await.unwrap()
+}
+
+async fn held(books: &Books, tenant: TenantId, mark: Mark) -> Hold {
+    let hold = Hold { idempotency: Some(mark), ..books.hold(tenant, 10) };
+    assert_eq!(books.ledger.hold(hold.clone()).await.unwrap(), HoldDecision::Held);
+    hold
+}
+
+#[tokio::test]
+async fn a_key_stands_as_its_call_does() {
+    let books = Books::new().await;
+    let (tenant, other) = (books.tenant("t", 1_000).await, books.tenant("u", 1_000).await);
+    let (mark, now) = (mark("k"), books.clock.now());
+    assert_eq!(standing(&books, tenant, mark, now).await, Standing::Free);
+
+    let first = held(&books, tenant, mark).await;
+    assert_eq!(standing(&books, tenant, mark, now).await, Standing::Running);
+    assert_eq!(standing(&books, other, mark, now).await, Standing::Free);
+    let another_body = Mark::new(Endpoint::Chat, "k", std::iter::empty());
+    assert_eq!(standing(&books, tenant, another_body, now).await, Standing::AnotherBody);
+    let second = Hold { idempotency: Some(mark), ..books.hold(tenant, 10) };
+    assert_eq!(books.ledger.hold(second.clone()).await.unwrap(), HoldDecision::Repeated);
+    assert_eq!(books.balance(tenant).await, (1_000, 10), "the second call holds nothing");
+
+    // A call that came to nothing leaves the key to the next one, whatever that asks for.
+    books.ledger.end(first.request_id, tenant, Ended::Voided).await.unwrap().unwrap();
+    assert_eq!(standing(&books, tenant, another_body, now).await, Standing::Free);
+    let second = held(&books, tenant, mark).await;
+    let charge = Capture { answer: Some(b"sealed".to_vec()), ..capture(second.request_id, tenant, 7) };
+    books.ledger.capture(charge).await.unwrap().unwrap();
+    let kept = Kept { request_id: second.request_id, charged: Amount::from_nanos(7), sealed: Some(b"sealed".to_vec()) };
+    assert_eq!(standing(&books, tenant, mark, now).await, Standing::Charged(kept));
+    assert_eq!(books.ledger.hold(Hold { ..first.clone() }).await.unwrap(), HoldDecision::Replayed);
+
+    // So does one whose charge was given back.
+    books.ledger.reverse_capture(second.request_id, tenant).await.unwrap();
+    assert_eq!(standing(&books, tenant, mark, now).await, Standing::Free);
+    let third = held(&books, tenant, mark).await;
+    books.ledger.capture(capture(third.request_id, tenant, 7)).await.unwrap().unwrap();
+    let kept = Kept { request_id: third.request_id, charged: Amount::from_nanos(7), sealed: None };
+    assert_eq!(standing(&books, tenant, mark, now).await, Standing::Charged(kept), "too large to be kept");
+    books.prove().await;
+}
+
+#[tokio::test]
+async fn a_key_and_its_answer_are_forgotten_after_a_day_but_not_while_the_call_runs() {
+    let books = Books::new().await;
+    let tenant = books.tenant("t", 1_000).await;
+    let (ended, running) = (mark("ended"), mark("running"));
+    let first = held(&books, tenant, ended).await;
+    held(&books, tenant, running).await;
+    let charge = Capture { answer: Some(b"sealed".to_vec()), ..capture(first.request_id, tenant, 7) };
+    books.ledger.capture(charge).await.unwrap().unwrap();
+
+    let count = |table: &str| books.numbers(&format!("SELECT count(*) AS number FROM {table}"))[0];
+    let purge = async |now| books.database.write(move |connection| idempotency::purge(connection, now)).await.unwrap();
+    // The ledger's own clock may be the database's.
+    let nearly = books.clock.now().plus_ms(LIFE_MS - 60_000);
+    assert!(matches!(standing(&books, tenant, ended, nearly).await, Standing::Charged(_)));
+    purge(nearly).await;
+    assert_eq!((count("idempotency_keys"), count("idempotency_answers")), (2, 1));
+
+    let later = books.clock.now().plus_ms(LIFE_MS + 60_000);
+    assert_eq!(standing(&books, tenant, ended, later).await, Standing::Free);
+    assert_eq!(standing(&books, tenant, running, later).await, Standing::Running);
+    assert!(!purge(later).await, "there is no more");
+    assert_eq!((count("idempotency_keys"), count("idempotency_answers")), (1, 0));
+    assert_eq!(standing(&books, tenant, running, later).await, Standing::Running);
+}
+
+#[tokio::test]
+async fn what_shares_a_commit_is_decided_as_if_it_had_not() {
+    let books = Books::new().await;
+    let tenant = books.tenant("t", 1_000).await;
+    let hold = || Hold { idempotency: Some(mark("k")), ..books.hold(tenant, 10) };
+    let operations = (0..20).map(|_| shared::ledger::Operation::Hold(hold())).collect();
+    let answers = books.together(operations).await;
+    let held = answers.iter().filter(|answer| matches!(answer, Ok(Outcome::Hold(HoldDecision::Held)))).count();
+    let repeated = answers.iter().filter(|answer| matches!(answer, Ok(Outcome::Hold(HoldDecision::Repeated)))).count();
+    assert_eq!((held, repeated), (1, 19));
+    assert_eq!(books.balance(tenant).await, (1_000, 10));
+    books.prove().await;
+}
+
+#[tokio::test]
+async fn answers_are_sealed_anew_with_everything_else() {
+    let books = Books::new().await;
+    let tenant = books.tenant("t", 1_000).await;
+    let (old, new) = ("MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=", "MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=");
+    let only = |secret: &str| Sealer::new(MasterSecret::parse(secret).unwrap());
+    let part = bytes::Bytes::from_static(b"{}");
+    let mut requests = Vec::new();
+    for number in 0..20 {
+        let hold = held(&books, tenant, mark(&number.to_string())).await;
+        let answer = Collected::default().with(&[part.clone()]).seal(None, hold.request_id, &only(old));
+        books.ledger.capture(Capture { answer, ..capture(hold.request_id, tenant, 1) }).await.unwrap().unwrap();
+        requests.push(number);
+    }
+    let both = Sealer::from_list(&format!("{new},{old}")).unwrap();
+    let count = books.database.write(move |connection| idempotency::reseal(connection, &both)).await.unwrap();
+    assert_eq!(count, 20);
+    for number in requests {
+        let standing = standing(&books, tenant, mark(&number.to_string()), books.clock.now()).await;
+        let Standing::Charged(Kept { request_id, sealed: Some(sealed), .. }) = standing else {
+            panic!("{standing:?}");
+        };
+        assert_eq!(idempotency::Answer::open(&sealed, request_id, &only(new)).unwrap().parts, [part.clone()]);
+        assert!(idempotency::Answer::open(&sealed, request_id, &only(old)).is_err());
+    }
+}
