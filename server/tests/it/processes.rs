@@ -2,5 +2,6 @@
 
 mod fairness;
 mod outages;
+mod repetitions;
 mod restarts;
 mod sums;
