@@ -41,6 +41,6 @@ impl Steps for Replay {
     }
 
     fn next(&mut self) -> impl Future<Output = Option<Step>> {
-        ready(Self::next(self))
+        ready(self.next_step())
     }
 }

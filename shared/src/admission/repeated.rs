@@ -44,7 +44,7 @@ impl Replay {
     }
 
     /// What comes next. `None` after the end.
-    pub fn next(&mut self) -> Option<Step> {
+    pub fn next_step(&mut self) -> Option<Step> {
         self.steps.pop_front()
     }
 
