@@ -162,7 +162,7 @@ struct Order {
     endpoint: Endpoint,
     surface: web::Data<Surface>,
     /// What the caller gave as an Idempotency-Key.
-    key: Result<Option<String>, Refusal>,
+    key: Result<Option<Vec<u8>>, Refusal>,
 }
 
 impl Order {

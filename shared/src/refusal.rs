@@ -69,7 +69,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of their statuses.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::InvalidJson,
         Self::MissingParameter,
         Self::InvalidParameter,
@@ -87,6 +87,9 @@ impl Reason {
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::UnsupportedMediaType,
+        Self::IdempotencyInProgress,
+        Self::AnswerNotKept,
+        Self::IdempotencyMismatch,
         Self::RequestTooLarge,
         Self::RateLimitExceeded,
         Self::UpstreamError,

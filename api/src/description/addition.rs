@@ -59,6 +59,9 @@ impl Modify for Additions {
         }
         for operation in document.paths.paths.values_mut().flat_map(operations) {
             let is_call = operation.tags.iter().flatten().any(|tag| tag == "calls");
+            if is_call {
+                operation.parameters.get_or_insert_default().push(RefOr::T(headers::idempotency_key()));
+            }
             for response in operation.responses.responses.values_mut() {
                 tell(response, is_call);
             }
@@ -121,7 +124,7 @@ fn change(document: &mut OpenApi, schema: &str, property: &str, change: impl FnO
 fn tell(response: &mut RefOr<Response>, is_of_call: bool) {
     let RefOr::T(response) = response else { return };
     headers::add(response, headers::REQUEST_ID);
-    for name in headers::ALLOWANCES.iter().filter(|_| is_of_call) {
+    for name in headers::ALLOWANCES.iter().chain([&headers::REPLAYED]).filter(|_| is_of_call) {
         headers::add(response, name);
     }
 }

@@ -237,6 +237,22 @@ const fn told(reason: Reason) -> Told {
             "this path is for POST only",
             None,
         ),
+        Reason::IdempotencyInProgress => (
+            "The first call with this `Idempotency-Key` still runs. Ask again after `Retry-After`, with the same key.",
+            "a call with this Idempotency-Key is still running; ask again shortly with the same key for its answer",
+            Some("Idempotency-Key"),
+        ),
+        Reason::AnswerNotKept => (
+            "The call with this `Idempotency-Key` was charged, but its answer was too large to be kept. Nothing was charged again.",
+            "the call with this Idempotency-Key was charged, but its answer is too large to be kept; nothing was charged again: \
+             GET /v1/ledger shows request 019ac4f0-0000-7000-8000-000000000007, and a new key asks for a new answer",
+            Some("Idempotency-Key"),
+        ),
+        Reason::IdempotencyMismatch => (
+            "The `Idempotency-Key` was used for another request within the last 24 hours.",
+            "this Idempotency-Key was used for another request within the last 24 hours; use a new key for each new request",
+            Some("Idempotency-Key"),
+        ),
         Reason::RequestTooLarge => (
             "The body is over its limit: 10 MiB with the key in a header, 1 MiB with the key in the body.",
             "the body is larger than 10485760 bytes",

@@ -18,10 +18,10 @@ pub struct Mark {
 impl Mark {
     /// Of a call of `endpoint` with this key. `members` are those of the request's object, without a Secret Key: their order, and what
     /// white space and escapes its JSON has, make no difference.
-    pub fn new<'a>(endpoint: Endpoint, key: &str, members: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+    pub fn new<'a>(endpoint: Endpoint, key: &[u8], members: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
         let mut hash = blake3::Hasher::new();
         part(&mut hash, b'e', endpoint.name().as_bytes());
-        part(&mut hash, b'k', key.as_bytes());
+        part(&mut hash, b'k', key);
         Self { key: *hash.finalize().as_bytes(), body: hash_of(members) }
     }
 
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     fn mark(endpoint: Endpoint, key: &str, members: &[(&str, &str)]) -> Mark {
-        Mark::new(endpoint, key, members.iter().copied())
+        Mark::new(endpoint, key.as_bytes(), members.iter().copied())
     }
 
     fn body(members: &[(&str, &str)]) -> [u8; 32] {

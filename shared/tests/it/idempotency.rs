@@ -11,7 +11,7 @@ use shared::seal::{MasterSecret, Sealer};
 use crate::ledger::books::{Books, capture};
 
 fn mark(key: &str) -> Mark {
-    Mark::new(Endpoint::Chat, key, [("model", "\"m\"")].into_iter())
+    Mark::new(Endpoint::Chat, key.as_bytes(), [("model", "\"m\"")].into_iter())
 }
 
 async fn standing(books: &Books, tenant: TenantId, mark: Mark, now: Timestamp) -> Standing {
@@ -34,7 +34,7 @@ async fn a_key_stands_as_its_call_does() {
     let first = held(&books, tenant, mark).await;
     assert_eq!(standing(&books, tenant, mark, now).await, Standing::Running);
     assert_eq!(standing(&books, other, mark, now).await, Standing::Free);
-    let another_body = Mark::new(Endpoint::Chat, "k", std::iter::empty());
+    let another_body = Mark::new(Endpoint::Chat, b"k", std::iter::empty());
     assert_eq!(standing(&books, tenant, another_body, now).await, Standing::AnotherBody);
     let second = Hold { idempotency: Some(mark), ..books.hold(tenant, 10) };
     assert_eq!(books.ledger.hold(second.clone()).await.unwrap(), HoldDecision::Repeated);

@@ -70,7 +70,7 @@ impl<'a> Body<'a> {
     }
 
     /// What a repetition of the call is known by, with the caller's Idempotency-Key.
-    pub fn mark(&self, endpoint: Endpoint, key: &str) -> Mark {
+    pub fn mark(&self, endpoint: Endpoint, key: &[u8]) -> Mark {
         let members = self.members.iter().filter(|(name, _)| *name != provider::SECRET_KEY);
         Mark::new(endpoint, key, members.map(|(name, value)| (name, value.get())))
     }

@@ -285,7 +285,7 @@ impl Author<'_> {
         hold.request_id = again.unwrap_or(hold.request_id);
         if self.random.below(8) == 0 {
             let key = self.random.below(3).to_string();
-            hold.idempotency = Some(Mark::new(Endpoint::Chat, &key, std::iter::empty()));
+            hold.idempotency = Some(Mark::new(Endpoint::Chat, key.as_bytes(), std::iter::empty()));
         }
         self.requests.push(hold.request_id);
         self.held_for.insert(hold.request_id, account);
