@@ -6,9 +6,8 @@ mod repetitions;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
-use crate::support::provider::{Act, Provider, Received, answer};
+use crate::support::provider::{Act, Gate, Provider, Received, answer};
 use crate::support::reseller::{Client, Reply, Reseller, chat_body, read};
 
 /// What the provider answers everything with, in three pieces.
@@ -32,9 +31,10 @@ impl Scene {
     }
 
     /// Lets the provider wait in the middle of each answer until the gate is opened: of a stream behind its first text.
-    fn gate(&self) -> watch::Sender<bool> {
-        let (gate, opened) = watch::channel(false);
-        self.provider.on(MODEL, move |call| halted(call, &opened));
+    fn gate(&self) -> Gate {
+        let gate = Gate::closed();
+        let closed = gate.clone();
+        self.provider.on(MODEL, move |call| halted(call, &closed));
         gate
     }
 
@@ -70,11 +70,11 @@ impl Scene {
     }
 }
 
-fn halted(call: &Received, gate: &watch::Receiver<bool>) -> Vec<Act> {
+fn halted(call: &Received, gate: &Gate) -> Vec<Act> {
     let mut acts = answer(call, &PIECES);
     // Behind the head, the role and the first text, or before a whole reply.
     let at = if call.json()["stream"] == true { 3 } else { 0 };
-    acts.insert(at, Act::WaitFor(gate.clone()));
+    acts.insert(at, Act::Wait(gate.clone()));
     acts
 }
 
