@@ -12,7 +12,7 @@ use shared::queue::Endpoint;
 use shared::refusal::{Reason, Refusal};
 
 use crate::body::{self, Received};
-use crate::idempotency_key::idempotency_key;
+use crate::idempotency_key::{REPLAYED, idempotency_key};
 use crate::reply::Refused;
 use crate::steps::Steps;
 use crate::surface::Surface;
@@ -21,9 +21,6 @@ use crate::{auth, stream};
 
 /// A body above this is read on another thread, so that its parsing does not keep other connections waiting.
 const LARGE_BODY: usize = 256 * 1024;
-
-/// Says that an answer was given before.
-const REPLAYED: &str = "idempotent-replayed";
 
 /// Answers one call.
 pub(crate) async fn answer(

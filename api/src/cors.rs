@@ -16,6 +16,7 @@ use actix_web::{Error, HttpResponse, web};
 use shared::config::Origins;
 
 use crate::allowance;
+use crate::idempotency_key::REPLAYED;
 use crate::surface::Surface;
 
 /// Seconds for which a browser need not ask again what it may send.
@@ -23,7 +24,7 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("3600");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST");
 const EVERY_SITE: HeaderValue = HeaderValue::from_static("*");
 /// What a page may read beside the headers that it always may.
-const READABLE: [&str; 3] = ["x-request-id", "retry-after", "x-should-retry"];
+const READABLE: [&str; 4] = ["x-request-id", "retry-after", "x-should-retry", REPLAYED];
 
 /// Around every handler: answers a browser's question before a call, and lets it hand the reply to the page.
 pub(crate) async fn share(

@@ -4,6 +4,9 @@ use actix_web::http::header::{HeaderMap, HeaderName};
 use shared::idempotency::LONGEST_KEY;
 use shared::refusal::{Reason, Refusal};
 
+/// The header of a reply that says that the answer was given before.
+pub(crate) const REPLAYED: &str = "idempotent-replayed";
+
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The key that the caller gave, if any.

@@ -76,12 +76,15 @@ async fn content_too_long() {
 }
 
 #[actix_web::test]
-async fn idempotency_is_not_there_yet() {
-    let app = TestApp::without_a_worker(&[]).await;
-    let reply = app.send(app.chat().header("Idempotency-Key", "abc")).await;
+async fn idempotency_mismatch() {
+    let app = TestApp::start(|_| vec![Act::Answer(&[r#"{"answer":1}"#], 1)]).await;
+    let first = app.send(app.chat().header("Idempotency-Key", "abc")).await;
+    assert_eq!(first.status, 200, "{}", first.shown());
+    let other = json!({"model": "gpt-4", "messages": [{"role": "user", "content": "another"}]});
+    let reply = app.send(post(CHAT).bearer(&app.key).header("Idempotency-Key", "abc").json(other)).await;
     insta::assert_snapshot!(reply.shown(), @r#"
-    400
-    {"code":40002,"msg":"the header Idempotency-Key is not supported yet; send the request without it","error":{"message":"the header Idempotency-Key is not supported yet; send the request without it","type":"invalid_request_error","param":"Idempotency-Key","code":"invalid_parameter"}}
+    422
+    {"code":42200,"msg":"this Idempotency-Key was used for another request within the last 24 hours; use a new key for each new request","error":{"message":"this Idempotency-Key was used for another request within the last 24 hours; use a new key for each new request","type":"invalid_request_error","param":"Idempotency-Key","code":"idempotency_mismatch"}}
     "#);
 }
 
