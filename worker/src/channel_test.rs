@@ -93,6 +93,7 @@ fn ping(endpoint: Endpoint, now: Timestamp) -> Result<Job, ChannelTestError> {
         fields: fields.to_owned(),
         stream: false,
         include_usage: false,
+        stream_options: String::new(),
         choices: 1,
         prompt: Tally::default(),
         echoed_prompts: Vec::new(),

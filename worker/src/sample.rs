@@ -20,6 +20,7 @@ pub(crate) fn job(endpoint: Endpoint, fields: &str, stream: bool) -> Job {
         fields: fields.to_owned(),
         stream,
         include_usage: false,
+        stream_options: String::new(),
         choices: 1,
         prompt: Tally { texts: 1, hanzi: 7, words: 0, tokens: 7 },
         echoed_prompts: Vec::new(),

@@ -1,6 +1,7 @@
 //! Providers that do right: what reaches them, what of their answers reaches the client, and how channels are set up.
 
 mod departures;
+mod features;
 mod inputs;
 mod passing_through;
 mod setting_up;

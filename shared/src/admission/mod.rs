@@ -324,6 +324,7 @@ impl Admission {
             fields: request.fields,
             stream: request.stream,
             include_usage: request.include_usage,
+            stream_options: request.stream_options,
             choices: request.choices,
             prompt: request.prompt,
             echoed_prompts: request.echoed_prompts,

@@ -45,6 +45,8 @@ pub struct CallRequest {
     pub stream: bool,
     /// Whether the caller asked for the usage in the stream.
     pub include_usage: bool,
+    /// The other members of `stream_options`: see [`crate::queue::Job::stream_options`].
+    pub stream_options: String,
     /// How many answers the reply should hold: `n` times prompts, or as many as there are inputs to embed or to judge.
     pub choices: i64,
     /// How many answers the provider generates, for the hold: the larger of `n` and `best_of`, times prompts. Zero where an answer

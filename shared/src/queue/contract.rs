@@ -98,6 +98,7 @@ pub(crate) fn job_of(tenant: TenantId) -> Job {
         fields: r#""messages":[{"role":"user","content":"你好 \u0000"}],"temperature":0.10"#.to_owned(),
         stream: true,
         include_usage: true,
+        stream_options: r#""x":1.0"#.to_owned(),
         choices: 2,
         prompt: Tally { texts: 1, hanzi: 2, words: 0, tokens: 2 },
         echoed_prompts: vec!["你好".to_owned()],

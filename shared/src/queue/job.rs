@@ -91,6 +91,9 @@ pub struct Job {
     pub stream: bool,
     /// Whether the caller asked for the usage in the stream.
     pub include_usage: bool,
+    /// The other members of `stream_options`, as the caller wrote them and without braces; mostly empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stream_options: String,
     /// How many answers the reply should hold: `n` times prompts, or as many as there are inputs to embed or to judge.
     pub choices: i64,
     /// What the prompt counts.
@@ -130,6 +133,7 @@ impl Job {
             fields: String::new(),
             stream: self.stream,
             include_usage: self.include_usage,
+            stream_options: String::new(),
             choices: self.choices,
             prompt: self.prompt,
             echoed_prompts: Vec::new(),
@@ -147,6 +151,6 @@ impl Job {
     /// What the job weighs in a queue, in bytes. A copy without the body still says what it weighed.
     pub fn weight(&self) -> usize {
         let echoed = self.echoed_prompts.iter().map(String::len).sum();
-        self.fields.len().saturating_add(echoed).saturating_add(self.left_out)
+        [self.fields.len(), self.stream_options.len(), echoed, self.left_out].into_iter().fold(0, usize::saturating_add)
     }
 }

@@ -180,13 +180,13 @@ mod tests {
         let mut reader = ChunkReader::new(&job);
         let seen = read(
             &mut reader,
-            r#"{"id":"gen-1","provider":"P","object":"chat.completion.chunk","created":1.70e9,"model":"up/stream",
+            r#"{"id":"gen-1","provider":"P","object":"chat.completion","created":1.70e9,"model":"up/stream",
             "choices":[ {"index":0, "delta":{"content":"你好 \u4e16","x":1e400}} ],"n":[0.1000,12345678901234567890],
             "code":0,"msg":"ok","usage":{"prompt_tokens":5,"completion_tokens":1}}"#,
         );
         assert_eq!(
             text(&seen.json.unwrap()),
-            r#"{"id":"chatcmpl-00112233445566778899aabbccddeeff","object":"chat.completion.chunk","created":1.70e9,"#
+            r#"{"id":"chatcmpl-00112233445566778899aabbccddeeff","object":"chat.completion.chunk","created":1700000000,"#
                 .to_owned()
                 + r#""model":"gpt-3.5","provider":"P","#
                 + r#""choices":[ {"index":0, "delta":{"content":"你好 \u4e16","x":1e400}} ],"n":[0.1000,12345678901234567890]}"#

@@ -47,17 +47,16 @@ impl Identity {
 
     /// Takes over the provider's `created`, so that chunks of our own bear the same as its chunks.
     pub(super) fn created_by(&mut self, provider: &Members<'_>) {
-        if let Some(created) = provider.get("created") {
-            created.get().clone_into(&mut self.created);
+        if let Some(created) = created_of(provider) {
+            created.clone_into(&mut self.created);
         }
     }
 
-    /// Writes all four: `id` and `model` are always ours, `object` and `created` only where the provider has none.
+    /// Writes all four. Only the time is the provider's, if it tells one.
     pub(super) fn write(&self, out: &mut ObjectWriter, provider: Option<&Members<'_>>) {
-        let theirs = |name| provider.and_then(|members| members.get(name));
         out.member("id", &self.id);
-        out.member("object", theirs("object").map_or(self.object, |object| object.get()));
-        out.member("created", self.created(theirs("created").map(|created| created.get())));
+        out.member("object", self.object);
+        out.member("created", provider.map_or(&self.created, |members| self.created(members)));
         out.member("model", &self.model);
     }
 
@@ -72,7 +71,13 @@ impl Identity {
     }
 
     /// The provider's time, or else ours: when the call was accepted.
-    pub(super) fn created<'a>(&'a self, theirs: Option<&'a str>) -> &'a str {
-        theirs.unwrap_or(&self.created)
+    pub(super) fn created<'a>(&'a self, provider: &Members<'a>) -> &'a str {
+        created_of(provider).unwrap_or(&self.created)
     }
+}
+
+/// The provider's time in whole seconds: clients with types read nothing else.
+fn created_of<'a>(provider: &Members<'a>) -> Option<&'a str> {
+    let created = provider.get("created")?.get();
+    created.parse::<i64>().is_ok().then_some(created)
 }

@@ -98,7 +98,7 @@ impl WholeAnswer {
 
         let mut before_usage = reply(length);
         let identity = Identity::of_whole(job);
-        before_usage.member("created", identity.created(members.get("created").map(RawValue::get)));
+        before_usage.member("created", identity.created(members));
         before_usage.member("data", &format!("[{}]", images.join(",")));
         Ok(Self {
             tally: Tally::default(),

@@ -143,7 +143,7 @@ impl Upstream for OpenAi {
         if !is_event_stream(&response) {
             return Err(UpstreamError::failed("the reply to a streamed call is not text/event-stream"));
         }
-        Ok(Answer::Stream(Box::new(Stream { response: Some(response), parser: sse::Parser::new(self.limits.line) })))
+        Ok(Answer::Stream(Box::new(Stream::new(response, self.limits.line))))
     }
 
     fn redact(&self, job: &Job, upstream_model: &str, text: &str) -> String {
@@ -158,6 +158,10 @@ struct Stream {
 }
 
 impl Stream {
+    fn new(response: Response, line_limit: usize) -> Self {
+        Self { response: Some(response), parser: sse::Parser::new(line_limit) }
+    }
+
     async fn read(&mut self) -> Result<Option<Event>, UpstreamError> {
         let nonsense = |error: sse::TooLong| UpstreamError::failed(error.to_string());
         while let Some(response) = &mut self.response {
@@ -201,7 +205,11 @@ fn event(data: Bytes) -> Event {
 /// numbers and unknown fields reach the provider as the caller wrote them.
 fn request_body(job: &Job, upstream_model: &str) -> Result<String, UpstreamError> {
     let model = serde_json::to_string(upstream_model).map_err(|error| UpstreamError::failed(error.to_string()))?;
-    let stream = if job.stream { r#","stream":true,"stream_options":{"include_usage":true}"# } else { "" };
+    let stream = match job.stream_options.as_str() {
+        _ if !job.stream => String::new(),
+        "" => r#","stream":true,"stream_options":{"include_usage":true}"#.to_owned(),
+        others => format!(r#","stream":true,"stream_options":{{{others},"include_usage":true}}"#),
+    };
     let comma = if job.fields.is_empty() { "" } else { "," };
     Ok(format!(r#"{{{}{comma}"model":{model}{stream}}}"#, job.fields))
 }

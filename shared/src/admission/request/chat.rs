@@ -42,6 +42,7 @@ pub(super) fn read(
         fields: provider::fields(members, &rewritten),
         stream: options.stream,
         include_usage: options.include_usage,
+        stream_options: options.stream_options,
         choices: options.answers,
         candidates: options.answers,
         max_output: max_output(members)?,

@@ -39,6 +39,7 @@ pub(super) fn read(members: &Members<'_>, model: String, limits: &ModelLimits) -
         fields: provider::fields(members, &rewritten),
         stream: false,
         include_usage: false,
+        stream_options: String::new(),
         choices: count,
         candidates: count,
         max_output: None,

@@ -24,6 +24,7 @@ pub(super) fn read(members: &Members<'_>, model: String, limits: &ModelLimits) -
         fields: provider::unstreamed_fields(members),
         stream: false,
         include_usage: false,
+        stream_options: String::new(),
         choices: results,
         candidates: 0,
         max_output: None,

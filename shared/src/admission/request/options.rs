@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::field::{Fault, any_object, at_most_characters, boolean, integer, is_list, is_string, must_be};
 use super::field::{list, missing, number, object, optional, shown, string};
+use super::provider;
 use crate::blocked_users::{LONGEST_END_USER, recorded};
 use crate::json_object::{Duplicates, Members};
 use crate::refusal::Refusal;
@@ -12,12 +13,15 @@ use crate::refusal::Refusal;
 const MOST_ANSWERS: i64 = 128;
 const MOST_STOPS: usize = 4;
 const MOST_TOOLS: usize = 512;
+const INCLUDE_USAGE: &str = "include_usage";
 
 /// What admission reads of the fields that both endpoints of text have.
 #[derive(Debug)]
 pub(super) struct Options {
     pub(super) stream: bool,
     pub(super) include_usage: bool,
+    /// The other members of `stream_options`.
+    pub(super) stream_options: String,
     /// `n`.
     pub(super) answers: i64,
     pub(super) end_user: Option<String>,
@@ -38,9 +42,11 @@ impl Options {
         check_stop(members)?;
         check_logit_bias(members)?;
         let stream = optional(members, "stream", boolean)?.unwrap_or(false);
+        let (include_usage, stream_options) = stream_options(members, stream)?;
         Ok(Self {
             stream,
-            include_usage: include_usage(members, stream)?,
+            include_usage,
+            stream_options,
             answers: optional(members, "n", |value| integer(value, 1..=MOST_ANSWERS))?.unwrap_or(1),
             end_user: end_user(members)?,
         })
@@ -57,22 +63,20 @@ pub(super) fn end_user(members: &Members<'_>) -> Result<Option<String>, Refusal>
     Ok(user.filter(|user| !user.is_empty()).map(|user| recorded(&user)))
 }
 
-fn include_usage(members: &Members<'_>, stream: bool) -> Result<bool, Refusal> {
-    #[derive(Deserialize)]
-    struct StreamOptions<'a> {
-        #[serde(borrow)]
-        include_usage: Option<&'a RawValue>,
-    }
-
+/// Whether the usage is asked for, and what else is asked of the stream.
+fn stream_options(members: &Members<'_>, stream: bool) -> Result<(bool, String), Refusal> {
     let options = optional(members, "stream_options", |value| {
-        let options: StreamOptions<'_> = object(value)?;
+        let options = Members::parse(any_object(value)?.get(), Duplicates::Refuse);
+        let options = options.map_err(|_| Fault::invalid("must not hold a name twice"))?;
         if !stream {
             return Err(Fault::invalid("must be left out unless stream is true"));
         }
         Ok(options)
     })?;
-    let Some(value) = options.and_then(|options| options.include_usage) else { return Ok(false) };
-    boolean(value).map_err(|fault| fault.at("stream_options.include_usage"))
+    let Some(options) = options else { return Ok((false, String::new())) };
+    let include_usage = options.get(INCLUDE_USAGE).map(boolean).transpose();
+    let include_usage = include_usage.map_err(|fault| fault.at("stream_options.include_usage"))?;
+    Ok((include_usage.unwrap_or(false), provider::all_but(&[INCLUDE_USAGE], &options)))
 }
 
 fn check_stop(members: &Members<'_>) -> Result<(), Refusal> {

@@ -19,7 +19,12 @@ pub(super) fn fields(members: &Members<'_>, rewritten: &[(&str, String)]) -> Str
 
 /// The same, all as the caller wrote it, of a call whose answer is never streamed.
 pub(super) fn unstreamed_fields(members: &Members<'_>) -> String {
-    without(&KEPT_BACK_UNSTREAMED, members, &[])
+    all_but(&KEPT_BACK_UNSTREAMED, members)
+}
+
+/// All members but some, as the caller wrote them.
+pub(super) fn all_but(kept_back: &[&str], members: &Members<'_>) -> String {
+    without(kept_back, members, &[])
 }
 
 fn without(kept_back: &[&str], members: &Members<'_>, rewritten: &[(&str, String)]) -> String {

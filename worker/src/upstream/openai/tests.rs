@@ -1,5 +1,6 @@
 //! The adapter against a provider that is written by hand, byte for byte.
 
+mod cuts;
 mod provider;
 
 use std::future::Future;
@@ -113,13 +114,18 @@ async fn the_request_of_a_streamed_call_without_a_key() {
         connection.write_all(reply.as_bytes()).await.unwrap();
         request
     };
-    let job = job(Endpoint::Completions, r#""prompt":"a""#, true);
+    let job = Job {
+        stream_options: r#""include_obfuscation":false,"x":1.0"#.to_owned(),
+        ..job(Endpoint::Completions, r#""prompt":"a""#, true)
+    };
     let (answer, request) = tokio::join!(channel.call(&job, "a \"quoted\" name"), answering);
     assert_eq!(events_of(answer.unwrap()).next().await, Ok(Some(Event::Done)));
 
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
-    let expected =
-        r#"{"prompt":"a","model":"a \"quoted\" name","stream":true,"stream_options":{"include_usage":true}}"#;
+    let expected = concat!(
+        r#"{"prompt":"a","model":"a \"quoted\" name","stream":true,"#,
+        r#""stream_options":{"include_obfuscation":false,"x":1.0,"include_usage":true}}"#
+    );
     assert_eq!(body, expected);
     assert!(head.starts_with("POST /v1/completions HTTP/1.1\r\n"), "{head}");
     assert!(head.contains("\r\naccept: text/event-stream\r\n"), "{head}");

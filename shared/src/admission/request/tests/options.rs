@@ -67,6 +67,7 @@ fn accepted_by_both(#[case] members: &str) {
 #[case::stream_number(r#""stream":1"#, "stream")]
 #[case::options_without_stream(r#""stream_options":{"include_usage":true}"#, "stream_options")]
 #[case::options_with_stream_false(r#""stream":false,"stream_options":{}"#, "stream_options")]
+#[case::options_twice(r#""stream":true,"stream_options":{"x":1,"x":2}"#, "stream_options")]
 #[case::options_list(r#""stream":true,"stream_options":[true]"#, "stream_options")]
 #[case::usage_text(r#""stream":true,"stream_options":{"include_usage":"yes"}"#, "stream_options.include_usage")]
 #[case::seed(r#""seed":1.5"#, "seed")]
@@ -98,6 +99,18 @@ fn refused_by_both(#[case] members: &str, #[case] param: &str) {
 #[case::format_type_twice(r#""response_format":{"type":"text","type":"text"}"#, "response_format")]
 fn refused_in_chats(#[case] members: &str, #[case] param: &str) {
     assert_refused(chat_with(members), Reason::InvalidParameter, param);
+}
+
+#[rstest]
+#[case::absent(r#""stream":true"#, "")]
+#[case::usage_only(r#""stream":true,"stream_options":{"include_usage":true}"#, "")]
+#[case::others(
+    r#""stream":true,"stream_options":{ "include_obfuscation" : false,"include_usage":null,"x": 1.0 }"#,
+    r#""include_obfuscation":false,"x":1.0"#
+)]
+fn other_stream_options(#[case] members: &str, #[case] expected: &str) {
+    assert_eq!(chat_with(members).unwrap().stream_options, expected);
+    assert_eq!(completion_with(members).unwrap().stream_options, expected);
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn the_chat() {
         fields: format!("\"messages\":{messages}"),
         stream: false,
         include_usage: false,
+        stream_options: String::new(),
         choices: 1,
         candidates: 1,
         max_output: None,
