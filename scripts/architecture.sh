@@ -13,7 +13,7 @@ forbid() {
 }
 # within FOLDER PATTERN WHY: no Rust file of FOLDER may hold PATTERN (files of tests may).
 within() {
-    if grep -rnE --include='*.rs' --exclude='tests.rs' "$2" "$1"; then
+    if grep -rnE --include='*.rs' --exclude='tests.rs' --exclude-dir=tests "$2" "$1"; then
         echo "architecture: $1: $3" >&2
         failed=1
     fi
