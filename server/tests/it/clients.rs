@@ -5,6 +5,7 @@ mod curl;
 mod departures;
 mod errors;
 mod keep_alive;
+mod repetitions;
 mod retries;
 mod schema;
 mod timeouts;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::open;
 use crate::support::openai_schema::Schema;
 use crate::support::provider::{Act, reply, stream_head, text};
-use crate::support::reseller::{CLIENTS, Client, Reseller};
+use crate::support::reseller::{CLIENTS, Client, Reseller, read};
 
 /// The same calls for either provider.
 async fn answers(reseller: &Reseller) {
@@ -157,6 +157,16 @@ async fn of_errors() {
             let reply = reseller.call(client, path, body).await;
             assert_eq!(reply.status, status, "{client:?} {path}: {reply:?}");
             error.check_reply(&reply.json());
+        }
+        let key = format!("{client:?}");
+        for (status, content) in [(200, "你好"), (422, "再见")] {
+            let body = json!({"model": "gpt-4", "messages": [{"role": "user", "content": content}]});
+            let request = reseller.request(client, "/v1/chat/completions", body).header("Idempotency-Key", &key);
+            let reply = read(request).await;
+            assert_eq!(reply.status, status, "{reply:?}");
+            if status != 200 {
+                error.check_reply(&reply.json());
+            }
         }
         let mut body = asks("broken");
         body["stream"] = json!(true);

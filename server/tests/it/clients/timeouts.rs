@@ -16,7 +16,7 @@ async fn before_the_answer() {
         let before = provider.received(UPSTREAM).len();
         let mut driver = Script::driver(language, &reseller.server.url(""), &reseller.key);
         for stream in [false, true] {
-            let mut order = with_client(chat("gpt-4"), &json!({"timeout": 0.5, "max_retries": 0}));
+            let mut order = with_client(chat("gpt-4"), &json!({"timeout": 1, "max_retries": 0}));
             order["body"]["stream"] = json!(stream);
             let outcome = driver.call(&order).await;
             assert_eq!(outcome["raised"], "APITimeoutError", "{language:?}: {outcome}");
@@ -33,7 +33,7 @@ async fn in_the_middle_of_a_stream() {
     let (provider, reseller) = open(&[]).await;
     provider.acts(UPSTREAM, vec![stream_head(), text("one two three"), Act::Hang]);
     let mut driver = Script::driver(Language::Python, &reseller.server.url(""), &reseller.key);
-    let mut order = with_client(chat("gpt-4"), &json!({"timeout": 0.5, "max_retries": 0}));
+    let mut order = with_client(chat("gpt-4"), &json!({"timeout": 1, "max_retries": 0}));
     order["body"]["stream"] = json!(true);
     let outcome = driver.call(&order).await;
     assert_eq!(outcome["raised"], "APITimeoutError", "{outcome}");
@@ -49,7 +49,7 @@ async fn and_again() {
     for language in LANGUAGES {
         let before = provider.received(UPSTREAM).len();
         let mut driver = Script::driver(language, &reseller.server.url(""), &reseller.key);
-        let outcome = driver.call(&with_client(chat("gpt-4"), &json!({"timeout": 0.3, "max_retries": 1}))).await;
+        let outcome = driver.call(&with_client(chat("gpt-4"), &json!({"timeout": 1, "max_retries": 1}))).await;
         assert_eq!(outcome["raised"], "APITimeoutError", "{language:?}: {outcome}");
         assert_eq!(provider.received(UPSTREAM).len(), before + 2, "{language:?}");
         let all_left = || provider.received(UPSTREAM).iter().all(|call| call.left.is_some());
