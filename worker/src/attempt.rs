@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use shared::catalogue::ServedModel;
 use shared::clock::Clock;
-use shared::queue::{Delivery, TryOutcome};
+use shared::queue::{Delivery, Job, TryOutcome};
 use shared::refusal::{Reason, Refusal};
 use shared::tokens::Tally;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
-use crate::answer::{ChunkReader, ProviderUsage, WholeAnswer};
+use crate::answer::{ChunkReader, Nonsense, ProviderUsage, WholeAnswer};
 use crate::channels::{Channels, in_turn};
 use crate::progress::Progress;
 use crate::relay::{self, Broken, Relayed};
@@ -15,6 +16,9 @@ use crate::upstream::{Answer, Upstream, UpstreamError};
 
 /// What a caller is told to wait when every channel said 429 and none said for how long, in seconds.
 const RATE_LIMITED_RETRY_S: u32 = 10;
+
+/// A whole answer above this is read while the other tasks of its thread move elsewhere: thousands of embeddings take a while.
+const LARGE_ANSWER: usize = 256 * 1024;
 
 /// What became of a call before it is settled.
 pub(crate) enum Attempted<'job> {
@@ -144,7 +148,7 @@ async fn try_channel<'job>(
     let next = |why| Missed { miss: Miss::Next, outcome: TryOutcome::Failed, why };
     let redacted = |why: String| adapter.redact(job, upstream_model, &why);
     match answer {
-        Answer::Whole(data) => match WholeAnswer::read(job, &data) {
+        Answer::Whole(data) => match read_whole(job, &data) {
             Err(nonsense) => Err(next(redacted(nonsense.to_string()))),
             Ok(whole) if job.images.is_some() && whole.images == 0 => {
                 Err(next("the provider delivered no image".to_owned()))
@@ -174,6 +178,14 @@ async fn try_channel<'job>(
             }
         },
     }
+}
+
+fn read_whole(job: &Job, data: &Bytes) -> Result<WholeAnswer, Nonsense> {
+    let can_move_others = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+    if data.len() > LARGE_ANSWER && can_move_others {
+        return tokio::task::block_in_place(|| WholeAnswer::read(job, data));
+    }
+    WholeAnswer::read(job, data)
 }
 
 fn too_late(why: &str) -> Missed {

@@ -152,6 +152,21 @@ async fn what_is_refused_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn asked_for_again_they_are_charged_once() {
+    let shop = Storefront::open("10.00").await;
+    for (path, body) in [(EMBEDDINGS, embed(&json!("一二三"))), (MODERATIONS, json!({"input": "一二三"}))] {
+        let mut replies = Vec::new();
+        for _ in 0..2 {
+            let request = shop.request(&shop.key, path, &body).header("idempotency-key", "one");
+            replies.push(Reply::of(request.send().await.expect("the server answers")).await);
+        }
+        assert_eq!(replies[0].ok(), replies[1].ok());
+    }
+    assert_eq!(shop.settled().await, 10_000_000_000 - 2 * 3 * PROMPT_PRICE);
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn as_many_inputs_as_there_may_be() {
     let shop = Storefront::open("10.00").await;
     let reply = shop.post(EMBEDDINGS, embed(&Value::from(vec!["你"; 2_048]))).await;

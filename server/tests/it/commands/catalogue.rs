@@ -100,6 +100,14 @@ fn a_channel_is_tested() {
     assert_eq!(place.command(&["channel", "test", "echo", "--model", "other"]).failed(1).0, "unknown_model");
     assert_eq!(place.command(&["channel", "test", "other"]).failed(1).0, "unknown_channel");
 
+    // A channel without a model that chats is asked for what its models are for.
+    let models = "text-embedding-3-small=a,omni-moderation-latest=b";
+    place.command(&["channel", "add", "--name", "vectors", "--type", "echo", "--models", models]).ok();
+    let answer = |model: &str| place.command(&["channel", "test", "vectors", "--model", model]).ok()["answer"].clone();
+    assert_eq!(answer("text-embedding-3-small"), "an embedding");
+    assert_eq!(answer("omni-moderation-latest"), "a judgement");
+    assert_eq!(place.command(&["channel", "test", "vectors"]).ok()["ok"], true);
+
     // A port that was free a moment ago answers nobody.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let base_url = format!("http://127.0.0.1:{port}/v1");
