@@ -6,13 +6,17 @@ cd "$(dirname "$0")/.."
 failed=0
 # forbid CRATE DEPENDENCY: CRATE must not have DEPENDENCY anywhere below it.
 forbid() {
-    if cargo tree --quiet --locked -p "$1" -e normal,build --prefix none | grep -q "^$2 v"; then
+    local tree
+    # Without a tree there is nothing to say: the script ends here with cargo's own words.
+    tree=$(cargo tree --quiet --locked -p "$1" -e normal,build --prefix none)
+    if grep -q "^$2 v" <<<"$tree"; then
         echo "architecture: $1 must not depend on $2" >&2
         failed=1
     fi
 }
 # within FOLDER PATTERN WHY: no Rust file of FOLDER may hold PATTERN (files of tests may).
 within() {
+    [ -d "$1" ]
     if grep -rnE --include='*.rs' --exclude='tests.rs' --exclude-dir=tests "$2" "$1"; then
         echo "architecture: $1: $3" >&2
         failed=1
