@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the clients that the tests use, OpenAI's SDKs and LangChain, from PyPI and npm: into target/clients, and only when
+# Installs the clients that the tests use, OpenAI's SDKs, LangChain and schemathesis, from PyPI and npm: into target/clients, and only when
 # server/tests/clients asks for others than are there. Needs python3 with venv, node and npm; scripts/test.sh installs these.
 set -euo pipefail
 cd "$(dirname "$0")/.."

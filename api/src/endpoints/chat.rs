@@ -15,22 +15,22 @@ use crate::visit::Visit;
 #[utoipa::path(
     post, path = "/v1/chat/completions", tag = "calls", operation_id = "createChatCompletion",
     request_body(content = ChatRequest, examples(
-        ("a text" = (summary = "One message", value = json!({
+        ("basic" = (summary = "One message", value = json!({
             "model": "gpt-4",
             "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}],
         }))),
-        ("a stream" = (summary = "A stream, with its usage", value = json!({
+        ("stream" = (summary = "A stream, with its usage", value = json!({
             "model": "gpt-3.5", "stream": true, "stream_options": {"include_usage": true},
             "messages": [{"role": "user", "content": "Count to five"}],
         }))),
-        ("an image" = (summary = "A question about an image", value = json!({
+        ("image" = (summary = "A question about an image", value = json!({
             "model": "gpt-4", "max_tokens": 100,
             "messages": [{"role": "user", "content": [
                 {"type": "text", "text": "What is this?"},
                 {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}},
             ]}],
         }))),
-        ("a tool" = (summary = "A tool, called, and its result", value = json!({
+        ("tools" = (summary = "A tool, called, and its result", value = json!({
             "model": "gpt-4",
             "messages": [
                 {"role": "user", "content": "How warm is it in Shanghai?"},
@@ -43,7 +43,7 @@ use crate::visit::Visit;
                 "name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
             }}],
         }))),
-        ("JSON" = (summary = "An answer in JSON", value = json!({
+        ("json" = (summary = "An answer in JSON", value = json!({
             "model": "gpt-4", "response_format": {"type": "json_object"}, "temperature": 0, "seed": 7, "n": 2, "stop": ["END"],
             "messages": [{"role": "user", "content": "Three colours, as JSON"}],
         }))),

@@ -15,7 +15,7 @@ use crate::visit::Visit;
 #[utoipa::path(
     post, path = "/v1/completions", tag = "calls", operation_id = "createCompletion",
     request_body(content = CompletionRequest, examples(
-        ("a text" = (summary = "One prompt", value = json!({
+        ("basic" = (summary = "One prompt", value = json!({
             "model": "text-davinci-003", "prompt": "This is a test", "max_tokens": 16, "temperature": 0, "stop": "\n",
         }))),
         ("tokens" = (summary = "Two prompts of tokens", value = json!({

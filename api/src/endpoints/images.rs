@@ -15,7 +15,7 @@ use crate::visit::Visit;
 #[utoipa::path(
     post, path = "/v1/images/generations", tag = "calls", operation_id = "createImage",
     request_body(content = ImageRequest, examples(
-        ("an image" = (summary = "One image", value = json!({"model": "dall-e-3", "prompt": "A cute baby sea otter"}))),
+        ("basic" = (summary = "One image", value = json!({"model": "dall-e-3", "prompt": "A cute baby sea otter"}))),
         ("two" = (summary = "Two small ones, as bytes", value = json!({
             "prompt": "A cute baby sea otter", "n": 2, "size": "256x256", "response_format": "b64_json",
         }))),

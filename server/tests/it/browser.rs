@@ -4,6 +4,7 @@ mod authenticator;
 mod checks;
 mod chromium;
 mod codes;
+mod described;
 mod developer;
 mod every_page;
 mod first_day;

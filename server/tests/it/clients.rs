@@ -3,6 +3,7 @@
 mod capabilities;
 mod curl;
 mod departures;
+mod described;
 mod errors;
 mod keep_alive;
 mod repetitions;

@@ -135,6 +135,14 @@ fn clients() -> PathBuf {
     clients
 }
 
+/// A program that came with the clients of Python, with an environment of almost nothing.
+pub(crate) fn tool(name: &str) -> Command {
+    let mut command = Command::new(clients().join("python/bin").join(name));
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONIOENCODING", "utf-8");
+    command
+}
+
 /// The program of the script, with an environment of almost nothing. Modules of Node are looked for beside the script, so it is copied to
 /// a folder in which they seem to be.
 fn command(name: &str, folder: &Path) -> Command {
