@@ -54,16 +54,14 @@ pub enum Found {
 }
 
 /// What `query` may mean, at most `limit` of each kind: a call by its id (as a reply or a log writes it), a payment by its id or a part of
-/// its reference, a key by its id or the beginning of that, a tenant by its id or a part of its name. The surest first.
+/// its reference, a key by its id or the beginning of that, a tenant by its id or a part of its name. The surest first. Nothing is found by
+/// more than [`LONGEST_PART`](crate::db::LONGEST_PART) bytes.
 ///
 /// # Errors
 /// [`DbError`].
 pub fn search(connection: &mut Connection, query: &str, limit: usize) -> Result<Vec<Found>, DbError> {
     let query = query.trim();
-    // A sign that is in no text of ours.
-    if query.is_empty() || query.contains('\0') {
-        return Ok(Vec::new());
-    }
+    let Some(pattern) = containing(query).filter(|_| !query.is_empty()) else { return Ok(Vec::new()) };
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     snapshot(connection, |connection| {
         let mut found = Vec::new();
@@ -72,8 +70,8 @@ pub fn search(connection: &mut Connection, query: &str, limit: usize) -> Result<
             found.extend(top_up(connection, id)?);
         }
         found.extend(keys(connection, query, limit)?);
-        found.extend(tenants(connection, query, limit)?);
-        found.extend(top_ups(connection, query, limit)?);
+        found.extend(tenants(connection, query, &pattern, limit)?);
+        found.extend(top_ups(connection, &pattern, limit)?);
         Ok(found)
     })
 }
@@ -130,7 +128,7 @@ fn keys(connection: &mut Connection, query: &str, limit: i64) -> Result<Vec<Foun
     rows.into_iter().map(key).collect()
 }
 
-fn tenants(connection: &mut Connection, query: &str, limit: i64) -> Result<Vec<Found>, DbError> {
+fn tenants(connection: &mut Connection, query: &str, pattern: &str, limit: i64) -> Result<Vec<Found>, DbError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = BigInt)]
@@ -138,9 +136,8 @@ fn tenants(connection: &mut Connection, query: &str, limit: i64) -> Result<Vec<F
         #[diesel(sql_type = Text)]
         name: String,
     }
-    let pattern = containing(query);
     let mut statement = Composed::new("SELECT id, name FROM tenants WHERE lower(name) LIKE ");
-    statement.and("lower(?) ESCAPE '!'", [Value::Text(&pattern)]);
+    statement.and("lower(?) ESCAPE '!'", [Value::Text(pattern)]);
     if let Ok(id) = query.parse() {
         statement.and(" OR id = ?", [Value::Int(id)]);
     }
@@ -149,7 +146,7 @@ fn tenants(connection: &mut Connection, query: &str, limit: i64) -> Result<Vec<F
     Ok(rows.into_iter().map(|row| Found::Tenant { id: TenantId(row.id), name: row.name }).collect())
 }
 
-fn top_ups(connection: &mut Connection, query: &str, limit: i64) -> Result<Vec<Found>, DbError> {
+fn top_ups(connection: &mut Connection, pattern: &str, limit: i64) -> Result<Vec<Found>, DbError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = Binary)]
@@ -161,12 +158,11 @@ fn top_ups(connection: &mut Connection, query: &str, limit: i64) -> Result<Vec<F
         #[diesel(sql_type = BigInt)]
         amount: i64,
     }
-    let pattern = containing(query);
     let sql = sql!(
         "SELECT id, credit, reference, amount FROM transfers WHERE kind <> 'capture' AND kind = 'top_up' \
          AND lower(reference) LIKE lower(?) ESCAPE '!' ORDER BY id DESC LIMIT ?"
     );
-    let rows: Vec<Row> = Statement::new(sql, &[Value::Text(&pattern), Value::Int(limit)]).load(connection)?;
+    let rows: Vec<Row> = Statement::new(sql, &[Value::Text(pattern), Value::Int(limit)]).load(connection)?;
     let top_up = |row: Row| {
         let id = TransferId::from_slice(&row.id).ok_or_else(|| DbError::Corrupt("a transfer's id".to_owned()))?;
         let (tenant, amount) = (TenantId(row.credit), Amount::from_nanos(row.amount));

@@ -3,6 +3,9 @@
 use std::fmt::{self, Display, Formatter};
 
 use askama::filters::{Escaper, Html};
+use shared::db::LONGEST_PART;
+
+use super::language::Language;
 
 /// What is wrong with the fields of a form. Templates say `{{ wrongs.mark("name") }}` inside the input and `{{ wrongs.text("name") }}`
 /// behind it.
@@ -50,6 +53,17 @@ impl Wrongs {
         read: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
         if text.trim().is_empty() { None } else { self.read(field, text, words, read) }
+    }
+
+    /// Says so where a text is longer than anything that could be found by it.
+    pub(crate) fn check_part(&mut self, field: &'static str, text: &str, language: Language) {
+        if text.len() > LONGEST_PART {
+            let text = match language {
+                Language::English => format!("This is too long to be found: at most {LONGEST_PART} bytes."),
+                Language::Chinese => format!("内容过长，无法搜索：最多 {LONGEST_PART} 字节。"),
+            };
+            self.add(field, text);
+        }
     }
 
     /// Whether all is right.

@@ -59,6 +59,7 @@ impl Typed {
         };
         let (from, to) = read_period(&self.from, &self.to, language, zone, &mut wrongs);
         let reference = self.reference.trim();
+        wrongs.check_part("reference", reference, language);
         let reference = (!reference.is_empty()).then(|| reference.to_owned());
         Ok((LineFilter { tenant, kind, reference, from, to }, wrongs))
     }

@@ -15,6 +15,7 @@ use super::access::{May, Read};
 use crate::frame::failure::{Failed, Handled};
 use crate::frame::page::{self, Page, go_to};
 use crate::frame::paging;
+use crate::frame::wrongs::Wrongs;
 
 /// The most hits of a search; who has more than this to look through types more.
 const MOST: usize = 50;
@@ -33,6 +34,7 @@ struct Search<'a> {
     hits: Vec<Found>,
     names: BTreeMap<TenantId, String>,
     has_more: bool,
+    wrongs: Wrongs,
 }
 
 impl Search<'_> {
@@ -49,6 +51,8 @@ impl Search<'_> {
 pub(super) async fn show(request: HttpRequest, staff: May<Read>, panel: Data<Panel>) -> Handled {
     let typed: Typed = paging::filters(&request);
     let query = typed.q.trim().to_owned();
+    let mut wrongs = Wrongs::default();
+    wrongs.check_part("q", &query, staff.page.language);
     let (mut hits, names) = if query.is_empty() {
         (Vec::new(), BTreeMap::new())
     } else {
@@ -65,7 +69,7 @@ pub(super) async fn show(request: HttpRequest, staff: May<Read>, panel: Data<Pan
     }
     let has_more = hits.len() > MOST;
     hits.truncate(MOST);
-    page::show(&request, &staff.page, &Search { page: &staff.page, query: &query, hits, names, has_more })
+    page::show(&request, &staff.page, &Search { page: &staff.page, query: &query, hits, names, has_more, wrongs })
 }
 
 const fn tenant_of(hit: &Found) -> TenantId {

@@ -52,3 +52,27 @@ async fn several_hits_are_listed_and_none_says_what_can_be_found() {
     browser.get("/search").await.is(200).shows("可搜索的内容：").hides("没有找到结果。");
     browser.get(&query(&format!("{HOSTILE}x"))).await.is(200).hides("<script>alert").shows(HOSTILE_AS_TEXT);
 }
+
+/// In every field that finds parts of texts.
+#[actix_web::test]
+async fn a_text_that_is_too_long_to_be_found_is_said() {
+    let scene = Scene::new().await;
+    scene.tenant("Alpha", "1.00").await;
+    let mut browser = scene.signed_in(Role::Auditor).await;
+    // An engine has an own limit for patterns, above which it fails.
+    for length in [1_025, 60_000] {
+        let text = "a".repeat(length);
+        for page in ["/search?q=", "/tenants?q=", "/keys?q=", "/top-ups?reference=", "/ledger?reference="] {
+            browser.languages = "en";
+            browser.get(&format!("{page}{text}")).await.is(200).says("too long to be found: at most 1024 bytes");
+            browser.languages = "zh";
+            browser.get(&format!("{page}{text}")).await.is(200).says("最多 1024 字节");
+        }
+        browser.languages = "en";
+        let file = browser.get(&format!("/ledger.csv?reference={text}")).await;
+        file.is(422).says("too long to be found: at most 1024 bytes");
+    }
+    for page in ["/search?q=", "/tenants?q=", "/keys?q=", "/top-ups?reference=", "/ledger?reference="] {
+        browser.get(&format!("{page}{}", "a".repeat(1_024))).await.is(200).hides("too long to be found");
+    }
+}

@@ -19,6 +19,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use either::EitherConnection as Connection;
+pub use pattern::LONGEST_PART;
 pub(crate) use pattern::containing;
 pub(crate) use snapshot::snapshot;
 pub(crate) use statement::{Column, Composed, FixedSql, Statement, Value, count_pieces, pieces, sql};

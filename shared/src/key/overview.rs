@@ -129,9 +129,8 @@ pub fn search(
         },
         None => (Timestamp(i64::MAX), String::new()),
     };
-    let pattern = containing(&filter.text);
-    let text = filter.text.replace('\0', "");
-    let (text, now) = (Value::Text(&text), Value::Int(now.0));
+    let Some(pattern) = containing(&filter.text) else { return Ok(Page::of(Vec::new(), limit)) };
+    let (text, now) = (Value::Text(&filter.text), Value::Int(now.0));
     let [moment, id, pattern, state, limit_and_one] = [
         Value::Int(moment.0),
         Value::Text(&id),

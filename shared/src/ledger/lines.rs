@@ -187,7 +187,11 @@ fn of_all(
     cursor: LineCursor,
     wanted: usize,
 ) -> Result<Vec<LedgerLine>, DbError> {
-    let pattern = filter.reference.as_deref().map(containing);
+    let pattern = match filter.reference.as_deref().map(containing) {
+        Some(None) => return Ok(Vec::new()),
+        Some(pattern) => pattern,
+        None => None,
+    };
     let (mut first, mut behind) = (RequestId::zero(), RequestId::floor(Timestamp(i64::MAX)));
     if let Some(from) = filter.from {
         first = RequestId::floor(from.plus_ms(-LATEST_BOOKING_MS));

@@ -50,7 +50,7 @@ pub fn search(
     before: Option<TenantId>,
     limit: usize,
 ) -> Result<Page<TenantOverview>, DbError> {
-    let pattern = containing(part);
+    let Some(pattern) = containing(part) else { return Ok(Page::of(Vec::new(), limit)) };
     let before = before.map_or(i64::MAX, |TenantId(id)| id);
     let values = [Value::Int(before), Value::Text(&pattern), Value::Int(and_one_more(limit))];
     let sql = overviews!("t.id < ? AND lower(t.name) LIKE lower(?) ESCAPE '!' ORDER BY t.id DESC LIMIT ?");

@@ -100,7 +100,7 @@ pub fn page(
         },
         None => (to, [0; 16]),
     };
-    let pattern = containing(&filter.reference);
+    let Some(pattern) = containing(&filter.reference) else { return Ok(Page::of(Vec::new(), limit)) };
     let [moment, id, from, to, pattern, limit_and_one] = [
         Value::Int(moment.0),
         Value::Blob(&id),

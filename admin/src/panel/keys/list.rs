@@ -13,6 +13,7 @@ use shared::staff::Right;
 use crate::frame::failure::{Failed, Handled};
 use crate::frame::page::{self, Page};
 use crate::frame::paging::{self, PAGE, Pager};
+use crate::frame::wrongs::Wrongs;
 use crate::panel::Panel;
 use crate::panel::access::{May, Read};
 use crate::panel::tenants::choice;
@@ -33,6 +34,7 @@ struct Keys<'a> {
     filters: &'a Filters,
     /// What stands in the filter for tenants names none.
     no_tenant: bool,
+    wrongs: Wrongs,
     rows: &'a [KeyOverview],
     pager: Pager,
     may_issue: bool,
@@ -46,9 +48,12 @@ pub(in crate::panel) async fn list(request: HttpRequest, staff: May<Read>, panel
     let (found, no_tenant) = found.map_err(|error| Failed::database(&request, &error))?;
     let last = found.rows.last().filter(|_| found.has_more).map(|last| last.key.id.to_string());
     let page = &staff.page;
+    let mut wrongs = Wrongs::default();
+    wrongs.check_part("q", filters.q.trim(), page.language);
     let keys = Keys {
         page,
         filters: &filters,
+        wrongs,
         no_tenant,
         rows: &found.rows,
         pager: Pager::of("/keys", &filters, &filters.before, last),

@@ -11,6 +11,7 @@ use shared::tenant::{self, TenantOverview};
 use crate::frame::failure::{Failed, Handled};
 use crate::frame::page::{self, Page};
 use crate::frame::paging::{self, PAGE, Pager};
+use crate::frame::wrongs::Wrongs;
 use crate::panel::Panel;
 use crate::panel::access::{May, Read};
 
@@ -26,6 +27,7 @@ struct Filters {
 struct Tenants<'a> {
     page: &'a Page,
     filters: &'a Filters,
+    wrongs: Wrongs,
     rows: &'a [TenantOverview],
     pager: Pager,
     may_create: bool,
@@ -39,9 +41,12 @@ pub(in crate::panel) async fn list(request: HttpRequest, staff: May<Read>, panel
     let found = found.map_err(|error| Failed::database(&request, &error))?;
     let last = found.rows.last().filter(|_| found.has_more).map(|last| last.tenant.id.to_string());
     let page = &staff.page;
+    let mut wrongs = Wrongs::default();
+    wrongs.check_part("q", filters.q.trim(), page.language);
     let tenants = Tenants {
         page,
         filters: &filters,
+        wrongs,
         rows: &found.rows,
         pager: Pager::of("/tenants", &filters, &filters.before, last),
         may_create: staff.may(Right::ManageTenants),

@@ -15,6 +15,7 @@ use crate::frame::failure::{Failed, Handled};
 use crate::frame::moment;
 use crate::frame::page::{self, Page};
 use crate::frame::paging::{self, PAGE, Pager};
+use crate::frame::wrongs::Wrongs;
 use crate::panel::Panel;
 use crate::panel::access::{May, Read};
 use crate::panel::tenants::choice;
@@ -36,6 +37,7 @@ struct TopUps<'a> {
     filters: &'a Filters,
     /// A filter cannot be read, and counts as empty.
     ignored: bool,
+    wrongs: Wrongs,
     rows: &'a [TopUpRecord],
     /// What the rows of this page booked, less what was taken back of it; nothing where that leaves the range.
     sum: Option<Amount>,
@@ -50,10 +52,13 @@ pub(in crate::panel) async fn list(request: HttpRequest, staff: May<Read>, panel
     let found = panel.database.read_records(move |connection| search(connection, &wanted, zone)).await;
     let (found, ignored) = found.map_err(|error| Failed::database(&request, &error))?;
     let last = found.rows.last().filter(|_| found.has_more).map(|last| last.id.to_string());
+    let mut wrongs = Wrongs::default();
+    wrongs.check_part("reference", filters.reference.trim(), page.language);
     let top_ups = TopUps {
         page,
         filters: &filters,
         ignored,
+        wrongs,
         sum: sum(&found.rows),
         rows: &found.rows,
         pager: Pager::of("/top-ups", &filters, &filters.before, last),
