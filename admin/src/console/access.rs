@@ -9,18 +9,19 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use serde::de::DeserializeOwned;
 use shared::audit_log::Origin;
-use shared::clock::Timestamp;
+use shared::clock::{Clock, Timestamp};
 use shared::console_session::{self, Session, Shut};
 use shared::csrf;
-use shared::db::DbError;
+use shared::db::{Database, DbError};
 use shared::id::TenantId;
 use shared::key::Barred;
 use shared::secret_key::KeyId;
-use shared::token::Token;
+use shared::token::{Token, TokenHash};
 
 use super::Console;
 use crate::frame::address::address;
 use crate::frame::cookie;
+use crate::frame::csv;
 use crate::frame::failure::{Failed, Problem};
 use crate::frame::page::Page;
 use crate::frame::posted::Posted;
@@ -59,9 +60,33 @@ impl Developer {
         (!self.session.sees_all()).then_some(self.key())
     }
 
+    /// The session, for a file that takes its time.
+    pub(crate) fn watched(&self, console: &Console) -> Watched {
+        let (database, clock) = (console.database.clone(), console.clock.clone());
+        Watched { database, clock, hash: self.session.hash, address: self.address }
+    }
+
     /// Until when the key of a session works that was rotated: the session goes on until then.
     pub(crate) fn rotated_until(&self) -> Option<Timestamp> {
         self.session.key.rotated_until()
+    }
+}
+
+/// A session that has to be open for as long as something goes on.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    database: Database,
+    clock: Clock,
+    hash: TokenHash,
+    address: Option<IpAddr>,
+}
+
+impl csv::Session for Watched {
+    async fn is_open(&self) -> Result<bool, DbError> {
+        let (hash, address, now) = (self.hash, self.address, self.clock.now());
+        let found =
+            self.database.read(move |connection| console_session::find(connection, &hash, address, now)).await?;
+        Ok(found.is_ok())
     }
 }
 

@@ -1,9 +1,11 @@
 //! CSV of any size: rows are written page by page while the browser reads, so neither side holds more than one page.
 
+use std::future::Future;
+
 use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::web::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use shared::db::DbError;
 
 /// A file of comma-separated values, written row by row.
@@ -53,20 +55,46 @@ impl Rows {
     }
 }
 
-/// Sends pieces of a file as they come. A failure breaks the transfer off, so that nobody takes a part for the whole.
-pub(crate) fn send(name: &str, pieces: impl Stream<Item = Result<Bytes, DbError>> + 'static) -> HttpResponse {
-    send_any(name, pieces)
+/// The session that a file is for.
+pub(crate) trait Session: 'static {
+    /// Whether whoever asked for the file may still see it.
+    fn is_open(&self) -> impl Future<Output = Result<bool, DbError>>;
 }
 
-/// The same, of pieces that may fail in other ways too.
-pub(crate) fn send_any<E: Into<Box<dyn std::error::Error>> + 'static>(
-    name: &str,
-    pieces: impl Stream<Item = Result<Bytes, E>> + 'static,
+/// Why a file is not whole.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("the session has ended")]
+    SignedOut,
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+/// Sends pieces of a file as they come, for as long as its session is open: it is asked for before each. A failure breaks the transfer off,
+/// so that nobody takes a part for the whole.
+pub(crate) fn send(
+    name: &'static str,
+    session: impl Session,
+    pieces: impl Stream<Item = Result<Bytes, DbError>> + 'static,
 ) -> HttpResponse {
+    let pieces =
+        watched(session, pieces).inspect_err(move |error| tracing::warn!(%error, "the file {name}.csv broke off"));
     HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8")
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.csv\"")))
         .streaming(pieces)
+}
+
+fn watched(
+    session: impl Session,
+    pieces: impl Stream<Item = Result<Bytes, DbError>> + 'static,
+) -> impl Stream<Item = Result<Bytes, Broken>> {
+    stream::try_unfold((session, Box::pin(pieces)), |(session, mut pieces)| async move {
+        if !session.is_open().await? {
+            return Err(Broken::SignedOut);
+        }
+        Ok(pieces.next().await.transpose()?.map(|piece| (piece, (session, pieces))))
+    })
 }
 
 #[cfg(test)]

@@ -9,15 +9,16 @@ use actix_web::dev::Payload;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use shared::audit_log::Origin;
-use shared::clock::Timestamp;
+use shared::clock::{Clock, Timestamp};
 use shared::csrf;
-use shared::db::{Connection, WriteError};
+use shared::db::{Connection, Database, DbError, WriteError};
 use shared::staff::session::{self, SignedIn};
 use shared::staff::{self, Denied, Language as Chosen, Right, Staff, Theme};
 
 use super::Panel;
 use crate::frame::address::address;
 use crate::frame::cookie;
+use crate::frame::csv;
 use crate::frame::failure::{Failed, Problem};
 use crate::frame::language::Language;
 use crate::frame::page::Page;
@@ -114,6 +115,30 @@ impl<R: Needs> May<R> {
             };
             Failed::new(request, problem)
         })
+    }
+}
+
+impl<R: Needs> May<R> {
+    /// The session, for a file that takes its time.
+    pub(crate) fn watched(&self, panel: &Panel) -> Watched {
+        let (database, clock) = (panel.database.clone(), panel.clock.clone());
+        Watched { database, clock, token: self.token.clone(), right: R::RIGHT }
+    }
+}
+
+/// A session that has to be open, and its person to have a right, for as long as something goes on.
+pub(crate) struct Watched {
+    database: Database,
+    clock: Clock,
+    token: String,
+    right: Option<Right>,
+}
+
+impl csv::Session for Watched {
+    async fn is_open(&self) -> Result<bool, DbError> {
+        let (token, now) = (self.token.clone(), self.clock.now());
+        let found = self.database.read(move |connection| session::find(connection, &token, now)).await?;
+        Ok(found.is_some_and(|signed_in| self.right.is_none_or(|right| signed_in.staff.may(right))))
     }
 }
 

@@ -1,15 +1,10 @@
 //! All calls that the filters leave, as a file.
 
-use std::net::IpAddr;
-
 use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Data};
 use futures_util::stream;
 use shared::calls::{CallExport, CallRow};
-use shared::clock::Clock;
-use shared::console_session;
-use shared::db::Database;
-use shared::token::TokenHash;
+use shared::db::DbError;
 
 use super::Filters;
 use crate::console::Console;
@@ -27,45 +22,19 @@ pub(in crate::console) async fn export(request: HttpRequest, developer: Develope
             ("A filter could not be read, so there is no file.", "有筛选条件无法识别，因此未生成文件。");
         return Err(Failed::new(&request, Problem::Wrong(english.to_owned(), chinese.to_owned())));
     }
-    let file = File {
-        calls: CallExport::new(&console.database, filter),
-        session: Watched {
-            database: console.database.clone(),
-            clock: console.clock.clone(),
-            hash: developer.session.hash,
-            address: developer.address,
-        },
-        rows: heading(),
-    };
-    Ok(csv::send_any("calls", stream::try_unfold(file, File::piece)))
+    let file = File { calls: CallExport::new(&console.database, filter), rows: heading() };
+    Ok(csv::send("calls", developer.watched(&console), stream::try_unfold(file, File::piece)))
 }
 
 /// A file on its way.
 struct File {
     calls: CallExport,
-    session: Watched,
     rows: Rows,
 }
 
-/// The session that the file is for. It ends with it, however long it is.
-struct Watched {
-    database: Database,
-    clock: Clock,
-    hash: TokenHash,
-    address: Option<IpAddr>,
-}
-
-type Broken = Box<dyn std::error::Error>;
-
 impl File {
-    async fn piece(mut self) -> Result<Option<(Bytes, Self)>, Broken> {
-        let next = match self.session.is_open().await? {
-            true => {
-                self.calls.next().await.inspect_err(|error| tracing::error!(%error, "a file of calls broke off"))?
-            }
-            false => return Err("the session has ended".into()),
-        };
-        let Some(calls) = next else {
+    async fn piece(mut self) -> Result<Option<(Bytes, Self)>, DbError> {
+        let Some(calls) = self.calls.next().await? else {
             // Without any calls the heading is still to be sent.
             let rest = self.rows.take();
             return Ok((!rest.is_empty()).then_some((rest, self)));
@@ -74,14 +43,6 @@ impl File {
             add(&mut self.rows, call);
         }
         Ok(Some((self.rows.take(), self)))
-    }
-}
-
-impl Watched {
-    async fn is_open(&self) -> Result<bool, Broken> {
-        let (hash, address, now) = (self.hash, self.address, self.clock.now());
-        let found = self.database.read(move |connection| console_session::find(connection, &hash, address, now)).await;
-        Ok(found.inspect_err(|error| tracing::error!(%error, "a file of calls broke off"))?.is_ok())
     }
 }
 

@@ -19,11 +19,11 @@ const STEP: usize = 500;
 const HEADINGS: [&str; 9] = ["id", "at", "actor", "address", "action", "tenant", "subject", "before", "after"];
 
 /// Sends it.
-pub(in crate::panel) async fn export(request: HttpRequest, _: May<ReadAudit>, panel: Data<Panel>) -> Handled {
+pub(in crate::panel) async fn export(request: HttpRequest, staff: May<ReadAudit>, panel: Data<Panel>) -> Handled {
     let (filters, zone) = (paging::filters::<Filters>(&request), panel.settings.timezone);
     let read = panel.database.read_records(move |connection| filter_of(connection, &filters, zone)).await;
     let (filter, _) = read.map_err(|error| Failed::database(&request, &error))?;
-    Ok(csv::send("audit", pieces(panel.database.clone(), filter)))
+    Ok(csv::send("audit", staff.watched(&panel), pieces(panel.database.clone(), filter)))
 }
 
 /// Where the reading is.

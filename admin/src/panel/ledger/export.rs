@@ -53,7 +53,7 @@ pub(in crate::panel) async fn export(request: HttpRequest, staff: May<Read>, pan
         let piece = export.next().await?;
         Ok(piece.map(|piece| (piece, export)))
     });
-    Ok(csv::send("ledger", pieces))
+    Ok(csv::send("ledger", staff.watched(&panel), pieces))
 }
 
 struct Export {

@@ -59,7 +59,7 @@ pub(in crate::panel) async fn export(request: HttpRequest, staff: May<Read>, pan
         let summed = read.await.map_err(|error| Failed::database(&request, &error))?;
         refuse(&request, &summed.wrongs)?;
         let bytes = sums(&summed, &currency);
-        return Ok(csv::send("usage", stream::iter([Ok(bytes)])));
+        return Ok(csv::send("usage", staff.watched(&panel), stream::iter([Ok(bytes)])));
     }
     let read = panel.database.read_records(move |connection| typed.understand(connection, language, zone));
     let understood = read.await.map_err(|error| Failed::database(&request, &error))?;
@@ -75,7 +75,7 @@ pub(in crate::panel) async fn export(request: HttpRequest, staff: May<Read>, pan
         let piece = export.next().await?;
         Ok(piece.map(|piece| (piece, export)))
     });
-    Ok(csv::send("usage", pieces))
+    Ok(csv::send("usage", staff.watched(&panel), pieces))
 }
 
 /// What cannot be understood is left out on a page that says so; a file would pass for what was asked for.

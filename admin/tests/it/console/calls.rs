@@ -113,3 +113,19 @@ async fn the_file_holds_no_formula() {
     assert!(lines[0].starts_with("time,request_id,key,endpoint,model,user,status"), "{}", lines[0]);
     assert!(lines[1].contains(",chat,gpt-3.5,'=1+1,answered,0,1,1,0,0.00004,"), "{}", lines[1]);
 }
+
+#[actix_web::test]
+async fn a_file_ends_with_the_session() {
+    let console = Console::new().await;
+    let [key, ..] = keys(&console).await;
+    console.call(&key, "hello", None).await;
+    // More than the system takes before somebody reads.
+    console.scene.has_calls(50_000).await;
+    let browser = console.signed_in(&key).await;
+    let whole = browser.download("/console/calls.csv").await.rest().await;
+    assert!(whole.is_whole && whole.bytes > 25_000_000, "{whole:?}");
+    let begun = browser.download("/console/calls.csv").await;
+    console.revoke(key.id).await;
+    let part = begun.rest().await;
+    assert!(!part.is_whole && part.bytes < whole.bytes, "{part:?}");
+}

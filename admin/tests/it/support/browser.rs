@@ -94,6 +94,18 @@ impl Browser {
         Begun { stream, last }
     }
 
+    /// Begins to load a file, and reads no more than its head.
+    pub(crate) async fn download(&self, path: &str) -> Download {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(self.request("GET", path, None).as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        assert!(head.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&head));
+        Download { stream }
+    }
+
     /// Sends any request.
     pub(crate) async fn send(&mut self, method: &str, path: &str, body: Option<String>) -> Reply {
         let text = self.request(method, path, body);
@@ -153,6 +165,31 @@ impl Begun {
     /// Sends it.
     pub(crate) async fn finish(self) -> Reply {
         read(&answer(self.stream, &[self.last]).await)
+    }
+}
+
+/// A file that is on its way, in pieces.
+#[derive(Debug)]
+pub(crate) struct Download {
+    stream: TcpStream,
+}
+
+/// What came of a file.
+#[derive(Debug)]
+pub(crate) struct Downloaded {
+    pub(crate) bytes: usize,
+    /// The last piece is the empty one that says so.
+    pub(crate) is_whole: bool,
+}
+
+impl Download {
+    /// Reads what is left of it.
+    pub(crate) async fn rest(mut self) -> Downloaded {
+        let mut bytes = Vec::new();
+        // The server may also reset the connection.
+        let reading = async { drop(self.stream.read_to_end(&mut bytes).await) };
+        tokio::time::timeout(PATIENCE, reading).await.expect("the server says nothing");
+        Downloaded { bytes: bytes.len(), is_whole: bytes.ends_with(b"\r\n0\r\n\r\n") }
     }
 }
 

@@ -4,6 +4,7 @@ mod books;
 mod browser;
 pub(crate) mod console;
 mod csv;
+mod many;
 mod reply;
 mod scene;
 mod traffic;
