@@ -45,6 +45,12 @@ pub(crate) fn between(
     Ok((from, to))
 }
 
+/// The day of a moment, as it can be asked for.
+pub(crate) fn day_of(moment: Timestamp, zone: Tz) -> String {
+    let day = chrono::DateTime::from_timestamp_millis(moment.0);
+    day.map_or_else(|| moment.to_rfc3339(), |day| day.with_timezone(&zone).date_naive().to_string())
+}
+
 fn moment(name: &str, text: &str, zone: Tz) -> Result<Timestamp, Refusal> {
     let is_day = text.len() == "2026-01-31".len() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
     let parsed = if is_day {

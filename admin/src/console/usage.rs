@@ -5,27 +5,29 @@ mod chart;
 use actix_web::HttpRequest;
 use actix_web::web::Data;
 use askama::Template;
-use chrono::{Days, NaiveDate};
+use chrono::{Datelike as _, Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 use shared::clock::Timestamp;
 use shared::ledger::{Period, UsageRow};
 use shared::money::Amount;
-use shared::rollups::{self, By as Grouped, UsageFilter};
+use shared::rollups::{self, By as Grouped, Largest, UsageFilter};
 
 use super::Console;
 use super::access::Developer;
 use crate::frame::chart::Chart;
 use crate::frame::failure::{Failed, Handled};
 use crate::frame::format::local;
+use crate::frame::language::Language;
 use crate::frame::moment;
 use crate::frame::page::{self, Page};
 use crate::frame::paging::{self, query_of};
+use crate::frame::wrongs::Wrongs;
 
 /// What is shown when no beginning is given, in days.
 const USUAL_DAYS: u64 = 30;
 /// The longest period, in days.
 const MOST_DAYS: i64 = 366;
-/// The most groups of a page; a shorter period shows the others.
+/// The most groups of a page, those that cost the most.
 const MOST_GROUPS: usize = 200;
 
 /// The page's filters, as they stand in its address.
@@ -45,16 +47,32 @@ struct Filters {
 struct Usage<'a> {
     page: &'a Page,
     developer: &'a Developer,
-    from: NaiveDate,
-    to: NaiveDate,
+    from: Day,
+    to: Day,
     by: By,
-    /// Whether the days could not be read, so that others are shown.
-    is_unread: bool,
+    /// What is wrong with the days, so that others are shown.
+    wrongs: Wrongs,
     chart: Chart,
     rows: Vec<UsageRow>,
     has_more: bool,
     total: UsageRow,
+    /// End users are not known before it.
+    known_from: Option<Timestamp>,
     tabs: Vec<Tab>,
+}
+
+/// What a field for a day shows.
+struct Day {
+    text: String,
+    /// A field of the kind `date` would show nothing of other text.
+    kind: &'static str,
+}
+
+impl Day {
+    fn of(text: String) -> Self {
+        let is_day = text.parse::<NaiveDate>().is_ok_and(|day| (1..=9999).contains(&day.year()));
+        Self { kind: if is_day || text.is_empty() { "date" } else { "text" }, text }
+    }
 }
 
 struct Tab {
@@ -105,39 +123,42 @@ pub(super) async fn show(request: HttpRequest, developer: Developer, console: Da
     let filters: Filters = paging::filters(&request);
     let by = By::ALL.into_iter().find(|by| filters.by == by.as_str()).unwrap_or(By::Day);
     let today = local(developer.now, zone).ok_or_else(|| Failed::internal(&request, "no day"))?.date_naive();
-    let asked = span(&filters, today);
+    let mut wrongs = Wrongs::default();
+    let asked = span(&filters, today, page.language, &mut wrongs);
     let span = asked.unwrap_or_else(|| usual(today));
     let period = period(span, zone).ok_or_else(|| Failed::internal(&request, "a period without moments"))?;
     let filter = UsageFilter { tenant: Some(developer.tenant()), key: developer.sees_only(), ..UsageFilter::default() };
     let read = console.database.read_records(move |connection| {
-        let by_day = rollups::usage(connection, &filter, period, Grouped::Day(zone))?;
+        let by_day = rollups::usage(connection, &filter, period, Grouped::Day(zone))?.rows;
         let grouped = match by {
             By::Day => return Ok((by_day, None)),
             By::Model => Grouped::Model,
             By::User => Grouped::User,
         };
-        let mut groups = rollups::usage(connection, &filter, period, grouped)?;
-        groups.sort_by_key(|row| std::cmp::Reverse(row.amount));
+        let groups = rollups::largest(connection, &filter, period, grouped, MOST_GROUPS)?;
         let mut days_of_largest = Vec::new();
         // A tenant without end users has one group without a name, whose days are those of the whole.
-        for row in groups.iter().filter(|row| !row.group.is_empty()).take(chart::MOST_SERIES) {
+        for row in groups.rows.iter().filter(|row| !row.group.is_empty()).take(chart::MOST_SERIES) {
             let days = rollups::usage(connection, &by.only(&filter, &row.group), period, Grouped::Day(zone))?;
-            days_of_largest.push((row.group.clone(), days));
+            days_of_largest.push((row.group.clone(), days.rows));
         }
         Ok((by_day, Some((groups, days_of_largest))))
     });
     let (by_day, groups) = read.await.map_err(|error| Failed::database(&request, &error))?;
-    let total = total(&by_day);
-    let (mut rows, largest) = groups.unwrap_or_else(|| (by_day.clone(), Vec::new()));
+    let (groups, largest) = groups.unwrap_or_else(|| {
+        let total = total(&by_day);
+        (Largest { rows: by_day.clone(), has_more: false, total, known_from: None }, Vec::new())
+    });
     let chart = chart::of(page, span, &by_day, &largest);
-    let has_more = by != By::Day && rows.len() > MOST_GROUPS;
-    if has_more {
-        rows.truncate(MOST_GROUPS);
-    }
     let tab = |by: By| Tab { by, query: query_of(&filters, &[("by", by.as_str())]) };
     let tabs = By::ALL.into_iter().map(tab).collect();
-    let ((from, to), is_unread) = (span, asked.is_none());
-    let usage = Usage { page, developer: &developer, from, to, by, is_unread, chart, rows, has_more, total, tabs };
+    let [from, to] = match asked {
+        Some((from, to)) => [from.to_string(), to.to_string()].map(Day::of),
+        None => [filters.from, filters.to].map(Day::of),
+    };
+    let Largest { rows, has_more, total, known_from } = groups;
+    let developer = &developer;
+    let usage = Usage { page, developer, from, to, by, wrongs, chart, rows, has_more, total, known_from, tabs };
     page::show(&request, page, &usage)
 }
 
@@ -145,15 +166,30 @@ fn usual(today: NaiveDate) -> (NaiveDate, NaiveDate) {
     (today.checked_sub_days(Days::new(USUAL_DAYS - 1)).unwrap_or(today), today)
 }
 
-/// The first and the last day that are asked for; `None` when they cannot be.
-fn span(filters: &Filters, today: NaiveDate) -> Option<(NaiveDate, NaiveDate)> {
-    let given = |text: &str| (!text.is_empty()).then(|| text.parse::<NaiveDate>()).transpose().ok();
-    let (from, to) = (given(&filters.from)?, given(&filters.to)?);
+/// The first and the last day that are asked for; `None` when they cannot be, which is said in `language`.
+fn span(
+    filters: &Filters,
+    today: NaiveDate,
+    language: Language,
+    wrongs: &mut Wrongs,
+) -> Option<(NaiveDate, NaiveDate)> {
+    let words = language.say("Give a day, like 2026-01-31.", "请输入日期，如 2026-01-31。");
+    // The last day of the calendar has none behind it.
+    let day = |text: &str| text.parse::<NaiveDate>().ok().filter(|day| day.succ_opt().is_some()).ok_or(());
+    let (from, to) =
+        (wrongs.read_any("from", &filters.from, words, day), wrongs.read_any("to", &filters.to, words, day));
+    if !wrongs.is_empty() {
+        return None;
+    }
     let to = to.unwrap_or(today);
     let from = from.unwrap_or_else(|| usual(to).0);
     let days = to.signed_duration_since(from).num_days();
-    // The last day of the calendar has none behind it.
-    (to.succ_opt().is_some() && (0..MOST_DAYS).contains(&days)).then_some((from, to))
+    if days < 0 {
+        wrongs.add("to", language.say("The last day must not be before the first.", "结束日期不能早于开始日期。"));
+    } else if days >= MOST_DAYS {
+        wrongs.add("from", language.say("At most 366 days can be summed.", "最多汇总 366 天。"));
+    }
+    wrongs.is_empty().then_some((from, to))
 }
 
 /// From the first moment of the first day until behind the last one of the last.
@@ -193,6 +229,8 @@ mod tests {
         let day = |text: &str| text.parse::<NaiveDate>().unwrap();
         let filters = Filters { from: from.to_owned(), to: to.to_owned(), by: String::new() };
         let expected = expected.map(|(from, to)| (day(from), day(to)));
-        assert_eq!(span(&filters, day("2026-11-28")), expected);
+        let mut wrongs = Wrongs::default();
+        assert_eq!(span(&filters, day("2026-11-28"), Language::English, &mut wrongs), expected);
+        assert_eq!(wrongs.is_empty(), expected.is_some());
     }
 }

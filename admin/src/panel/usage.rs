@@ -3,6 +3,8 @@
 mod export;
 mod filters;
 mod groups;
+mod sums;
+mod sums_export;
 
 use std::collections::BTreeMap;
 

@@ -27,3 +27,4 @@ mod tenants;
 mod texts;
 mod top_ups;
 mod usage;
+mod usage_sums;

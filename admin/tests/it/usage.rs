@@ -1,4 +1,4 @@
-//! Calls of all tenants: filters, totals, pages, sums, and the same as a file.
+//! Calls of all tenants: filters, totals, pages, and the same as a file.
 
 use rstest::rstest;
 use shared::calls::Status;
@@ -12,36 +12,36 @@ use shared::staff::Role;
 
 use crate::support::{Browser, Call, HOSTILE, HOSTILE_AS_TEXT, Paid, Reply, Scene, csv, tally, tried};
 
-const KEY: &str = "AAAAAAAAAAAA";
-const OTHER: &str = "BBBBBBBBBBBB";
+pub(crate) const KEY: &str = "AAAAAAAAAAAA";
+pub(crate) const OTHER: &str = "BBBBBBBBBBBB";
 
-fn key(text: &str) -> KeyId {
+pub(crate) fn key(text: &str) -> KeyId {
     text.parse().unwrap()
 }
 
-fn query(pairs: &[(&str, &str)]) -> String {
+pub(crate) fn query(pairs: &[(&str, &str)]) -> String {
     serde_urlencoded::to_string(pairs).unwrap()
 }
 
 /// The calls of a page, in their order.
-fn calls(page: &Reply) -> Vec<String> {
+pub(crate) fn calls(page: &Reply) -> Vec<String> {
     page.links("/calls/")
 }
 
 /// What stands in the sum line.
-fn totals(page: &Reply) -> String {
+pub(crate) fn totals(page: &Reply) -> String {
     page.between("<tfoot>", "</tfoot>")
 }
 
 /// The calls of two tenants over three days, oldest first.
-struct Traffic {
-    scene: Scene,
+pub(crate) struct Traffic {
+    pub(crate) scene: Scene,
     alpha: TenantId,
     made: Vec<RequestId>,
 }
 
 impl Traffic {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let clock = Clock::manual(Timestamp::from_rfc3339("2026-03-01T10:00:00+08:00").unwrap());
         let scene = Scene::at(clock.clone()).await;
         let (alpha, beta) = (scene.tenant("Alpha", "10.00").await, scene.tenant("Beta", "10.00").await);
@@ -71,7 +71,7 @@ impl Traffic {
         Self { scene, alpha, made }
     }
 
-    fn ids(&self, numbers: &[usize]) -> Vec<String> {
+    pub(crate) fn ids(&self, numbers: &[usize]) -> Vec<String> {
         numbers.iter().rev().map(|number| self.made[*number].to_string()).collect()
     }
 }
@@ -83,6 +83,9 @@ impl Traffic {
 #[case::key(&[("key", OTHER)], &[1, 5], "2 calls, 2 answered, 0 not")]
 #[case::model(&[("model", "gpt-3.5")], &[2], "1 calls")]
 #[case::end_user(&[("user", "u-1")], &[1], "1 calls")]
+#[case::no_end_user(&[("unnamed", "1")], &[0, 2, 3, 4, 5], "5 calls, 3 answered, 2 not")]
+#[case::no_end_user_failed(&[("unnamed", "1"), ("status", "failed")], &[3, 4], "2 calls, 0 answered, 2 not")]
+#[case::no_end_user_of_one(&[("unnamed", "1"), ("tenant", "Beta"), ("model", "dall-e-3")], &[5], "1 calls, 1 answered")]
 #[case::answered(&[("status", "answered")], &[0, 1, 2, 5], "4 calls, 4 answered, 0 not")]
 #[case::failed(&[("status", "failed")], &[3, 4], "2 calls, 0 answered, 2 not")]
 #[case::code(&[("status", "50200")], &[3], "1 calls")]
@@ -171,6 +174,9 @@ async fn what_cannot_be_understood_is_said_beside_its_field() {
         browser.get(&format!("/usage.csv{path}")).await.is(422).shows(chinese);
     }
     browser.languages = "en";
+    let both = browser.get("/usage?user=u-1&unnamed=1").await.is(200);
+    both.shows("Give a name, or ask for calls without one.").shows("aria-describedby=\"user-error\"");
+    browser.get("/usage.csv?user=u-1&unnamed=1").await.is(422);
     browser.get("/usage?from=2026-03-03&to=2026-03-02").await.is(200).shows("The end must lie after the beginning.");
     assert_eq!(calls(&browser.get("/usage?model=a&model=b").await.is(200)).len(), 6);
 }
@@ -222,85 +228,6 @@ async fn pages_go_to_and_fro() {
     // A file has all pages.
     let file = csv(&browser.get("/usage.csv?model=gpt-4").await.is(200).body);
     assert_eq!(file.iter().skip(1).map(|row| row[0].clone()).collect::<Vec<_>>(), expected);
-}
-
-#[rstest]
-#[case("day", &["2026-03-01", "2026-03-02", "2026-03-03"], "from=2026-03-02&to=2026-03-03")]
-#[case("model", &["dall-e-3", "gpt-3.5", "gpt-4"], "model=gpt-4")]
-#[case("key", &[KEY, OTHER], "key=AAAAAAAAAAAA")]
-#[case("user", &["", "u-1"], "user=u-1")]
-#[case("tenant", &["1001", "1002"], "tenant=1001")]
-#[actix_web::test]
-async fn sums_by_groups(#[case] by: &str, #[case] groups: &[&str], #[case] leads_to: &str) {
-    let traffic = Traffic::new().await;
-    let mut browser = traffic.scene.signed_in(Role::Billing).await;
-    let page = browser
-        .get(&format!("/usage?by={by}"))
-        .await
-        .is(200)
-        .shows(&format!("/usage?{}\"", leads_to.replace('&', "&#38;")));
-    assert_eq!(page.body.contains("<svg"), by == "day", "days are drawn");
-    assert!(totals(&page).contains(">5<"), "five calls were charged: {}", totals(&page));
-    let file = csv(&browser.get(&format!("/usage.csv?by={by}")).await.is(200).body);
-    let found: Vec<&str> = file.iter().skip(1).map(|row| row[0].as_str()).collect();
-    assert_eq!(found, groups);
-    let sum = |column: usize| file.iter().skip(1).map(|row| row[column].parse::<i64>().unwrap()).sum::<i64>();
-    assert_eq!((sum(2), sum(3), sum(4), sum(5)), (5, 18 + 18 + 100 + 3, 2 + 2 + 50 + 1, 2));
-    let charged: i64 = file.iter().skip(1).map(|row| row[6].parse::<Amount>().unwrap().nanos()).sum();
-    // 2 x (18 x 10 + 2 x 30), 100 x 10 + 50 x 30, 3 x 10 + 1 x 30, in millionths; and two images.
-    assert_eq!(Amount::from_nanos(charged).to_string(), "0.60304");
-
-    // A group's own calls come to the same.
-    let calls = browser.get(&format!("/usage?{leads_to}")).await.is(200);
-    let group = leads_to.split(['=', '&']).nth(1).unwrap();
-    let row = file.iter().find(|row| row[0] == group).unwrap();
-    assert!(
-        totals(&calls).replace("<span class=\"fine\">", "").contains(row[6].as_str()),
-        "{row:?} {}",
-        totals(&calls)
-    );
-}
-
-#[actix_web::test]
-async fn sums_have_a_period_and_obey_filters() {
-    let traffic = Traffic::new().await;
-    let mut browser = traffic.scene.signed_in(Role::Billing).await;
-    let file = csv(&browser.get("/usage.csv?by=day&tenant=Beta").await.is(200).body);
-    assert_eq!(file[1..], [["2026-03-03", "", "1", "0", "0", "2", "0.60", "CNY"].map(str::to_owned).to_vec()]);
-    let file = csv(&browser.get("/usage.csv?by=tenant&to=2026-03-02").await.is(200).body);
-    assert_eq!(file[1..], [["1001", "Alpha", "2", "36", "4", "0", "0.00048", "CNY"].map(str::to_owned).to_vec()]);
-    browser
-        .get("/usage?by=model&from=2026-02-01&to=2026-02-02")
-        .await
-        .is(200)
-        .shows("Nothing was charged in this time");
-    browser.languages = "zh";
-    browser.get("/usage?by=model&status=failed").await.is(200).shows("忽略状态筛选").shows("扣费汇总");
-}
-
-#[actix_web::test]
-async fn refusals_are_counted() {
-    let scene = Scene::new().await;
-    let (alpha, beta) = (scene.tenant("Alpha", "1.00").await, scene.tenant("Beta", "0").await);
-    let (calls, now) = (&scene.deployment.calls, scene.workbench.clock.now());
-    for _ in 0..3 {
-        calls.refused(beta, key(OTHER), "gpt-4", Reason::InsufficientQuota, now);
-    }
-    calls.refused(alpha, key(KEY), "", Reason::InvalidParameter, now);
-    calls.flush().await;
-    let mut browser = scene.signed_in(Role::Auditor).await;
-    let page = browser.get("/usage?by=refusal").await.is(200).shows("balance too low").shows("40002");
-    assert!(totals(&page).contains(">4<"));
-    let file = csv(&browser.get("/usage.csv?by=refusal&tenant=Beta").await.is(200).body);
-    assert_eq!(file, [["code", "model", "count"], ["40200", "gpt-4", "3"]].map(|row| row.map(str::to_owned).to_vec()));
-    browser
-        .get(&format!("/usage?by=refusal&key={KEY}"))
-        .await
-        .is(200)
-        .hides("balance too low")
-        .shows("parameter wrong");
-    browser.languages = "zh";
-    browser.get("/usage?by=refusal&from=2020-01-01&to=2020-01-02").await.is(200).shows("没有被拒的请求");
 }
 
 #[actix_web::test]

@@ -3,6 +3,8 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono_tz::Tz;
 use serde::Serialize;
+use shared::clock::Timestamp;
+use shared::db::Connection;
 use shared::ledger::{self, Grouping, UsageRow};
 use shared::money::Amount;
 use shared::refusal::{Reason, Refusal};
@@ -56,7 +58,9 @@ impl From<UsageRow> for Group {
 
 /// What was charged, in groups
 ///
-/// A key sees its own calls; one that was issued with `--console tenant` all of the account's. A period has at most 366 days.
+/// A key sees its own calls; one that was issued with `--console tenant` all of the account's. A period has at most 366 days. End users are
+/// known for some time (400 days, unless the service is set otherwise): a period by `user` that begins before is refused, and the message names
+/// the day from which on they are.
 #[utoipa::path(
     get, path = "/v1/usage", tag = "records", operation_id = "getUsage",
     params(
@@ -87,8 +91,22 @@ pub(crate) async fn get(
     let period = period::between(("from", from.as_deref()), ("to", to.as_deref()), zone, now)?;
     let grouping = grouping(group_by.as_deref(), zone)?;
     let (tenant, key) = (caller.tenant, caller.sees_only());
-    let rows = surface.read(&visit, move |connection| ledger::usage(connection, tenant, key, period, grouping)).await?;
-    reply::json(&Usage::of(rows))
+    let read = move |connection: &mut Connection| {
+        // One more, to know whether there are more.
+        ledger::usage(connection, tenant, key, period, grouping, MOST_GROUPS + 1)
+    };
+    let usage = surface.read(&visit, read).await?;
+    if let Some(known_from) = usage.known_from {
+        return Err(Refused::from(unknown_users(known_from, zone)));
+    }
+    reply::json(&Usage::of(usage.rows))
+}
+
+/// Sums without the days in which end users are not known would pass for those of the whole period.
+fn unknown_users(known_from: Timestamp, zone: Tz) -> Refusal {
+    let day = period::day_of(known_from, zone);
+    let message = format!("end users are known from {day} on; ask for a period that begins then or later, with from");
+    Refusal::of_field(Reason::InvalidParameter, "from", message)
 }
 
 impl Usage {

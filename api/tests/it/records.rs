@@ -1,8 +1,11 @@
 //! Balance and records.
 
 use serde_json::{Value, json};
+use shared::clock::Timestamp;
+use shared::db::DbError;
 use shared::key::{Console, KeyPolicy};
 use shared::queue::Endpoint;
+use shared::rollups::{self, Rolled};
 
 use crate::app::{TestApp, hello};
 use crate::client::{Request, get, post};
@@ -120,6 +123,33 @@ async fn usage_in_groups() {
     let groups: Vec<&str> =
         by_key["data"].as_array().unwrap().iter().map(|row| row["group"].as_str().unwrap()).collect();
     assert_eq!(groups, ids);
+}
+
+#[actix_web::test]
+async fn end_users_that_are_forgotten_are_said_and_not_left_out() {
+    let (app, _) = app().await;
+    let (database, zone) = (&app.deployment.database, app.deployment.settings.timezone);
+    let later = |days: i64| app.deployment.clock.now().plus_ms(days * 86_400_000 + 600_000);
+    while rollups::step(database, zone, later(0)).await.unwrap() == Rolled::Partly {}
+    let now = later(40);
+    let purged = database.write(move |connection| rollups::purge(connection, 31, now)).await;
+    assert!(!purged.map_err(|error: DbError| error).unwrap(), "there were few");
+    let day = |moment: Timestamp| {
+        let day = chrono::DateTime::from_timestamp_millis(moment.0).unwrap().with_timezone(&zone).date_naive();
+        day.to_string()
+    };
+    let known_from = day(now.plus_ms(-31 * 86_400_000));
+    let usage = async |query: &str| app.send(get(&format!("/v1/usage?{query}")).bearer(&app.key)).await;
+    let refused = usage("group_by=user").await;
+    assert_eq!((refused.status, &refused.json()["error"]["param"]), (400, &json!("from")));
+    let message =
+        format!("end users are known from {known_from} on; ask for a period that begins then or later, with from");
+    assert_eq!(refused.json()["msg"], message);
+    let reply = usage(&format!("group_by=user&from={known_from}&to={}", day(later(30)))).await;
+    assert_eq!((reply.status, &reply.json()["data"]), (200, &json!([])));
+    // All else is known for ever.
+    let reply = usage("group_by=model").await;
+    assert_eq!(reply.json()["data"].as_array().unwrap().len(), 2, "{}", reply.body);
 }
 
 /// The ledger's page with the parts that differ from run to run taken out.

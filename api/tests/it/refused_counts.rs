@@ -30,7 +30,9 @@ async fn each_reason_is_counted_with_the_model_if_there_is_one() {
     let (from, to) = (app.deployment.clock.now().plus_ms(-3_600_000), app.deployment.clock.now().plus_ms(1));
     let counted = |tenant| {
         let database = app.deployment.database.clone();
-        async move { database.read(move |connection| calls::refused(connection, tenant, None, from, to)).await.unwrap() }
+        async move {
+            database.read(move |connection| calls::refused(connection, tenant, None, None, from, to)).await.unwrap()
+        }
     };
     let shown =
         |rows: Vec<calls::RefusedRow>| rows.into_iter().map(|row| (row.code, row.model, row.count)).collect::<Vec<_>>();

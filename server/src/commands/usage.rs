@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use shared::clock::Timestamp;
 use shared::config::Settings;
 use shared::ledger::{self, Grouping, Period, UsageRow};
+use shared::rollups::Usage;
 use shared::values::{self, Boundary};
 
 use super::{OfTenant, open, read};
@@ -67,8 +68,15 @@ pub(crate) async fn run(settings: Settings, arguments: UsageArguments) -> Result
         GroupBy::Key => Grouping::Key,
         GroupBy::User => Grouping::User,
     };
-    let rows =
-        read(&workbench, move |connection| Ok(ledger::usage(connection, tenant.id, None, period, grouping)?)).await?;
+    let usage = read(&workbench, move |connection| {
+        Ok(ledger::usage(connection, tenant.id, None, period, grouping, usize::MAX)?)
+    });
+    let Usage { rows, known_from } = usage.await?;
+    if let Some(known_from) = known_from.and_then(|moment| chrono::DateTime::from_timestamp_millis(moment.0)) {
+        // Sums without the days before would pass for those of the whole period.
+        let day = known_from.with_timezone(&zone).date_naive();
+        return Err(Failure::usage(format!("end users are known from {day} on: give a --from that is not before")));
+    }
     let field = arguments.group_by.field();
     let objects: Vec<Value> = rows.iter().map(|row| object(field, row)).collect();
     Report::of(&objects, listed(field, &rows))

@@ -17,7 +17,7 @@ pub struct CallFilter {
     pub key: Option<KeyId>,
     /// Of one model, by its public name.
     pub model: Option<String>,
-    /// Of one end user.
+    /// Of one end user; empty: that named none.
     pub end_user: Option<String>,
     /// That ended so.
     pub status: Option<StatusFilter>,
@@ -74,6 +74,7 @@ pub(super) enum Path {
     Tenant,
     Key,
     EndUser,
+    WithoutUser,
     Failed,
     TenantFailed,
 }
@@ -86,8 +87,8 @@ impl CallFilter {
 
     pub(super) fn path(&self) -> Path {
         let is_failed = matches!(self.status, Some(StatusFilter::Failed | StatusFilter::Code(_)));
-        if self.end_user.is_some() {
-            Path::EndUser
+        if let Some(end_user) = &self.end_user {
+            if end_user.is_empty() { Path::WithoutUser } else { Path::EndUser }
         } else if is_failed && self.tenant.is_some() {
             Path::TenantFailed
         } else if is_failed {
@@ -117,6 +118,7 @@ impl CallFilter {
                 Path::Tenant => "INDEXED BY calls_tenant ",
                 Path::Key => "INDEXED BY calls_key ",
                 Path::EndUser => "INDEXED BY calls_end_user ",
+                Path::WithoutUser => "INDEXED BY calls_without_user ",
                 Path::Failed => "INDEXED BY calls_failed ",
                 Path::TenantFailed => "INDEXED BY calls_tenant_failed ",
             };
@@ -132,8 +134,14 @@ impl CallFilter {
         if let Some(model) = &self.model {
             statement.and(" AND model = ?", [Value::Text(model)]);
         }
-        if let Some(end_user) = &self.end_user {
-            statement.and(" AND end_user = ?", [Value::Text(end_user)]);
+        match self.end_user.as_deref() {
+            None => {}
+            Some("") => {
+                statement.and(" AND end_user IS NULL", []);
+            }
+            Some(end_user) => {
+                statement.and(" AND end_user = ?", [Value::Text(end_user)]);
+            }
         }
         match self.status {
             None => {}

@@ -88,8 +88,8 @@ pub struct RefusedRow {
     pub count: i64,
 }
 
-/// What was refused before it became a call, most frequent first: of all tenants or one, of all keys or one. Counted in whole quarters of an
-/// hour, those in which `from` and `to` lie included.
+/// What was refused before it became a call, most frequent first: of all tenants or one, of all keys or one, of all models or one. Counted
+/// in whole quarters of an hour, those in which `from` and `to` lie included.
 ///
 /// # Errors
 /// [`DbError`].
@@ -97,9 +97,14 @@ pub fn refused(
     connection: &mut Connection,
     tenant: Option<TenantId>,
     key: Option<KeyId>,
+    model: Option<&str>,
     from: Timestamp,
     to: Timestamp,
 ) -> Result<Vec<RefusedRow>, DbError> {
+    // PostgreSQL's texts cannot hold it.
+    if model.is_some_and(|model| model.contains('\0')) {
+        return Ok(Vec::new());
+    }
     let key = key.map(|key| key.to_string());
     let values = [
         Value::Int(floor(from.0, SLOT_MS)),
@@ -108,11 +113,13 @@ pub fn refused(
         Value::MaybeInt(tenant.map(|tenant| tenant.0)),
         Value::Flag(key.is_none()),
         Value::MaybeText(key.as_deref()),
+        Value::Flag(model.is_none()),
+        Value::MaybeText(model),
     ];
     let rows = Statement::new(
         sql!(
             "SELECT code, model, CAST(SUM(refused) AS BIGINT) AS count FROM refusals WHERE slot_start >= ? AND slot_start < ? \
-             AND (? OR tenant = ?) AND (? OR key_id = ?) GROUP BY code, model ORDER BY 3 DESC, 1, 2"
+             AND (? OR tenant = ?) AND (? OR key_id = ?) AND (? OR model = ?) GROUP BY code, model ORDER BY 3 DESC, 1, 2"
         ),
         &values,
     );

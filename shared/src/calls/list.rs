@@ -163,7 +163,7 @@ fn windows(
     let width = match path {
         Path::All => SLOT_MS,
         Path::Tenant | Path::Key => DAY_MS,
-        Path::EndUser | Path::Failed | Path::TenantFailed => return Ok(vec![ids]),
+        Path::EndUser | Path::WithoutUser | Path::Failed | Path::TenantFailed => return Ok(vec![ids]),
     };
     let mut statement = Composed::new("SELECT ");
     if path == Path::All {

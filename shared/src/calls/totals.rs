@@ -10,7 +10,7 @@ use crate::db::{Composed, Connection, DbError, Value, snapshot};
 use crate::id::RequestId;
 use crate::money::Amount;
 use crate::refusal::Reason;
-use crate::rollups::{self, Conditions, Sums, billed};
+use crate::rollups::{self, Conditions, Sums, Total, billed};
 use crate::secret_key::KeyId;
 
 /// Sums over the calls of a filter.
@@ -30,6 +30,8 @@ pub struct CallTotals {
     pub images: i64,
     /// What they cost, by the ledger; what was given back does not count.
     pub amount: Amount,
+    /// Calls of an end user were asked for, and what such cost is not known before this moment, so it is in none of the sums.
+    pub known_from: Option<Timestamp>,
 }
 
 /// The totals of all pages of `filter`. What calls cost whose details are not kept any more is in them.
@@ -42,7 +44,7 @@ pub fn totals(connection: &mut Connection, filter: &CallFilter) -> Result<CallTo
     }
     snapshot(connection, |connection| {
         let (answered, failed) = count(connection, filter)?;
-        let sums = cost(connection, filter)?;
+        let Total { sums, known_from } = cost(connection, filter)?;
         Ok(CallTotals {
             calls: answered + failed,
             answered,
@@ -51,6 +53,7 @@ pub fn totals(connection: &mut Connection, filter: &CallFilter) -> Result<CallTo
             completion_tokens: sums.completion_tokens,
             images: sums.images,
             amount: Amount::from_nanos(sums.amount),
+            known_from,
         })
     })
 }
@@ -134,21 +137,24 @@ fn count_days(connection: &mut Connection, filter: &CallFilter, begin: i64, end:
     Ok(rows.first().map_or((0, 0), |row| (row.answered, row.calls - row.answered)))
 }
 
-fn cost(connection: &mut Connection, filter: &CallFilter) -> Result<Sums, DbError> {
+fn cost(connection: &mut Connection, filter: &CallFilter) -> Result<Total, DbError> {
     match filter.status {
         None => all(connection, filter),
-        Some(StatusFilter::Failed | StatusFilter::Code(_)) => of_failed(connection, filter),
+        Some(StatusFilter::Failed | StatusFilter::Code(_)) => {
+            Ok(Total { sums: of_failed(connection, filter)?, known_from: None })
+        }
         Some(StatusFilter::Answered) => {
-            let failed = CallFilter { status: Some(StatusFilter::Failed), ..filter.clone() };
-            let (mut sums, failed) = (all(connection, filter)?, of_failed(connection, &failed)?);
-            sums.add(&failed.negative())?;
-            Ok(sums)
+            let mut total = all(connection, filter)?;
+            let from = total.known_from.or(filter.from);
+            let failed = CallFilter { status: Some(StatusFilter::Failed), from, ..filter.clone() };
+            total.sums.add(&of_failed(connection, &failed)?.negative())?;
+            Ok(total)
         }
     }
 }
 
 /// Of all calls of the filter, however they ended: from the sums.
-fn all(connection: &mut Connection, filter: &CallFilter) -> Result<Sums, DbError> {
+fn all(connection: &mut Connection, filter: &CallFilter) -> Result<Total, DbError> {
     let conditions = Conditions {
         tenant: filter.tenant,
         key: filter.key.as_ref().map(KeyId::as_str),

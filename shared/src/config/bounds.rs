@@ -148,6 +148,17 @@ pub struct RecordsSettings {
     /// Days for which the details of calls are kept: 1 to 3650.
     #[serde(deserialize_with = "between::<_, _, 1, 3650>")]
     pub call_days: u32,
+    /// Days for which what each end user was charged is kept in sums: 31 to 3650. See [`RecordsSettings::user_days`].
+    #[serde(deserialize_with = "between::<_, _, 31, 3650>")]
+    user_days: u32,
+}
+
+impl RecordsSettings {
+    /// Days for which what each end user was charged is kept in sums. They are never fewer than those of the details: what a list shows of an
+    /// end user's calls can always be summed.
+    pub const fn user_days(&self) -> u32 {
+        if self.user_days < self.call_days { self.call_days } else { self.user_days }
+    }
 }
 
 /// What is logged, and how.

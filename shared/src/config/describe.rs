@@ -79,6 +79,7 @@ impl Settings {
             ("ledger.owner_silence_s", self.ledger.owner_silence_s.to_string()),
             ("idempotency.wait_s", self.idempotency.wait_s.to_string()),
             ("records.call_days", self.records.call_days.to_string()),
+            ("records.user_days", self.records.user_days().to_string()),
             ("log.filter", self.log.filter.clone()),
             ("log.format", self.log.format.name().to_owned()),
             ("model", joined(self.model.keys())),

@@ -207,10 +207,11 @@ async fn purge(deployment: Deployment, leads: watch::Receiver<bool>) {
     loop {
         tick.tick().await;
         while *leads.borrow() {
-            let (call_days, now) = (deployment.settings.records.call_days, deployment.clock.now());
+            let (records, now) = (deployment.settings.records.clone(), deployment.clock.now());
             let purged = deployment.database.write(move |connection| {
-                let calls = calls::purge(connection, call_days, now)?;
-                Ok::<_, DbError>(idempotency::purge(connection, now)? || calls)
+                let calls = calls::purge(connection, records.call_days, now)?;
+                let users = rollups::purge(connection, records.user_days(), now)?;
+                Ok::<_, DbError>(idempotency::purge(connection, now)? || calls || users)
             });
             match purged.await {
                 Ok(true) => tokio::time::sleep(RECORDS_PAUSE).await,

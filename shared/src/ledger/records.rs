@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::db::{Connection, DbError, Statement, Value, sql};
 use crate::id::{RequestId, TenantId, TransferId};
 use crate::money::Amount;
-use crate::rollups::{self, By, UsageFilter};
+use crate::rollups::{self, By, Usage, UsageFilter};
 use crate::secret_key::KeyId;
 
 /// A customer's balance.
@@ -308,7 +308,8 @@ pub struct UsageRow {
 /// A period: `from` inclusive, `to` exclusive.
 pub type Period = (Timestamp, Timestamp);
 
-/// What `tenant` (with `key`: that key) was charged for in `period`, in groups, ordered by group. Captures that were given back do not count.
+/// What `tenant` (with `key`: that key) was charged for in `period`: at most `most` groups, ordered by group. Captures that were given back do
+/// not count.
 ///
 /// # Errors
 /// [`DbError`].
@@ -318,7 +319,8 @@ pub fn usage(
     key: Option<KeyId>,
     period: Period,
     grouping: Grouping,
-) -> Result<Vec<UsageRow>, DbError> {
+    most: usize,
+) -> Result<Usage, DbError> {
     let filter = UsageFilter { tenant: Some(tenant), key, ..UsageFilter::default() };
     let by = match grouping {
         Grouping::Day(zone) => By::Day(zone),
@@ -326,7 +328,7 @@ pub fn usage(
         Grouping::Key => By::Key,
         Grouping::User => By::User,
     };
-    rollups::usage(connection, &filter, period, by)
+    rollups::usage_behind(connection, &filter, period, by, (None, most))
 }
 
 /// What `tenant` (with `key`: that key) was charged in `period`.
@@ -339,7 +341,6 @@ pub fn charged_between(
     key: Option<KeyId>,
     period: Period,
 ) -> Result<Amount, DbError> {
-    let models = usage(connection, tenant, key, period, Grouping::Model)?;
-    let sum = models.iter().try_fold(Amount::ZERO, |sum, row| sum.checked_add(row.amount));
-    sum.ok_or_else(|| DbError::Corrupt("usage out of range".to_owned()))
+    let filter = UsageFilter { tenant: Some(tenant), key, ..UsageFilter::default() };
+    Ok(rollups::charged(connection, &filter, period)?.amount)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono_tz::Tz;
 
 use super::days;
-use super::query::Sums;
+use super::sums::{Sums, out_of_range};
 use crate::calls::{SLOT_MS, floor};
 use crate::clock::Timestamp;
 use crate::db::{Column, Connection, DbError, Statement, Value, sql};
@@ -27,18 +27,14 @@ macro_rules! add {
 /// What is summed together: see the migration that makes the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Grain {
-    /// A quarter of an hour, by everything.
+    /// A quarter of an hour, by key and model.
     Quarter = 0,
     /// A quarter of an hour of all tenants, by model.
     HouseQuarter = 1,
     /// A day, by key and model.
     Day = 2,
-    /// A day, by key, model and end user.
+    /// A day, by key, model and end user. There may be as many as charges, so only these have end users, and they are removed in time.
     UserDay = 3,
-    /// Like [`Grain::Day`], by when the call was received.
-    ReceivedDay = 4,
-    /// Like [`Grain::UserDay`], by when the call was received.
-    ReceivedUserDay = 5,
 }
 
 /// The name of a sum.
@@ -55,7 +51,6 @@ struct Cell {
 /// A charge that is counted, or taken out again.
 #[derive(Debug)]
 pub(super) struct Counted {
-    pub(super) made_at: Timestamp,
     pub(super) charged_at: Timestamp,
     pub(super) tenant: i64,
     pub(super) key: String,
@@ -73,30 +68,24 @@ impl Cells {
         self.0.is_empty()
     }
 
-    /// Adds a charge to every sum that it belongs to.
-    pub(super) fn add(&mut self, charge: &Counted, zone: Tz) -> Result<(), DbError> {
-        let out_of_range = || DbError::Corrupt("the time of a charge is out of range".to_owned());
+    /// Adds a charge to every sum that it belongs to; sums by end user are kept from the day `users_since` on.
+    pub(super) fn add(&mut self, charge: &Counted, zone: Tz, users_since: Option<i64>) -> Result<(), DbError> {
         let day = days::of(charge.charged_at, zone).ok_or_else(out_of_range)?;
-        let received_day = days::of(charge.made_at, zone).ok_or_else(out_of_range)?;
         let quarter = floor(charge.charged_at.0, SLOT_MS);
-        for (grain, start) in [
-            (Grain::Quarter, quarter),
-            (Grain::HouseQuarter, quarter),
-            (Grain::Day, day),
-            (Grain::UserDay, day),
-            (Grain::ReceivedDay, received_day),
-            (Grain::ReceivedUserDay, received_day),
-        ] {
-            let is_house = grain == Grain::HouseQuarter;
-            let by_user = matches!(grain, Grain::Quarter | Grain::UserDay | Grain::ReceivedUserDay);
-            let end_user = charge.end_user.clone().filter(|_| by_user).unwrap_or_default();
+        for (grain, start) in
+            [(Grain::Quarter, quarter), (Grain::HouseQuarter, quarter), (Grain::Day, day), (Grain::UserDay, day)]
+        {
+            let (is_house, is_by_user) = (grain == Grain::HouseQuarter, grain == Grain::UserDay);
+            if is_by_user && users_since.is_some_and(|since| day < since) {
+                continue;
+            }
             let cell = Cell {
                 grain,
                 start,
                 tenant: if is_house { 0 } else { charge.tenant },
                 key: if is_house { String::new() } else { charge.key.clone() },
                 model: charge.model.clone(),
-                end_user,
+                end_user: charge.end_user.clone().filter(|_| is_by_user).unwrap_or_default(),
             };
             self.0.entry(cell).or_default().add(&charge.sums)?;
         }

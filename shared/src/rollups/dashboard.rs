@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono_tz::Tz;
 
+use super::active::active_tenants;
 use super::days;
 use super::latency::{Counts, counts};
-use super::query::active_tenants;
 use super::usage::{By, UsageFilter, usage};
 use crate::calls::{SLOT_MS, floor};
 use crate::clock::Timestamp;
@@ -87,7 +87,7 @@ pub fn dashboard(
             Step::Hour => By::Hour,
             Step::Day(zone) => By::Day(zone),
         };
-        let charged = usage(connection, &UsageFilter::default(), (from, to), by)?;
+        let charged = usage(connection, &UsageFilter::default(), (from, to), by)?.rows;
         let mut charged: BTreeMap<String, UsageRow> = charged.into_iter().map(|row| (row.group.clone(), row)).collect();
         let mut calls = counts(connection, floor(from.0, SLOT_MS), to.0, step)?;
         let mut tenants = active_tenants(connection, (from, to), step)?;

@@ -6,18 +6,26 @@
 //! read from the ledger itself, what lies beyond the mark: exact at every moment, also while the sums are made for the first time. A charge
 //! that is given back later is taken out again where it was counted, so sums and single charges always agree.
 //!
-//! `usage` asks, `dashboard` puts what operators look at beside each other.
+//! A question is planned (`plan`: which sums, and which charges, together are the answer), then read in one statement (`read`). `usage` asks,
+//! `dashboard` puts what operators look at beside each other. Of end users only the sums of some days are kept (`purge`).
 
+mod active;
 mod cells;
 mod dashboard;
 mod days;
 mod latency;
-mod query;
+mod plan;
+mod purge;
+mod read;
 mod roll;
 mod state;
+mod sums;
 mod usage;
 
 pub use dashboard::{Dashboard, Figures, Point, Step, dashboard};
-pub(crate) use query::{Conditions, END_OF_TIME, Sums, billed, received};
+pub(crate) use plan::{Conditions, END_OF_TIME};
+pub use purge::purge;
 pub use roll::{Rolled, step};
-pub use usage::{By, UsageFilter, usage};
+pub(crate) use sums::{Sums, billed};
+pub use usage::{By, Largest, Usage, UsageFilter, charged, largest, usage, usage_behind};
+pub(crate) use usage::{Total, received};

@@ -5,8 +5,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use super::cells::{Cells, Counted};
-use super::query::{Sums, billed, reversals_since};
+use super::plan::reversals_since;
 use super::state::State;
+use super::sums::{Sums, billed};
 use crate::clock::Timestamp;
 use crate::db::{Connection, Database, DbError, Statement, Value, snapshot, sql};
 use crate::id::RequestId;
@@ -74,7 +75,7 @@ fn read(connection: &mut Connection, zone: Tz, now: Timestamp) -> Result<Option<
     if seen.is_clearing || seen.zone != zone.name() {
         // The first time there is nothing to remove.
         let is_new = seen.zone.is_empty();
-        next = State { is_clearing: !is_new && !seen.is_clearing, ..State::nothing(zone.name()) };
+        next = State { is_clearing: !is_new && !seen.is_clearing, ..seen.anew(zone) };
         return Ok(Some(Work { seen, next, cells, reversals, rolled: Rolled::Partly }));
     }
     let quiet = RequestId::floor(now.plus_ms(-LATEST_COMMIT_MS));
@@ -93,14 +94,15 @@ fn read(connection: &mut Connection, zone: Tz, now: Timestamp) -> Result<Option<
     // A mark never goes back, whatever the clock does.
     next.counted_below = behind.max(seen.counted_below);
     for row in rows.into_iter().take(settled) {
-        let Some(counted) = row.counted()? else { continue };
-        next.note(counted.made_at.0, counted.charged_at.0);
-        cells.add(&counted, zone)?;
+        let made_at = id(&row.request_id)?.made_at();
+        let Some(counted) = row.counted() else { continue };
+        next.note(made_at.0, counted.charged_at.0);
+        cells.add(&counted, zone, next.users_since)?;
     }
     for row in given_back(connection, seen.counted_below, next.counted_below)? {
         reversals.push(id(&row.request_id)?);
-        if let Some(counted) = row.counted()? {
-            cells.add(&Counted { sums: counted.sums.negative(), ..counted }, zone)?;
+        if let Some(counted) = row.counted() {
+            cells.add(&Counted { sums: counted.sums.negative(), ..counted }, zone, next.users_since)?;
         }
     }
     let moved = next.counted_below.made_at().since(seen.counted_below.made_at());
@@ -154,9 +156,9 @@ struct Row {
 }
 
 impl Row {
-    fn counted(self) -> Result<Option<Counted>, DbError> {
+    fn counted(self) -> Option<Counted> {
         let (Some(key), Some(model), Some(charged_at)) = (self.key_id, self.model, self.charged_at) else {
-            return Ok(None);
+            return None;
         };
         let sums = Sums {
             requests: 1,
@@ -165,8 +167,8 @@ impl Row {
             images: self.images.unwrap_or_default(),
             amount: self.amount.unwrap_or_default(),
         };
-        let (made_at, charged_at) = (id(&self.request_id)?.made_at(), Timestamp(charged_at));
-        Ok(Some(Counted { made_at, charged_at, tenant: self.account, key, model, end_user: self.end_user, sums }))
+        let charged_at = Timestamp(charged_at);
+        Some(Counted { charged_at, tenant: self.account, key, model, end_user: self.end_user, sums })
     }
 }
 

@@ -1,7 +1,10 @@
 //! How far charges are summed.
 
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use super::days;
+use crate::clock::Timestamp;
 use crate::db::{Connection, DbError};
 use crate::facts::{self, USAGE_STATE};
 use crate::id::RequestId;
@@ -20,6 +23,9 @@ pub(super) struct State {
     pub(super) last_charged_at: i64,
     /// The sums are being removed, to be made anew: they do not count.
     pub(super) is_clearing: bool,
+    /// The first day (see [`days`]) whose sums by end user are kept; `None`: all are.
+    #[serde(default)]
+    pub(super) users_since: Option<i64>,
 }
 
 impl State {
@@ -32,7 +38,29 @@ impl State {
             most_delay_ms: 0,
             last_charged_at: 0,
             is_clearing: false,
+            users_since: None,
         }
+    }
+
+    /// Nothing is counted in `zone`; sums by end user that were removed are not to be made again.
+    pub(super) fn anew(&self, zone: Tz) -> Self {
+        let users_since = self.users_from().and_then(|moment| days::first_whole(moment, zone));
+        Self { users_since, ..Self::nothing(zone.name()) }
+    }
+
+    /// Every charge of a request below this one is read from the sums.
+    pub(super) const fn mark(&self) -> RequestId {
+        if self.is_clearing { RequestId::zero() } else { self.counted_below }
+    }
+
+    /// The time zone by which days were cut.
+    pub(super) fn zone(&self) -> Option<Tz> {
+        self.zone.parse().ok()
+    }
+
+    /// From when on it is known which end users there were; `None`: always.
+    pub(super) fn users_from(&self) -> Option<Timestamp> {
+        days::start(self.users_since?, self.zone()?)
     }
 
     pub(super) fn read(connection: &mut Connection) -> Result<Self, DbError> {

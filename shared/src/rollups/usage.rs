@@ -1,11 +1,17 @@
 //! What was charged in a period, in groups.
 
+use std::collections::BTreeMap;
+
 use chrono_tz::Tz;
 
 use super::days;
-use super::query::{Conditions, Group, Moment, Sums, sums};
+use super::plan::{Conditions, Group, Moment, Question};
+use super::read::{self, Wanted};
+use super::state::State;
+use super::sums::{Sums, out_of_range};
 use crate::calls::floor;
-use crate::db::{Connection, DbError};
+use crate::clock::Timestamp;
+use crate::db::{Connection, DbError, snapshot};
 use crate::id::TenantId;
 use crate::ledger::{Period, UsageRow};
 use crate::money::Amount;
@@ -55,44 +61,175 @@ pub enum By {
     Quarter,
 }
 
-/// What was charged in `period`, in groups, ordered by group (tenants and times by number). Charges that were given back do not count, and
-/// whatever was charged in the period does, to the last moment.
+/// What was charged in a period, in groups. Charges that were given back do not count, and whatever was charged in the period does, to the
+/// last moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    /// The groups.
+    pub rows: Vec<UsageRow>,
+    /// End users were asked for, and they are not known before this moment: the period had to begin here. `None`: it is all of it.
+    pub known_from: Option<Timestamp>,
+}
+
+/// What was charged in a period, in the groups that cost the most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Largest {
+    /// They, the dearest first.
+    pub rows: Vec<UsageRow>,
+    /// Whether there are others.
+    pub has_more: bool,
+    /// All groups together; it has no name.
+    pub total: UsageRow,
+    /// See [`Usage::known_from`].
+    pub known_from: Option<Timestamp>,
+}
+
+/// All groups, ordered by group (tenants and times by number).
 ///
 /// # Errors
 /// [`DbError`].
-pub fn usage(
+pub fn usage(connection: &mut Connection, filter: &UsageFilter, period: Period, by: By) -> Result<Usage, DbError> {
+    snapshot(connection, |connection| {
+        let asked = Asked::read(connection, filter, period, by)?;
+        let rows = asked.rows(connection, Wanted::All)?;
+        Ok(Usage { rows, known_from: asked.known_from })
+    })
+}
+
+/// At most `most` groups in their order, behind the one named `than` (from the first one on, with `None`): for whoever reads them all, piece
+/// by piece. Times are few, and all of them come.
+///
+/// # Errors
+/// [`DbError`], also where `than` is the name of no group.
+pub fn usage_behind(
     connection: &mut Connection,
     filter: &UsageFilter,
     period: Period,
     by: By,
-) -> Result<Vec<UsageRow>, DbError> {
-    let group = match by {
-        By::Tenant => Group::Tenant,
-        By::Key => Group::Key,
-        By::Model => Group::Model,
-        By::User => Group::User,
-        By::Day(zone) => Group::Day(zone),
-        By::Hour | By::Quarter => Group::Quarter,
-    };
-    let groups = sums(connection, filter.conditions(), Moment::Charged, period, group)?;
-    match by {
-        By::Key | By::Model | By::User => Ok(groups.into_iter().map(|(name, sums)| row(name, &sums)).collect()),
-        By::Tenant | By::Day(_) | By::Hour | By::Quarter => {
-            let out_of_range = || DbError::Corrupt("usage out of range".to_owned());
-            let mut by_number = std::collections::BTreeMap::<i64, Sums>::new();
-            for (name, sums) in groups {
-                let number: i64 = name.parse().map_err(|_| out_of_range())?;
-                let number = if by == By::Hour { floor(number, 3_600_000) } else { number };
-                by_number.entry(number).or_default().add(&sums)?;
+    (than, most): (Option<&str>, usize),
+) -> Result<Usage, DbError> {
+    snapshot(connection, |connection| {
+        let asked = Asked::read(connection, filter, period, by)?;
+        let rows = asked.rows(connection, Wanted::Behind(than, most))?;
+        Ok(Usage { rows, known_from: asked.known_from })
+    })
+}
+
+/// At most `most` groups, those that cost the most. It is not for times, of which the first come.
+///
+/// # Errors
+/// [`DbError`].
+pub fn largest(
+    connection: &mut Connection,
+    filter: &UsageFilter,
+    period: Period,
+    by: By,
+    most: usize,
+) -> Result<Largest, DbError> {
+    snapshot(connection, |connection| {
+        let asked = Asked::read(connection, filter, period, by)?;
+        // One more, to know whether there are more.
+        let mut rows = asked.rows(connection, Wanted::Largest(most.saturating_add(1)))?;
+        let has_more = rows.len() > most;
+        rows.truncate(most);
+        let total = charged(connection, filter, asked.question.period)?;
+        Ok(Largest { rows, has_more, total, known_from: asked.known_from })
+    })
+}
+
+/// What was charged in `period` in all, without a name.
+///
+/// # Errors
+/// [`DbError`].
+pub fn charged(connection: &mut Connection, filter: &UsageFilter, period: Period) -> Result<UsageRow, DbError> {
+    let total = sum(connection, filter.conditions(), Moment::Charged, period)?;
+    Ok(row(String::new(), &total.sums))
+}
+
+/// Sums of all charges that were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Total {
+    pub(crate) sums: Sums,
+    /// See [`Usage::known_from`].
+    pub(crate) known_from: Option<Timestamp>,
+}
+
+/// Sums of the charges of calls that were received in a period. Those that were given back do not count.
+pub(crate) fn received(
+    connection: &mut Connection,
+    conditions: Conditions<'_>,
+    period: Period,
+) -> Result<Total, DbError> {
+    sum(connection, conditions, Moment::Received, period)
+}
+
+fn sum(
+    connection: &mut Connection,
+    conditions: Conditions<'_>,
+    moment: Moment,
+    period: Period,
+) -> Result<Total, DbError> {
+    snapshot(connection, |connection| {
+        let state = State::read(connection)?;
+        let (question, known_from) = known(Question { conditions, moment, period, group: Group::None }, &state);
+        let sums = read::named(connection, &question, &state, Wanted::All)?.into_iter().next();
+        Ok(Total { sums: sums.map(|(_, sums)| sums).unwrap_or_default(), known_from })
+    })
+}
+
+/// The question as it can be answered, and from when on where that is later than was asked.
+fn known<'a>(question: Question<'a>, state: &State) -> (Question<'a>, Option<Timestamp>) {
+    let (from, to) = question.period;
+    let known_from = state.users_from().filter(|moment| question.names_users() && *moment > from);
+    (Question { period: (known_from.unwrap_or(from), to), ..question }, known_from)
+}
+
+/// A question about usage.
+struct Asked<'a> {
+    question: Question<'a>,
+    known_from: Option<Timestamp>,
+    by: By,
+    state: State,
+}
+
+impl<'a> Asked<'a> {
+    fn read(connection: &mut Connection, filter: &'a UsageFilter, period: Period, by: By) -> Result<Self, DbError> {
+        let group = match by {
+            By::Tenant => Group::Tenant,
+            By::Key => Group::Key,
+            By::Model => Group::Model,
+            By::User => Group::User,
+            By::Day(zone) => Group::Day(zone),
+            By::Hour | By::Quarter => Group::Quarter,
+        };
+        let state = State::read(connection)?;
+        let question = Question { conditions: filter.conditions(), moment: Moment::Charged, period, group };
+        let (question, known_from) = known(question, &state);
+        Ok(Self { question, known_from, by, state })
+    }
+
+    fn rows(&self, connection: &mut Connection, wanted: Wanted<'_>) -> Result<Vec<UsageRow>, DbError> {
+        let Self { question, by, state, .. } = self;
+        match by {
+            By::Tenant | By::Key | By::Model | By::User => {
+                let groups = read::named(connection, question, state, wanted)?;
+                Ok(groups.into_iter().map(|(name, sums)| row(name, &sums)).collect())
             }
-            let named = by_number.into_iter().map(|(number, sums)| {
-                let name = match by {
-                    By::Day(_) => days::name(number).ok_or_else(out_of_range)?,
-                    _ => number.to_string(),
+            By::Day(_) | By::Quarter => {
+                let times = read::timed(connection, question, state)?;
+                let name = |time: i64| match by {
+                    By::Day(_) => days::name(time).ok_or_else(out_of_range),
+                    _ => Ok(time.to_string()),
                 };
-                Ok(row(name, &sums))
-            });
-            named.collect()
+                times.into_iter().map(|(time, sums)| Ok(row(name(time)?, &sums))).collect()
+            }
+            By::Hour => {
+                let mut hours = BTreeMap::<i64, Sums>::new();
+                for (quarter, sums) in read::timed(connection, question, state)? {
+                    hours.entry(floor(quarter, 3_600_000)).or_default().add(&sums)?;
+                }
+                Ok(hours.into_iter().map(|(hour, sums)| row(hour.to_string(), &sums)).collect())
+            }
         }
     }
 }

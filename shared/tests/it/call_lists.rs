@@ -48,6 +48,7 @@ impl Archive {
             }
         }
         log.flush().await;
+        archive.calls.sort_by_key(|call| call.record.request_id);
         archive
     }
 
@@ -59,7 +60,8 @@ impl Archive {
         let Self { books, random, .. } = self;
         let pause = if random.below(20) == 0 { 12 * 3_600_000 } else { 40 * 60_000 };
         books.advance(random.below(pause).try_into().unwrap());
-        let (tenant, request_id) = (tenants[random.index(2)], request_at(books.clock.now(), number));
+        let made_at = books.clock.now().plus_ms(i64::try_from(random.below(10) / 9 * 30_000).unwrap());
+        let (tenant, request_id) = (tenants[random.index(2)], request_at(made_at, number));
         let nanos = i64::try_from(random.below(5_000)).unwrap() + 1;
         let key = [KEY, OTHER_KEY][random.index(2)].parse().unwrap();
         let model = ["gpt-4", "gpt-4", "gpt-4", "rare"][random.index(4)].to_owned();
@@ -73,7 +75,9 @@ impl Archive {
         };
         let hold = Hold { request_id, ..books.hold(tenant, nanos) };
         books.ledger.hold(hold).await.unwrap();
-        let ended_ms = i64::try_from(random.below(20_000)).unwrap();
+        // Some go on for hours, into another day; of some the process that made the id has a clock that is ahead.
+        let longest = if random.below(10) == 0 { 4 * 3_600_000 } else { 20_000 };
+        let ended_ms = i64::try_from(random.below(longest)).unwrap();
         books.advance(ended_ms);
         let is_charged = status == Status::ANSWERED || random.below(2) == 0;
         if is_charged {
@@ -123,7 +127,7 @@ impl Archive {
             tenant: tenant.then_some(one.tenant),
             key: key.then_some(one.key),
             model: model.then_some(one.model),
-            end_user: one.end_user.filter(|_| end_user),
+            end_user: end_user.then(|| one.end_user.unwrap_or_default()),
             from: from.then(&mut moment),
             to: to.then(&mut moment),
             status: status.then(|| statuses[self.random.index(4)]),
@@ -138,7 +142,7 @@ impl Archive {
             filter.tenant.is_none_or(|wanted| wanted == *tenant)
                 && filter.key.is_none_or(|wanted| wanted == *key)
                 && filter.model.as_ref().is_none_or(|wanted| wanted == model)
-                && (filter.end_user.is_none() || filter.end_user == *end_user)
+                && filter.end_user.as_ref().is_none_or(|wanted| *wanted == end_user.clone().unwrap_or_default())
                 && filter.from.is_none_or(|from| received >= from)
                 && filter.to.is_none_or(|to| received < to)
                 && match filter.status {
@@ -210,6 +214,7 @@ impl Archive {
             completion_tokens: 0,
             images: 0,
             amount: Amount::from_nanos(paid),
+            known_from: None,
         };
         assert_eq!(self.totals(filter).await, totals, "seed {}: {filter:?}", self.seed);
     }

@@ -125,7 +125,9 @@ async fn what_is_refused_before_it_has_a_hold_is_only_counted() {
     let (from, to) = (bench.deployment.clock.now(), bench.deployment.clock.now().plus_ms(1));
     let of = |tenant, key| {
         let database = bench.deployment.database.clone();
-        async move { database.read(move |connection| calls::refused(connection, tenant, key, from, to)).await.unwrap() }
+        async move {
+            database.read(move |connection| calls::refused(connection, tenant, key, None, from, to)).await.unwrap()
+        }
     };
     let all = of(None, None).await;
     assert_eq!(all.iter().map(|row| (row.code, row.count)).collect::<Vec<_>>(), [(40200, 3), (40000, 1), (40400, 1)]);

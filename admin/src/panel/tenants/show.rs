@@ -145,7 +145,7 @@ fn gather(
     let statement = ledger::statement(connection, id, None, None, ROWS as i64)?.entries;
     let of_tenant = CallFilter { tenant: Some(id), ..CallFilter::default() };
     let calls = calls::list(connection, &of_tenant, Cursor::Newest, ROWS)?.rows;
-    let refused = calls::refused(connection, Some(id), None, now.plus_ms(-REFUSALS_MS), now)?;
+    let refused = calls::refused(connection, Some(id), None, None, now.plus_ms(-REFUSALS_MS), now)?;
     let notes = notes::list(connection, id, filters.notes.parse().ok(), MANY_ROWS)?;
     let after = Some(filters.users.as_str()).filter(|name| !name.is_empty());
     let users = blocked_users::list(connection, id, after, MANY_ROWS)?;

@@ -1,4 +1,4 @@
-//! The calls of the usage page, or its sums, as CSV: exactly what is filtered, of any size.
+//! The calls of the usage page as CSV: exactly what is filtered, of any size.
 
 use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Data};
@@ -6,11 +6,9 @@ use chrono_tz::Tz;
 use futures_util::stream;
 use shared::calls::{CallExport, CallRow};
 use shared::db::DbError;
-use shared::id::TenantId;
-use shared::ledger::UsageRow;
 
 use super::filters::{Grouping, Typed};
-use super::groups::{self, Summed, Sums};
+use super::sums_export;
 use crate::frame::csv::{self, Rows};
 use crate::frame::failure::{Failed, Handled, Problem};
 use crate::frame::format::rfc3339;
@@ -43,23 +41,12 @@ const CALLS: [&str; 21] = [
     "currency",
     "reversed",
 ];
-const SUMS: [&str; 8] =
-    ["group", "tenant", "requests", "prompt_tokens", "completion_tokens", "images", "charged", "currency"];
-const REFUSALS: [&str; 3] = ["code", "model", "count"];
-
 /// Sends it.
 pub(in crate::panel) async fn export(request: HttpRequest, staff: May<Read>, panel: Data<Panel>) -> Handled {
     let typed: Typed = paging::filters(&request);
     let (zone, language, currency) = (panel.side.zone, staff.page.language, panel.side.currency.clone());
     if let Some(grouping) = Grouping::named(&typed.by, zone) {
-        let now = staff.now;
-        let read = panel
-            .database
-            .read_records(move |connection| groups::sum(connection, &typed, grouping, language, zone, now));
-        let summed = read.await.map_err(|error| Failed::database(&request, &error))?;
-        refuse(&request, &summed.wrongs)?;
-        let bytes = sums(&summed, &currency);
-        return Ok(csv::send("usage", staff.watched(&panel), stream::iter([Ok(bytes)])));
+        return sums_export::send(&request, &staff, &panel, typed, grouping).await;
     }
     let read = panel.database.read_records(move |connection| typed.understand(connection, language, zone));
     let understood = read.await.map_err(|error| Failed::database(&request, &error))?;
@@ -133,27 +120,5 @@ impl Export {
             charge.map_or_else(String::new, |charge| charge.is_reversed.to_string()),
         ];
         self.rows.add(fields.iter().map(String::as_str));
-    }
-}
-
-fn sums(summed: &Summed, currency: &str) -> Bytes {
-    match &summed.sums {
-        Sums::Charged { rows, names } => {
-            let mut file = Rows::with_head(SUMS);
-            for UsageRow { group, requests, prompt_tokens, completion_tokens, images, amount } in rows {
-                let name = group.parse().ok().and_then(|id| names.get(&TenantId(id))).map_or("", String::as_str);
-                let numbers = [requests, prompt_tokens, completion_tokens, images].map(ToString::to_string);
-                let [requests, prompt, completion, images] = numbers.each_ref().map(String::as_str);
-                file.add([group, name, requests, prompt, completion, images, &amount.to_string(), currency]);
-            }
-            file.take()
-        }
-        Sums::Refused(rows) => {
-            let mut file = Rows::with_head(REFUSALS);
-            for row in rows {
-                file.add([row.code.to_string().as_str(), &row.model, &row.count.to_string()]);
-            }
-            file.take()
-        }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Typed {
     pub(super) model: String,
     /// The end user, as the caller names it.
     pub(super) user: String,
+    /// Not empty: those that name no end user.
+    pub(super) unnamed: String,
     pub(super) status: String,
     pub(super) from: String,
     pub(super) to: String,
@@ -63,7 +65,17 @@ impl Typed {
         let (from, to) = read_period(&self.from, &self.to, language, zone, &mut wrongs);
         // A name is compared as it was recorded, so blanks around it count.
         let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        let filter = CallFilter { tenant, key, model: text(&self.model), end_user: text(&self.user), status, from, to };
+        let end_user = match (text(&self.user), self.unnamed.is_empty()) {
+            (user, true) => user,
+            (None, false) => Some(String::new()),
+            (Some(_), false) => {
+                let (english, chinese) =
+                    ("Give a name, or ask for calls without one.", "请填写名称，或选择未提供名称的调用。");
+                wrongs.add("user", language.say(english, chinese));
+                None
+            }
+        };
+        let filter = CallFilter { tenant, key, model: text(&self.model), end_user, status, from, to };
         Ok(Understood { filter, cursor: self.cursor(), wrongs })
     }
 
@@ -97,9 +109,9 @@ impl Typed {
         query_of(self, &[("older", ""), ("newer", ""), (name, value)])
     }
 
-    /// The query of a link to the calls of one group of the sums.
+    /// The query of a link to the calls of one group of the sums, which know no status.
     pub(super) fn query_of_group(&self, pairs: &[(&str, &str)]) -> String {
-        let cleared = [("older", ""), ("newer", ""), ("by", "")];
+        let cleared = [("older", ""), ("newer", ""), ("by", ""), ("status", "")];
         let changed: Vec<(&str, &str)> = cleared.iter().chain(pairs).copied().collect();
         query_of(self, &changed)
     }

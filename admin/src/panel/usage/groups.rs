@@ -5,28 +5,27 @@ use std::collections::BTreeMap;
 use actix_web::HttpRequest;
 use askama::Template;
 use chrono_tz::Tz;
-use shared::calls::{self, CallFilter, RefusedRow};
+use shared::calls::{self, RefusedRow};
 use shared::catalogue::Snapshot;
 use shared::clock::Timestamp;
 use shared::db::{Connection, DbError};
 use shared::id::TenantId;
 use shared::ledger::{Period, UsageRow};
 use shared::money::Amount;
-use shared::rollups::{self, By, UsageFilter};
+use shared::rollups::{self, By, Largest, Usage, UsageFilter};
 use shared::tenant;
 
 use super::filters::{GROUPINGS, Grouping, Typed};
+use super::sums::Asked;
 use crate::frame::chart::{Chart, Series, Shape};
 use crate::frame::failure::{Failed, Handled};
-use crate::frame::language::Language;
 use crate::frame::moment;
 use crate::frame::page::{self, Page};
 use crate::frame::wrongs::Wrongs;
 use crate::panel::Panel;
 
-/// What is summed when no beginning is given: so many days before the end.
-const USUAL_DAYS: i64 = 30;
-const DAY_MS: i64 = 86_400_000;
+/// Groups of a page; a file has all.
+pub(super) const MOST_GROUPS: usize = 200;
 /// The most days that a chart has room for.
 const MOST_BARS: i64 = 92;
 
@@ -41,7 +40,11 @@ struct Charged<'a> {
     period: Period,
     heading: &'a str,
     rows: Vec<Group>,
+    /// There are groups that cost less than those.
+    has_more: bool,
     total: UsageRow,
+    /// End users are not known before it.
+    known_from: Option<Timestamp>,
     chart: Option<Chart>,
 }
 
@@ -68,41 +71,33 @@ struct Refused<'a> {
 }
 
 /// What one question to the database gave.
-pub(super) struct Summed {
-    pub(super) wrongs: Wrongs,
-    pub(super) period: Period,
-    pub(super) sums: Sums,
-}
-
-pub(super) enum Sums {
-    Charged { rows: Vec<UsageRow>, names: BTreeMap<TenantId, String> },
+enum Sums {
+    Charged { sums: Largest, names: BTreeMap<TenantId, String> },
     Refused(Vec<RefusedRow>),
 }
 
-/// Asks for the sums.
-pub(super) fn sum(
-    connection: &mut Connection,
-    typed: &Typed,
-    grouping: Grouping,
-    language: Language,
-    zone: Tz,
-    now: Timestamp,
-) -> Result<Summed, DbError> {
-    let understood = typed.understand(connection, language, zone)?;
-    let CallFilter { tenant, key, model, end_user, from, to, .. } = understood.filter;
-    let to = to.unwrap_or(now.plus_ms(1));
-    let usual = moment::day_of(to, -USUAL_DAYS, zone).unwrap_or_else(|| to.plus_ms(-USUAL_DAYS * DAY_MS));
-    let period = (from.unwrap_or(usual), to);
+/// Asks for the sums of a page.
+fn sum(connection: &mut Connection, asked: &Asked, grouping: Grouping) -> Result<Sums, DbError> {
+    let Asked { filter, period, .. } = asked;
     let sums = match grouping {
-        Grouping::Charged(by) => {
-            let rows = rollups::usage(connection, &UsageFilter { tenant, key, model, end_user }, period, by)?;
-            let tenants = rows.iter().filter(|_| by == By::Tenant).filter_map(|row| row.group.parse().ok());
-            let names = tenant::names(connection, tenants.map(TenantId))?;
-            Sums::Charged { rows, names }
+        Grouping::Refusals => return Ok(Sums::Refused(refused(connection, asked)?)),
+        Grouping::Charged(by @ By::Day(_)) => {
+            let Usage { rows, known_from } = rollups::usage(connection, filter, *period, by)?;
+            let total = total(&rows).ok_or_else(|| DbError::Corrupt("usage out of range".to_owned()))?;
+            Largest { rows, has_more: false, total, known_from }
         }
-        Grouping::Refusals => Sums::Refused(calls::refused(connection, tenant, key, period.0, period.1)?),
+        Grouping::Charged(by) => rollups::largest(connection, filter, *period, by, MOST_GROUPS)?,
     };
-    Ok(Summed { wrongs: understood.wrongs, period, sums })
+    let is_by_tenant = grouping == Grouping::Charged(By::Tenant);
+    let tenants = sums.rows.iter().filter(|_| is_by_tenant).filter_map(|row| row.group.parse().ok());
+    let names = tenant::names(connection, tenants.map(TenantId))?;
+    Ok(Sums::Charged { sums, names })
+}
+
+/// What was not let in.
+pub(super) fn refused(connection: &mut Connection, asked: &Asked) -> Result<Vec<RefusedRow>, DbError> {
+    let (UsageFilter { tenant, key, model, .. }, (from, to)) = (&asked.filter, asked.period);
+    calls::refused(connection, *tenant, *key, model.as_deref(), from, to)
 }
 
 /// Shows them.
@@ -113,32 +108,41 @@ pub(super) async fn show(
     typed: &Typed,
     grouping: Grouping,
 ) -> Handled {
-    let (asked, language, zone, now) = (typed.clone(), page.language, panel.side.zone, page.now);
-    let read = panel.database.read_records(move |connection| sum(connection, &asked, grouping, language, zone, now));
-    let Summed { wrongs, period, sums } = read.await.map_err(|error| Failed::database(request, &error))?;
-    let models = &panel.catalogue.now();
+    let (typed_too, language, zone, now) = (typed.clone(), page.language, panel.side.zone, page.now);
+    let read = panel.database.read_records(move |connection| {
+        let asked = typed_too.ask(connection, grouping, language, zone, now)?;
+        let sums = sum(connection, &asked, grouping)?;
+        Ok((asked, sums))
+    });
+    let (Asked { period, wrongs, .. }, sums) = read.await.map_err(|error| Failed::database(request, &error))?;
+    let (wrongs, models) = (&wrongs, &panel.catalogue.now());
     match sums {
-        Sums::Charged { rows, names } => {
-            let total = total(&rows).ok_or_else(|| Failed::internal(request, "usage out of range"))?;
+        Sums::Charged { sums: Largest { rows, has_more, total, known_from }, names } => {
+            let period = (known_from.unwrap_or(period.0), period.1);
             let chart = matches!(grouping, Grouping::Charged(By::Day(_))).then(|| chart(page, period, &rows)).flatten();
-            let rows = rows.into_iter().map(|sums| group(typed, grouping, &names, sums)).collect();
+            let begin = begin(period, zone);
+            let rows = rows.into_iter().map(|sums| group(typed, grouping, &begin, &names, sums)).collect();
             let heading = GROUPINGS.iter().find(|(name, ..)| *name == typed.by);
             let heading = heading.map_or("", |(_, english, chinese)| page.say(english, chinese));
-            page::show(
-                request,
-                page,
-                &Charged { page, typed, wrongs: &wrongs, models, period, heading, rows, total, chart },
-            )
+            let charged =
+                Charged { page, typed, wrongs, models, period, heading, rows, has_more, total, known_from, chart };
+            page::show(request, page, &charged)
         }
         Sums::Refused(rows) => {
             let total = rows.iter().map(|row| row.count).fold(0, i64::saturating_add);
-            page::show(request, page, &Refused { page, typed, wrongs: &wrongs, models, period, rows, total })
+            page::show(request, page, &Refused { page, typed, wrongs, models, period, rows, total })
         }
     }
 }
 
+/// The beginning of a period, as it is typed.
+fn begin((from, _): Period, zone: Tz) -> String {
+    let day = moment::write_day(from, zone);
+    if moment::read(&day, zone) == Some(from) { day } else { from.to_rfc3339() }
+}
+
 /// The sum of all groups; `None` where it leaves the range of 64 bits.
-pub(super) fn total(rows: &[UsageRow]) -> Option<UsageRow> {
+fn total(rows: &[UsageRow]) -> Option<UsageRow> {
     let none = UsageRow {
         group: String::new(),
         requests: 0,
@@ -159,7 +163,8 @@ pub(super) fn total(rows: &[UsageRow]) -> Option<UsageRow> {
     })
 }
 
-fn group(typed: &Typed, grouping: Grouping, names: &BTreeMap<TenantId, String>, sums: UsageRow) -> Group {
+/// `begin` is when the period begins, which the calls of a group share; its end is what was typed.
+fn group(typed: &Typed, grouping: Grouping, begin: &str, names: &BTreeMap<TenantId, String>, sums: UsageRow) -> Group {
     let name = match grouping {
         Grouping::Charged(By::Tenant) => {
             let known = sums.group.parse().ok().and_then(|id| names.get(&TenantId(id)));
@@ -173,7 +178,11 @@ fn group(typed: &Typed, grouping: Grouping, names: &BTreeMap<TenantId, String>, 
             let next = next.map_or_else(String::new, |next| moment::write_day(next, zone));
             typed.query_of_group(&[("from", &sums.group), ("to", &next)])
         }
-        _ => typed.query_of_group(&[(typed.by.as_str(), &sums.group)]),
+        Grouping::Charged(By::User) if sums.group.is_empty() => {
+            typed.query_of_group(&[("from", begin), ("user", ""), ("unnamed", "1")])
+        }
+        Grouping::Charged(By::User) => typed.query_of_group(&[("from", begin), ("user", &sums.group), ("unnamed", "")]),
+        _ => typed.query_of_group(&[("from", begin), (typed.by.as_str(), &sums.group)]),
     };
     Group { name, query, sums }
 }

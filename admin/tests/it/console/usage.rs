@@ -1,6 +1,8 @@
 //! Usage in the console.
 
+use shared::db::{Connection, DbError};
 use shared::key::{Console as Sees, KeyPolicy};
+use shared::rollups;
 
 use crate::support::console::Console;
 use crate::support::{HOSTILE, HOSTILE_AS_TEXT};
@@ -31,21 +33,49 @@ async fn usage_is_summed_by_day_model_and_end_user() {
 }
 
 #[actix_web::test]
-async fn days_that_make_no_period_are_said() {
+async fn days_that_make_no_period_are_said_and_shown_as_they_were_typed() {
     let console = Console::new().await;
     let tenant = console.tenant("acme").await;
     let key = console.issue(tenant, KeyPolicy::default()).await;
     let mut browser = console.signed_in(&key).await;
+    let (no_day, too_long) = ("Give a day, like 2026-01-31.", "At most 366 days can be summed.");
     let wrong = [
-        "from=yesterday",
-        "from=2026-01-02&to=2026-01-01",
-        "from=2020-01-01&to=2022-01-01",
-        "to=%3Cscript%3E",
-        "to=%2B262142-12-31",
+        ("from=yesterday", "from", r#"type="text" name="from" value="yesterday""#, no_day),
+        ("from=2026-01-02&to=2026-01-01", "to", r#"type="date" name="to" value="2026-01-01""#, "must not be before"),
+        ("from=2020-01-01&to=2022-01-01", "from", r#"type="date" name="from" value="2020-01-01""#, too_long),
+        ("to=%3Cscript%3E", "to", r#"type="text" name="to" value="&#60;script&#62;""#, no_day),
+        ("to=%2B262142-12-31", "to", r#"type="text" name="to" value="+262142-12-31""#, no_day),
     ];
-    for query in wrong {
+    for (query, field, shown, words) in wrong {
         let page = browser.get(&format!("/console/usage?{query}")).await.is(200);
-        page.says("the last 30 days are shown").says("Nothing was").hides("<script>");
+        let page = page.says("the last 30 days are shown").says("Nothing was").hides("<script>");
+        page.shows(&format!("{shown} aria-invalid=\"true\" aria-describedby=\"{field}-error\"")).says(words);
     }
-    browser.get("/console/usage?from=2020-01-01&to=2020-12-31&by=nothing").await.is(200);
+    let page = browser.get("/console/usage?from=2020-01-01&to=2020-12-31&by=nothing").await.is(200);
+    page.shows(r#"value="2020-01-01">"#).hides("aria-invalid");
+    browser.languages = "zh";
+    browser.get("/console/usage?from=yesterday").await.is(200).says("请输入日期").says("以下显示最近 30 天");
+}
+
+#[actix_web::test]
+async fn the_largest_end_users_are_shown_and_those_that_are_forgotten_are_said() {
+    let console = Console::new().await;
+    let tenant = console.tenant("acme").await;
+    let key = console.issue(tenant, KeyPolicy::default()).await;
+    console.call(&key, "hello", None).await;
+    let scene = &console.scene;
+    scene.sum_up().await;
+    scene.has_end_users(300, "user ").await;
+    let mut browser = console.signed_in(&key).await;
+    let page = browser.get("/console/usage?by=user").await.is(200);
+    let page = page.says("The groups that cost the most are shown").says("Together 301 601 901 0 0.00034 CNY");
+    assert_eq!(page.body.matches("user 0000000").count(), 199 + 4 * 2, "with those that the chart and its table name");
+    assert!(page.body.contains("user 0000000199<") && !page.body.contains("user 0000000200<"));
+
+    let later = scene.workbench.clock.now().plus_ms(40 * 86_400_000);
+    let purge = move |connection: &mut Connection| rollups::purge(connection, 31, later);
+    scene.write(purge).await.map_err(|error: DbError| error).unwrap();
+    let page = browser.get("/console/usage?by=user").await.is(200).hides("user 0000000");
+    page.says("End users are known from").says("what was charged before is not in the table");
+    browser.get("/console/usage?by=model").await.is(200).hides("End users are known").says("0.00034 CNY");
 }

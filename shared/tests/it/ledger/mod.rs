@@ -1,6 +1,7 @@
 //! The ledger, proved: against a model, against attacks, and under concurrency.
 
 pub(crate) mod books;
+mod end_users;
 mod failing;
 mod findings;
 mod house;

@@ -88,7 +88,7 @@ impl Office {
         let (tenant, key) = (self.tenant, key.map(|key| key.parse().unwrap()));
         self.books
             .database
-            .read(move |connection| ledger::usage(connection, tenant, key, period, grouping))
+            .read(move |connection| Ok(ledger::usage(connection, tenant, key, period, grouping, 1_000)?.rows))
             .await
             .unwrap()
     }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
 use shared::clock::Timestamp;
+use shared::db::DbError;
 use shared::id::{RequestId, TenantId};
 use shared::ledger::{Capture, Charge, Ended, Hold, HoldDecision, Period, Reversal, UsageRow};
 use shared::money::Amount;
-use shared::rollups::{self, By, Rolled, Step, UsageFilter};
+use shared::rollups::{self, By, Rolled, Step, Usage, UsageFilter};
 
 use super::books::{Books, KEY, charge, request_at};
 use super::model::Random;
@@ -18,6 +19,8 @@ const MINUTE: u64 = 60_000;
 const DAY: i64 = 86_400_000;
 /// On SQLite with more requests than one step looks at.
 const STEPS: [usize; 2] = [600, 1_500];
+/// For so many days end users are known.
+const USER_DAYS: u32 = 4;
 
 /// A call, as the test remembers it.
 #[derive(Debug, Clone)]
@@ -58,6 +61,7 @@ impl History {
             45..85 => self.capture().await,
             85..88 => self.void().await,
             88..94 => self.give_back().await,
+            94 => self.purge().await,
             _ => {
                 self.roll().await;
             }
@@ -117,6 +121,13 @@ impl History {
         rollups::step(&self.books.database, self.zone, self.books.clock.now()).await.unwrap()
     }
 
+    /// Forgets who the end users were, some days ago.
+    async fn purge(&self) {
+        let now = self.books.clock.now();
+        let purged = self.books.database.write(move |connection| rollups::purge(connection, USER_DAYS, now)).await;
+        purged.map_err(|error: DbError| error).unwrap();
+    }
+
     async fn roll_all(&self) {
         while self.roll().await == Rolled::Partly {}
     }
@@ -154,10 +165,18 @@ impl History {
             let asked = filter.clone();
             let usage =
                 self.books.database.read(move |connection| rollups::usage(connection, &asked, period, by)).await;
+            let Usage { rows, known_from } = usage.unwrap();
+            if let Some(known_from) = known_from {
+                let names_users = by == By::User || filter.end_user.is_some();
+                // A day has 25 hours at most.
+                let youngest = self.books.clock.now().plus_ms(-i64::from(USER_DAYS) * DAY + 3_600_000);
+                assert!(names_users && known_from > period.0 && known_from <= youngest, "{known_from:?}");
+            }
+            let known = (known_from.unwrap_or(period.0), period.1);
             assert_eq!(
-                usage.unwrap(),
-                self.expected(&filter, period, by),
-                "seed {}: {filter:?} {period:?} {by:?}",
+                rows,
+                self.expected(&filter, known, by),
+                "seed {}: {filter:?} {period:?} {by:?} {known_from:?}",
                 self.seed
             );
         }

@@ -29,9 +29,12 @@ const REPORT: &str = "XIAOYI_RECORDS_REPORT";
 /// What the slowest may take, at best of three: other work of the machine is not its own.
 const MOST: Duration = Duration::from_millis(200);
 const PAGE: usize = 50;
+/// Groups of a page of sums, and of a piece of a file of them.
+const GROUPS: usize = 200;
+const PIECE: usize = 10_000;
 const DAY_MS: i64 = 86_400_000;
 /// Tables with a row, or more, for each call.
-const LARGE: [&str; 6] = ["calls", "holds", "settlements", "transfers", "lines", "charges"];
+const LARGE: [&str; 7] = ["calls", "holds", "settlements", "transfers", "lines", "charges", "usage_sums"];
 
 /// What they are called in statements that name more than one table.
 const ALIASES: [&str; 6] = ["c", "h", "l", "r", "s", "x"];
@@ -69,10 +72,15 @@ impl Questions {
     }
 
     fn usage(&mut self, name: &str, filter: UsageFilter, period: (Timestamp, Timestamp), by: By) {
-        self.ask(
-            format!("usage: {name}"),
-            move |connection| Ok(rollups::usage(connection, &filter, period, by)?.len()),
-        );
+        self.ask(format!("usage: {name}"), move |connection| {
+            Ok(rollups::usage(connection, &filter, period, by)?.rows.len())
+        });
+    }
+
+    fn largest(&mut self, name: &str, filter: UsageFilter, period: (Timestamp, Timestamp), by: By) {
+        self.ask(format!("usage: {name}, the largest"), move |connection| {
+            Ok(rollups::largest(connection, &filter, period, by, GROUPS)?.rows.len())
+        });
     }
 }
 
@@ -95,6 +103,7 @@ fn all_questions(load: &Load) -> Questions {
     let with_model = |model: &str, filter: CallFilter| CallFilter { model: Some(model.to_owned()), ..filter };
     let with_status = |status, filter: CallFilter| CallFilter { status: Some(status), ..filter };
     let with_user = |filter: CallFilter| CallFilter { end_user: Some("user 41".to_owned()), ..filter };
+    let without_user = |filter: CallFilter| CallFilter { end_user: Some(String::new()), ..filter };
     for (name, filter) in [
         ("all", everything.clone()),
         ("a month", month(everything.clone())),
@@ -119,6 +128,10 @@ fn all_questions(load: &Load) -> Questions {
         ("a code that there is not", with_status(StatusFilter::Code(50_300), everything.clone())),
         ("an end user", with_user(everything.clone())),
         ("an end user of a large tenant", with_user(of(big))),
+        ("without an end user", without_user(everything.clone())),
+        ("without an end user, a small tenant", without_user(of(small))),
+        ("without an end user, a month", month(without_user(everything.clone()))),
+        ("without an end user, failed", with_status(StatusFilter::Failed, without_user(of(big)))),
         ("an end user, failed", with_status(StatusFilter::Failed, with_user(everything.clone()))),
     ] {
         questions.list(name, filter.clone(), Cursor::Newest);
@@ -177,9 +190,22 @@ fn all_questions(load: &Load) -> Questions {
                 questions.usage(&format!("{whose} by {what}, {times}"), filter.clone(), period, by);
             }
         }
-        questions.usage(&format!("a large tenant by end user, {times}"), usage_of(big), period, By::User);
-        questions.usage(&format!("a small tenant by end user, {times}"), usage_of(small), period, By::User);
+        for (whose, filter) in [("a large tenant", usage_of(big)), ("a small tenant", usage_of(small))] {
+            questions.usage(&format!("{whose} by end user, {times}"), filter.clone(), period, By::User);
+            questions.largest(&format!("{whose} by end user, {times}"), filter.clone(), period, By::User);
+            questions.ask(format!("usage: {whose} by end user, {times}, a piece of a file"), move |connection| {
+                let piece = (Some("user 3"), PIECE);
+                Ok(rollups::usage_behind(connection, &filter, period, By::User, piece)?.rows.len())
+            });
+        }
+        let without_user = UsageFilter { end_user: Some(String::new()), ..UsageFilter::default() };
+        questions.usage(&format!("without an end user by model, {times}"), without_user, period, By::Model);
+        for (what, by) in [("model", By::Model), ("key", By::Key), ("tenant", By::Tenant)] {
+            questions.largest(&format!("all by {what}, {times}"), UsageFilter::default(), period, by);
+        }
     }
+    // Of all tenants, the panel sums end users over a month at most.
+    questions.largest("all by end user, a month", UsageFilter::default(), odd_month, By::User);
     for (name, begin, step) in [
         ("an hour", to.plus_ms(-3_600_000), Step::Quarter),
         ("a day", to.plus_ms(-DAY_MS), Step::Quarter),
