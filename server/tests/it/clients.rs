@@ -4,6 +4,7 @@ mod capabilities;
 mod curl;
 mod departures;
 mod described;
+mod documented;
 mod errors;
 mod keep_alive;
 mod repetitions;

@@ -135,6 +135,22 @@ fn clients() -> PathBuf {
     clients
 }
 
+/// The program of a sample in `python` or `js`, which lies in this folder.
+pub(crate) fn sample(language: &str, source: &str, folder: &Path) -> Command {
+    let clients = clients();
+    let (name, program) = match language {
+        "python" => ("sample.py", clients.join("python/bin/python")),
+        "js" => ("sample.mjs", PathBuf::from("node")),
+        other => panic!("no sample is in {other}"),
+    };
+    std::fs::write(folder.join(name), source).expect("a file is written");
+    std::os::unix::fs::symlink(clients.join("node/node_modules"), folder.join("node_modules")).expect("a link");
+    let mut command = Command::new(program);
+    command.arg(folder.join(name)).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONIOENCODING", "utf-8");
+    command
+}
+
 /// A program that came with the clients of Python, with an environment of almost nothing.
 pub(crate) fn tool(name: &str) -> Command {
     let mut command = Command::new(clients().join("python/bin").join(name));
