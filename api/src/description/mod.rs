@@ -13,6 +13,7 @@ mod requests;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod told;
 mod values;
 
 use actix_web::http::header::{ETag, EntityTag};

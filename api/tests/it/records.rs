@@ -441,6 +441,27 @@ async fn models() {
     assert_eq!(app.send(get("/v1/models/gpt-3.5").bearer(&key)).await.status, 403);
 }
 
+/// Models of other houses have names with slashes and colons, which some clients escape and some do not.
+#[actix_web::test]
+async fn models_with_names_that_paths_escape() {
+    let known = "acme/large-1.5:free,模型";
+    let app = TestApp::without_a_worker(&[("XIAOYI_MODELS_KNOWN", known)]).await;
+    for (path, name) in [
+        ("acme/large-1.5:free", "acme/large-1.5:free"),
+        ("acme%2Flarge-1.5%3Afree", "acme/large-1.5:free"),
+        ("acme%2flarge-1.5:free", "acme/large-1.5:free"),
+        ("%E6%A8%A1%E5%9E%8B", "模型"),
+    ] {
+        for prefix in ["/v1", "/api/v1", "/index.php/api/v1"] {
+            let reply = app.send(get(&format!("{prefix}/models/{path}")).bearer(&app.key)).await;
+            assert_eq!((reply.status, &reply.json()["id"]), (200, &json!(name)), "{prefix} {path}: {}", reply.body);
+        }
+    }
+    // Once only.
+    let twice = app.send(get("/v1/models/acme%252Flarge-1.5:free").bearer(&app.key)).await;
+    assert_eq!(twice.status, 404);
+}
+
 #[actix_web::test]
 async fn health() {
     let app = TestApp::without_a_worker(&[]).await;
