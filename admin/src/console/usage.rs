@@ -5,7 +5,7 @@ mod chart;
 use actix_web::HttpRequest;
 use actix_web::web::Data;
 use askama::Template;
-use chrono::{Datelike as _, Days, NaiveDate};
+use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 use shared::clock::Timestamp;
 use shared::ledger::{Period, UsageRow};
@@ -47,8 +47,9 @@ struct Filters {
 struct Usage<'a> {
     page: &'a Page,
     developer: &'a Developer,
-    from: Day,
-    to: Day,
+    /// As they were typed, or what they are without that.
+    from: String,
+    to: String,
     by: By,
     /// What is wrong with the days, so that others are shown.
     wrongs: Wrongs,
@@ -59,20 +60,6 @@ struct Usage<'a> {
     /// End users are not known before it.
     known_from: Option<Timestamp>,
     tabs: Vec<Tab>,
-}
-
-/// What a field for a day shows.
-struct Day {
-    text: String,
-    /// A field of the kind `date` would show nothing of other text.
-    kind: &'static str,
-}
-
-impl Day {
-    fn of(text: String) -> Self {
-        let is_day = text.parse::<NaiveDate>().is_ok_and(|day| (1..=9999).contains(&day.year()));
-        Self { kind: if is_day || text.is_empty() { "date" } else { "text" }, text }
-    }
 }
 
 struct Tab {
@@ -153,8 +140,8 @@ pub(super) async fn show(request: HttpRequest, developer: Developer, console: Da
     let tab = |by: By| Tab { by, query: query_of(&filters, &[("by", by.as_str())]) };
     let tabs = By::ALL.into_iter().map(tab).collect();
     let [from, to] = match asked {
-        Some((from, to)) => [from.to_string(), to.to_string()].map(Day::of),
-        None => [filters.from, filters.to].map(Day::of),
+        Some((from, to)) => [from.to_string(), to.to_string()],
+        None => [filters.from, filters.to],
     };
     let Largest { rows, has_more, total, known_from } = groups;
     let developer = &developer;

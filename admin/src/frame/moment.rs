@@ -1,6 +1,6 @@
 //! Moments as people type them into a form: a day, or a minute of one, by the clocks of the configured zone; or RFC 3339.
 
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _};
+use chrono::{Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _};
 use chrono_tz::Tz;
 use shared::clock::Timestamp;
 
@@ -46,6 +46,12 @@ pub(crate) fn write_day(moment: Timestamp, zone: Tz) -> String {
 pub(crate) fn day_of(moment: Timestamp, days: i64, zone: Tz) -> Option<Timestamp> {
     let day = local(moment, zone)?.date_naive().checked_add_signed(TimeDelta::try_days(days)?)?;
     first_of(day.and_time(NaiveTime::MIN), zone)
+}
+
+/// The kind of a form's field that shows this text: one for days would be empty where it is none.
+pub(crate) fn kind_of_day(text: &str) -> &'static str {
+    let is_day = text.is_empty() || text.parse::<NaiveDate>().is_ok_and(|day| (1..=9999).contains(&day.year()));
+    if is_day { "date" } else { "text" }
 }
 
 /// The moment at which the clocks show `time` for the first time. Where they skip it, it is the first one after the gap.

@@ -1,3 +1,5 @@
+use diesel::SqliteConnection;
+use diesel::connection::{Connection as _, SimpleConnection as _};
 use serde_json::json;
 
 use crate::support::{Place, Server};
@@ -74,6 +76,32 @@ async fn usage_and_audit_show_what_a_call_cost() {
     let audit = server.command(&["ledger", "audit"]).ok();
     assert_eq!((&audit["ok"], &audit["violations"]), (&true.into(), &json!([])));
     assert!(audit["transfers"].as_u64().unwrap() >= 3, "{audit}");
+}
+
+#[test]
+fn usage_by_end_user_says_since_when_they_are_known() {
+    let place = Place::embedded(&[("XIAOYI_TIMEZONE", "Asia/Shanghai")]);
+    place.command(&["migrate"]).ok();
+    place.command(&["tenant", "create", "acme"]).ok();
+    // As it is after sums by end user were removed: known since the day 20,000.
+    let state = json!({
+        "counted_below": "019ac000-0000-7000-8000-000000000000", "zone": "Asia/Shanghai", "least_delay_ms": 0, "most_delay_ms": 0,
+        "last_charged_at": 0, "is_clearing": false, "users_since": 20_000,
+    });
+    let insert = format!("INSERT INTO facts (name, value) VALUES ('usage_state', CAST('{state}' AS BLOB))");
+    let path = place.data().join("xiaoyi.db");
+    SqliteConnection::establish(path.to_str().unwrap()).unwrap().batch_execute(&insert).unwrap();
+    let usage = |from: &str, group: &str| {
+        place.command(&["usage", "--tenant", "acme", "--from", from, "--to", "2024-11-01", "--group-by", group])
+    };
+    let (code, message) = usage("2024-10-03", "user").failed(2);
+    assert_eq!(
+        (code.as_str(), message.contains("end users are known from 2024-10-04 on")),
+        ("usage", true),
+        "{message}"
+    );
+    assert_eq!(usage("2024-10-04", "user").ok(), json!([]));
+    assert_eq!(usage("2024-10-03", "model").ok(), json!([]));
 }
 
 #[tokio::test]

@@ -34,7 +34,9 @@ const GROUPS: usize = 200;
 const PIECE: usize = 10_000;
 const DAY_MS: i64 = 86_400_000;
 /// Tables with a row, or more, for each call.
-const LARGE: [&str; 7] = ["calls", "holds", "settlements", "transfers", "lines", "charges", "usage_sums"];
+const LARGE: [&str; 6] = ["calls", "holds", "settlements", "transfers", "lines", "charges"];
+/// One that may have as many, of which PostgreSQL reads all where that is nearly what is asked for.
+const SUMS: &str = "usage_sums";
 
 /// What they are called in statements that name more than one table.
 const ALIASES: [&str; 6] = ["c", "h", "l", "r", "s", "x"];
@@ -309,7 +311,8 @@ fn check_plans(load: &Load, questions: &Questions) {
             }
             for step in place::plan(&mut connection, sql) {
                 let table = step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
-                let is_large = table.is_some_and(|table| LARGE.contains(&table) || ALIASES.contains(&table));
+                let is_large =
+                    table.is_some_and(|table| LARGE.contains(&table) || ALIASES.contains(&table) || table == SUMS);
                 assert!(!is_large || step.contains("transfers_rare"), "{name}: {step}, in {sql}");
             }
         }
