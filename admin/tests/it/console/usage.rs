@@ -62,14 +62,14 @@ async fn the_largest_end_users_are_shown_and_those_that_are_forgotten_are_said()
     let console = Console::new().await;
     let tenant = console.tenant("acme").await;
     let key = console.issue(tenant, KeyPolicy::default()).await;
-    console.call(&key, "hello", None).await;
+    console.call(&key, "hello", Some("bob")).await;
     let scene = &console.scene;
     scene.sum_up().await;
     scene.has_end_users(300, "user ").await;
     let mut browser = console.signed_in(&key).await;
     let page = browser.get("/console/usage?by=user").await.is(200);
     let page = page.says("The groups that cost the most are shown").says("Together 301 601 901 0 0.00034 CNY");
-    assert_eq!(page.body.matches("user 0000000").count(), 199 + 4 * 2, "with those that the chart and its table name");
+    assert_eq!(page.body.matches("user 0000000").count(), 199 + 3 * 2, "with those that the chart and its table name");
     assert!(page.body.contains("user 0000000199<") && !page.body.contains("user 0000000200<"));
 
     let later = scene.workbench.clock.now().plus_ms(40 * 86_400_000);
@@ -77,5 +77,8 @@ async fn the_largest_end_users_are_shown_and_those_that_are_forgotten_are_said()
     scene.write(purge).await.map_err(|error: DbError| error).unwrap();
     let page = browser.get("/console/usage?by=user").await.is(200).hides("user 0000000");
     page.says("End users are known from").says("what was charged before is not in the table");
+    let page = browser.get("/console/calls?user=bob").await.is(200);
+    page.says("1 calls, 1 answered; 0 + 0 tokens").says("(what this end user's calls cost is known from");
+    browser.get("/console/calls").await.is(200).hides("is known from");
     browser.get("/console/usage?by=model").await.is(200).hides("End users are known").says("0.00034 CNY");
 }
