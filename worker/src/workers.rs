@@ -116,7 +116,11 @@ async fn work(context: Arc<Context>, delivery: Delivery) {
                 return;
             }
             Interruption::ClientLeft => {
-                let left = Refusal::new(Reason::UpstreamError, "the client has left");
+                // A call that may be asked for again does not end with its client, but with the process that followed it.
+                let left = match job.idempotency {
+                    Some(_) => Refusal::new(Reason::Unavailable, "the answer was interrupted: the service was restarted"),
+                    None => Refusal::new(Reason::UpstreamError, "the client has left"),
+                };
                 let ending = Ending::early(job, &progress, TryOutcome::ClientLeft, left);
                 return finish(&context, delivery, ending).await;
             }

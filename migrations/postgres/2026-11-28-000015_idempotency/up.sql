@@ -14,6 +14,7 @@ CREATE INDEX idempotency_keys_created ON idempotency_keys (created_at);
 CREATE TABLE idempotency_answers (
     request_id BYTEA  NOT NULL PRIMARY KEY REFERENCES settlements (request_id),
     sealed     BYTEA  NOT NULL,
+    bytes      BIGINT NOT NULL,
     created_at BIGINT NOT NULL
 );
-CREATE INDEX idempotency_answers_created ON idempotency_answers (created_at);
+CREATE INDEX idempotency_answers_created ON idempotency_answers (created_at, request_id, bytes);

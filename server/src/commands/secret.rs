@@ -1,6 +1,7 @@
 //! `xiaoyi secret`: replaces the secret that seals what the database keeps.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Subcommand;
 use secrecy::ExposeSecret;
@@ -9,6 +10,9 @@ use serde_json::json;
 use shared::audit_log::Entry;
 use shared::catalogue::channel;
 use shared::config::Settings;
+use shared::deployment::Workbench;
+use shared::id::RequestId;
+use shared::seal::Sealer;
 use shared::{idempotency, installation, staff};
 
 use super::{open, record, write};
@@ -22,6 +26,9 @@ pub(crate) enum SecretCommand {
     #[command(after_help = HOW)]
     Rotate,
 }
+
+/// The pause between two transactions that seal answers anew: calls go first.
+const BETWEEN_ANSWERS: Duration = Duration::from_millis(10);
 
 const HOW: &str = "How to replace the secret:
   1. Make a new one: openssl rand -base64 32
@@ -48,17 +55,18 @@ pub(crate) async fn run(settings: Settings, command: SecretCommand) -> Result<Re
     }
     let sealer = Arc::clone(&workbench.sealer);
     let now = workbench.clock.now();
-    let (facts, channels, people, answers) = write(&workbench, move |connection| {
+    let for_answers = Arc::clone(&sealer);
+    let (facts, channels, people) = write(&workbench, move |connection| {
         let facts = installation::reseal(connection, &sealer)?;
         let channels = channel::reseal(connection, &sealer)?;
         let people = staff::reseal(connection, &sealer)?;
-        let answers = idempotency::reseal(connection, &sealer)?;
         let entry =
             Entry { action: "secret.rotate", tenant: None, subject: "XIAOYI_SECRET_KEY", before: None, after: None };
         record(connection, entry, now)?;
-        Ok((facts, channels, people, answers))
+        Ok((facts, channels, people))
     })
     .await?;
+    let answers = reseal_answers(&workbench, for_answers).await?;
     let text = format!(
         "Sealed anew under the first secret: {facts} values of the installation, the keys of {channels} channels, the codes of {people} people, {answers} kept answers.\n\
          Next: let {place} hold the new secret alone, and restart the server."
@@ -68,6 +76,20 @@ pub(crate) async fn run(settings: Settings, command: SecretCommand) -> Result<Re
         &json!({"resealed": resealed, "installation": facts, "channels": channels, "staff": people, "answers": answers}),
         text,
     )
+}
+
+/// A few at a time, so that a server beside this command goes on: until the end it opens what either secret has sealed.
+async fn reseal_answers(workbench: &Workbench, sealer: Arc<Sealer>) -> Result<usize, Failure> {
+    let (mut count, mut after) = (0, Some(RequestId::zero()));
+    while let Some(from) = after {
+        let sealer = Arc::clone(&sealer);
+        let (sealed, next) =
+            write(workbench, move |connection| Ok(idempotency::reseal(connection, &sealer, from)?)).await?;
+        count += sealed;
+        after = next;
+        tokio::time::sleep(BETWEEN_ANSWERS).await;
+    }
+    Ok(count)
 }
 
 fn place(settings: &Settings) -> String {

@@ -7,6 +7,7 @@ mod failure;
 mod not_admitted;
 mod outcome;
 mod repeated;
+mod repeats;
 pub mod request;
 mod settling;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 use self::call::HoldGuard;
 use self::outcome::Settler;
 use self::repeated::in_progress;
+use self::repeats::Repeats;
 use self::settling::Settling;
 pub use call::{Call, Step};
 pub use detached::Detached;
@@ -80,6 +82,7 @@ pub struct AdmissionParts {
 struct Inner {
     parts: AdmissionParts,
     settling: Settling,
+    repeats: Repeats,
 }
 
 impl std::ops::Deref for Inner {
@@ -101,7 +104,7 @@ impl Admission {
     pub fn new(parts: AdmissionParts) -> Self {
         let settling =
             Settling::new(parts.ledger.clone(), parts.calls.clone(), parts.clock.clone(), Arc::clone(&parts.sealer));
-        Self { inner: Arc::new(Inner { parts, settling }) }
+        Self { inner: Arc::new(Inner { parts, settling, repeats: Repeats::default() }) }
     }
 
     /// Counts a call of this key that its caller was refused before [`Admission::admit`], which counts what it refuses itself.

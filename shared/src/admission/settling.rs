@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::calls::{CallLog, CallRecord, Status};
@@ -16,6 +17,8 @@ use crate::seal::Sealer;
 /// How long a worker that was told that its client has left may take to settle. It hears of it at once, or at its next renewal of the
 /// lease (10 s); whoever has not settled by then is dead. No worker needs longer, so the hold is nobody's, and must not wait for its expiry.
 const WORKERS_TURN: Duration = Duration::from_secs(30);
+/// What is left of the time to end for giving up what still runs.
+const GIVING_UP: Duration = Duration::from_secs(1);
 
 /// Where that happens. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -26,12 +29,22 @@ pub(super) struct Settling {
     clock: Clock,
     sealer: Arc<Sealer>,
     tasks: TaskTracker,
+    /// Whether the process is about to end.
+    giving_up: watch::Sender<bool>,
 }
 
 impl Settling {
     /// In the present runtime, which lives as long as the process.
     pub(super) fn new(ledger: Ledger, calls: CallLog, clock: Clock, sealer: Arc<Sealer>) -> Self {
-        Self { runtime: Handle::current(), ledger, calls, clock, sealer, tasks: TaskTracker::new() }
+        Self {
+            runtime: Handle::current(),
+            ledger,
+            calls,
+            clock,
+            sealer,
+            tasks: TaskTracker::new(),
+            giving_up: watch::Sender::new(false),
+        }
     }
 
     /// The ledger that it settles in.
@@ -86,9 +99,23 @@ impl Settling {
         });
     }
 
-    /// Waits until all that was begun is settled, at most so long.
+    /// Resolves when the process is about to end.
+    pub(super) fn until_giving_up(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut told = self.giving_up.subscribe();
+        async move {
+            // An error: nothing of the process is left.
+            let _ = told.wait_for(|&giving_up| giving_up).await;
+        }
+    }
+
+    /// Waits until all that was begun is settled, at most so long. Calls that run on without their clients are given up shortly before:
+    /// what was generated is charged, and one that no worker has is released.
     pub(super) async fn finished(&self, within: Duration) -> bool {
         self.tasks.close();
-        tokio::time::timeout(within, self.tasks.wait()).await.is_ok()
+        if tokio::time::timeout(within.saturating_sub(GIVING_UP), self.tasks.wait()).await.is_ok() {
+            return true;
+        }
+        self.giving_up.send_replace(true);
+        tokio::time::timeout(within.min(GIVING_UP), self.tasks.wait()).await.is_ok()
     }
 }

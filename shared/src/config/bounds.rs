@@ -139,6 +139,9 @@ pub struct IdempotencySettings {
     /// Seconds for which such a call waits for the first one, before it is told to ask later: 1 to 600.
     #[serde(deserialize_with = "between::<_, _, 1, 600>")]
     pub wait_s: u64,
+    /// MiB of answers that are kept in all; beyond it the oldest are forgotten: 1 to 1048576.
+    #[serde(deserialize_with = "between::<_, _, 1, 1_048_576>")]
+    pub keep_mib: i64,
 }
 
 /// What is kept for people to look at.

@@ -78,6 +78,7 @@ impl Settings {
             ("ledger.sweep_s", self.ledger.sweep_s.to_string()),
             ("ledger.owner_silence_s", self.ledger.owner_silence_s.to_string()),
             ("idempotency.wait_s", self.idempotency.wait_s.to_string()),
+            ("idempotency.keep_mib", self.idempotency.keep_mib.to_string()),
             ("records.call_days", self.records.call_days.to_string()),
             ("records.user_days", self.records.user_days().to_string()),
             ("log.filter", self.log.filter.clone()),

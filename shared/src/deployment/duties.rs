@@ -208,10 +208,11 @@ async fn purge(deployment: Deployment, leads: watch::Receiver<bool>) {
         tick.tick().await;
         while *leads.borrow() {
             let (records, now) = (deployment.settings.records.clone(), deployment.clock.now());
+            let keep_bytes = deployment.settings.idempotency.keep_mib.saturating_mul(1024 * 1024);
             let purged = deployment.database.write(move |connection| {
                 let calls = calls::purge(connection, records.call_days, now)?;
                 let users = rollups::purge(connection, records.user_days(), now)?;
-                Ok::<_, DbError>(idempotency::purge(connection, now)? || calls || users)
+                Ok::<_, DbError>(idempotency::purge(connection, keep_bytes, now)? || calls || users)
             });
             match purged.await {
                 Ok(true) => tokio::time::sleep(RECORDS_PAUSE).await,

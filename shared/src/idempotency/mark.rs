@@ -1,7 +1,10 @@
 //! What a repeated call is known by: its key, and what it asks for.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::queue::Endpoint;
 
@@ -42,8 +45,8 @@ fn hash_of<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> [u8; 32] {
     let mut hash = blake3::Hasher::new();
     for (name, json) in members {
         part(&mut hash, b'n', name.as_bytes());
-        match serde_json::from_str(json) {
-            Ok(value) => add(&mut hash, &value),
+        match digest(json) {
+            Ok(digest) => part(&mut hash, b'v', digest.as_bytes()),
             // A number beyond every computer's: it is compared as it is written.
             Err(_) => part(&mut hash, b'r', json.as_bytes()),
         }
@@ -51,26 +54,84 @@ fn hash_of<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> [u8; 32] {
     *hash.finalize().as_bytes()
 }
 
-/// Adds a value so that no two values give the same bytes: a letter for its kind, its length, and what it holds.
-fn add(hash: &mut blake3::Hasher, value: &Value) {
-    match value {
-        Value::Null => part(hash, b'0', b""),
-        Value::Bool(is_true) => part(hash, b'b', &[u8::from(*is_true)]),
-        Value::Number(number) => part(hash, b'd', number.to_string().as_bytes()),
-        Value::String(text) => part(hash, b's', text.as_bytes()),
-        Value::Array(values) => {
-            part(hash, b'a', &(values.len() as u64).to_le_bytes());
-            values.iter().for_each(|value| add(hash, value));
+fn digest(json: &str) -> serde_json::Result<blake3::Hash> {
+    let mut hash = blake3::Hasher::new();
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    Hashing(&mut hash).deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(hash.finalize())
+}
+
+/// Hashes a value while it is read, so that the largest takes no more memory than the longest of its texts and the members of an object:
+/// a letter for its kind, and what it holds with its length before it, or with an end behind it. No two values give the same bytes.
+struct Hashing<'hash>(&'hash mut blake3::Hasher);
+
+impl<'de> DeserializeSeed<'de> for Hashing<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Hashing<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        part(self.0, b'0', b"");
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, is_true: bool) -> Result<(), E> {
+        part(self.0, b'b', &[u8::from(is_true)]);
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
+        part(self.0, b'd', number.to_string().as_bytes());
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
+        part(self.0, b'd', number.to_string().as_bytes());
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
+        part(self.0, b'f', &number.to_le_bytes());
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        part(self.0, b's', text.as_bytes());
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
+        self.0.update(b"a");
+        while sequence.next_element_seed(Hashing(&mut *self.0))?.is_some() {}
+        self.0.update(b"e");
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut members: Vec<[u8; 32]> = Vec::new();
+        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+            let mut member = blake3::Hasher::new();
+            part(&mut member, b'n', name.as_bytes());
+            map.next_value_seed(Hashing(&mut member))?;
+            members.push(*member.finalize().as_bytes());
         }
-        Value::Object(object) => {
-            part(hash, b'o', &(object.len() as u64).to_le_bytes());
-            let mut members: Vec<_> = object.iter().collect();
-            members.sort_unstable_by_key(|(name, _)| *name);
-            for (name, value) in members {
-                part(hash, b'n', name.as_bytes());
-                add(hash, value);
-            }
-        }
+        // Their order says nothing.
+        members.sort_unstable();
+        self.0.update(b"o");
+        members.iter().for_each(|member| part(self.0, b'm', member));
+        self.0.update(b"e");
+        Ok(())
     }
 }
 

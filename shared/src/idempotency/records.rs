@@ -15,10 +15,10 @@ use crate::seal::Sealer;
 
 /// How long a key is known, in milliseconds: a day. One whose call still runs is known until that ends.
 pub const LIFE_MS: i64 = 86_400_000;
-/// The most rows of each table that one transaction removes.
-const STEP: i64 = 200;
-/// The most answers that are sealed anew at a time.
-const PAGE: i64 = 16;
+/// The most keys that one transaction removes.
+const KEYS_STEP: i64 = 200;
+/// The most answers that one transaction removes or seals anew: they may be large, and others wait to write.
+const ANSWERS_STEP: i64 = 16;
 
 /// How an Idempotency-Key stands.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,15 +33,13 @@ pub enum Standing {
     Charged(Kept),
 }
 
-/// What is left of a call that was charged.
-#[derive(Debug, PartialEq, Eq)]
+/// A call that was charged. What its caller was sent is read apart, by [`answer`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kept {
     /// The call.
     pub request_id: RequestId,
     /// What its caller paid.
     pub charged: Amount,
-    /// What its caller was sent, sealed; `None` when it was too large to be kept.
-    pub sealed: Option<Vec<u8>>,
 }
 
 /// How the key of `mark` stands with `tenant`.
@@ -63,15 +61,12 @@ pub fn find(connection: &mut Connection, tenant: TenantId, mark: &Mark, now: Tim
         amount: Option<i64>,
         #[diesel(sql_type = Bool)]
         reversed: bool,
-        #[diesel(sql_type = Nullable<Binary>)]
-        sealed: Option<Vec<u8>>,
     }
     let row: Option<Row> = Statement::new(
         sql!(
             "SELECT k.request_id, k.body, k.created_at, s.outcome, s.amount, \
-             EXISTS (SELECT 1 FROM transfers r WHERE r.reverses = k.request_id) AS reversed, a.sealed FROM idempotency_keys k \
-             LEFT JOIN settlements s ON s.request_id = k.request_id \
-             LEFT JOIN idempotency_answers a ON a.request_id = k.request_id WHERE k.account = ? AND k.key = ?"
+             EXISTS (SELECT 1 FROM transfers r WHERE r.reverses = k.request_id) AS reversed FROM idempotency_keys k \
+             LEFT JOIN settlements s ON s.request_id = k.request_id WHERE k.account = ? AND k.key = ?"
         ),
         &[Value::Int(tenant.0), Value::Blob(mark.key())],
     )
@@ -91,35 +86,76 @@ pub fn find(connection: &mut Connection, tenant: TenantId, mark: &Mark, now: Tim
     }
     let request_id = request_id(&row.request_id)?;
     let charged = Amount::from_nanos(row.amount.unwrap_or_default());
-    Ok(Standing::Charged(Kept { request_id, charged, sealed: row.sealed }))
+    Ok(Standing::Charged(Kept { request_id, charged }))
 }
 
-/// Removes some of what is older than a day, and gives whether there may be more. Call it in a write transaction.
+/// What the caller of a charged call was sent, sealed. `None` when it was too large to be kept, or had to make room.
 ///
 /// # Errors
 /// [`DbError`].
-pub fn purge(connection: &mut Connection, now: Timestamp) -> Result<bool, DbError> {
-    let values = [Value::Int(now.plus_ms(-LIFE_MS).0), Value::Int(STEP)];
+pub fn answer(connection: &mut Connection, request_id: RequestId) -> Result<Option<Vec<u8>>, DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Binary)]
+        sealed: Vec<u8>,
+    }
+    let sql = sql!("SELECT sealed FROM idempotency_answers WHERE request_id = ?");
+    let row: Option<Row> =
+        Statement::new(sql, &[Value::Blob(request_id.as_bytes())]).get_result(connection).optional()?;
+    Ok(row.map(|row| row.sealed))
+}
+
+/// Removes some of what is older than a day, and of the answers that are too many bytes together, the oldest first. Gives whether there may
+/// be more. Call it in a write transaction.
+///
+/// # Errors
+/// [`DbError`].
+pub fn purge(connection: &mut Connection, keep_bytes: i64, now: Timestamp) -> Result<bool, DbError> {
+    let day_ago = now.plus_ms(-LIFE_MS).0;
+    let forgotten = full_since(connection, keep_bytes)?.map_or(day_ago, |since| since.max(day_ago));
     let answers = sql!(
         "DELETE FROM idempotency_answers WHERE request_id IN \
          (SELECT request_id FROM idempotency_answers WHERE created_at <= ? ORDER BY created_at LIMIT ?)"
     );
+    let values = [Value::Int(forgotten), Value::Int(ANSWERS_STEP)];
     let answers = Statement::new(answers, &values).execute(connection)?;
-    // A call that runs keeps its key, however long it runs.
+    // A call that runs keeps its key, however long it runs. The time is asked twice: on PostgreSQL a key that is taken anew meanwhile is
+    // looked at again by the outer condition only.
     let keys = sql!(
-        "DELETE FROM idempotency_keys WHERE (account, key) IN \
+        "DELETE FROM idempotency_keys WHERE created_at <= ? AND (account, key) IN \
          (SELECT k.account, k.key FROM idempotency_keys k WHERE k.created_at <= ? \
           AND EXISTS (SELECT 1 FROM settlements s WHERE s.request_id = k.request_id) ORDER BY k.created_at LIMIT ?)"
     );
+    let values = [Value::Int(day_ago), Value::Int(day_ago), Value::Int(KEYS_STEP)];
     let keys = Statement::new(keys, &values).execute(connection)?;
-    Ok(answers as i64 == STEP || keys as i64 == STEP)
+    Ok(answers as i64 == ANSWERS_STEP || keys as i64 == KEYS_STEP)
 }
 
-/// Seals every kept answer anew under the first secret, and gives how many there were. Call it in a write transaction.
+/// When the newest answer was kept that does not fit into `keep_bytes` with all that came after it.
+fn full_since(connection: &mut Connection, keep_bytes: i64) -> Result<Option<i64>, DbError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Nullable<BigInt>)]
+        since: Option<i64>,
+    }
+    let sql = sql!(
+        "SELECT max(created_at) AS since FROM (SELECT created_at, \
+         SUM(bytes) OVER (ORDER BY created_at DESC, request_id DESC) AS together FROM idempotency_answers) kept WHERE together > ?"
+    );
+    let row: Row = Statement::new(sql, &[Value::Int(keep_bytes)]).get_result(connection)?;
+    Ok(row.since)
+}
+
+/// Seals the next answers behind `after` anew under the first secret. Gives how many there were and where to go on, `None` behind the last.
+/// One that no secret opens is removed: nobody could be given it. Call it in a write transaction of its own.
 ///
 /// # Errors
-/// [`KeptAnswerError`], also when no secret opens one of them.
-pub fn reseal(connection: &mut Connection, sealer: &Sealer) -> Result<usize, KeptAnswerError> {
+/// [`KeptAnswerError`].
+pub fn reseal(
+    connection: &mut Connection,
+    sealer: &Sealer,
+    after: RequestId,
+) -> Result<(usize, Option<RequestId>), KeptAnswerError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = Binary)]
@@ -127,32 +163,31 @@ pub fn reseal(connection: &mut Connection, sealer: &Sealer) -> Result<usize, Kep
         #[diesel(sql_type = Binary)]
         sealed: Vec<u8>,
     }
-    let (mut count, mut after) = (0, RequestId::zero());
-    loop {
-        let page: Vec<Row> = Statement::new(
-            sql!("SELECT request_id, sealed FROM idempotency_answers WHERE request_id > ? ORDER BY request_id LIMIT ?"),
-            &[Value::Blob(after.as_bytes()), Value::Int(PAGE)],
+    let page: Vec<Row> = Statement::new(
+        sql!("SELECT request_id, sealed FROM idempotency_answers WHERE request_id > ? ORDER BY request_id LIMIT ?"),
+        &[Value::Blob(after.as_bytes()), Value::Int(ANSWERS_STEP)],
+    )
+    .load(connection)?;
+    let (mut count, mut last) = (0, after);
+    for row in &page {
+        last = request_id(&row.request_id)?;
+        let name = last.to_string();
+        let context = context(&name);
+        let Ok(plain) = sealer.open(&row.sealed, &context) else {
+            tracing::warn!(request_id = %last, "an answer that no secret opens was removed");
+            let sql = sql!("DELETE FROM idempotency_answers WHERE request_id = ?");
+            Statement::new(sql, &[Value::Blob(last.as_bytes())]).touch_one(connection)?;
+            continue;
+        };
+        let sealed = sealer.seal(plain.expose_secret(), &context)?;
+        Statement::new(
+            sql!("UPDATE idempotency_answers SET sealed = ? WHERE request_id = ?"),
+            &[Value::Blob(&sealed), Value::Blob(last.as_bytes())],
         )
-        .load(connection)
-        .map_err(DbError::from)?;
-        for row in &page {
-            after = request_id(&row.request_id)?;
-            let row_name = after.to_string();
-            let context = context(&row_name);
-            let plain = sealer.open(&row.sealed, &context)?;
-            let sealed = sealer.seal(plain.expose_secret(), &context)?;
-            Statement::new(
-                sql!("UPDATE idempotency_answers SET sealed = ? WHERE request_id = ?"),
-                &[Value::Blob(&sealed), Value::Blob(after.as_bytes())],
-            )
-            .touch_one(connection)
-            .map_err(DbError::from)?;
-            count += 1;
-        }
-        if (page.len() as i64) < PAGE {
-            return Ok(count);
-        }
+        .touch_one(connection)?;
+        count += 1;
     }
+    Ok((count, (page.len() as i64 == ANSWERS_STEP).then_some(last)))
 }
 
 fn request_id(bytes: &[u8]) -> Result<RequestId, DbError> {

@@ -8,6 +8,9 @@ use super::LedgerError;
 use super::operation::{Operation, Outcome};
 use crate::db::Task;
 
+/// A batch takes no further operation once its answers have this many bytes.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+
 /// Whoever asked waits at the other end.
 pub(super) type Answer = oneshot::Sender<Result<Outcome, LedgerError>>;
 
@@ -23,6 +26,8 @@ pub(super) enum Work {
 pub(super) struct Batch {
     pub(super) operations: Vec<Operation>,
     pub(super) answers: Vec<Answer>,
+    /// Of what callers were sent, which some captures keep.
+    bytes: usize,
 }
 
 impl Batch {
@@ -30,6 +35,7 @@ impl Batch {
     pub(super) fn push(&mut self, operation: Operation, answer: Answer) {
         // Nobody would use this hold; and made so late, the sweeper could miss it.
         if !(matches!(operation, Operation::Hold(_)) && answer.is_closed()) {
+            self.bytes = self.bytes.saturating_add(operation.answer_bytes());
             self.operations.push(operation);
             self.answers.push(answer);
         }
@@ -68,7 +74,7 @@ impl Inbox {
                     break;
                 }
             }
-            next = if batch.operations.len() < self.most {
+            next = if batch.operations.len() < self.most && batch.bytes < MOST_BYTES {
                 self.aside.pop_front().or_else(|| self.waiting.try_recv().ok())
             } else {
                 None
@@ -82,7 +88,11 @@ impl Inbox {
     pub(super) fn join(&mut self, batch: &mut Batch, any: bool) {
         let accounts: BTreeSet<_> = batch.operations.iter().map(Operation::account).collect();
         let nothing_is_aside = self.aside.is_empty();
-        while nothing_is_aside && batch.operations.len() < self.most && self.aside.len() < self.most {
+        while nothing_is_aside
+            && batch.operations.len() < self.most
+            && batch.bytes < MOST_BYTES
+            && self.aside.len() < self.most
+        {
             match self.waiting.try_recv() {
                 Ok(Work::Operation(operation, answer)) if any || accounts.contains(&operation.account()) => {
                     batch.push(operation, answer);

@@ -373,6 +373,14 @@ impl Operation {
         }
     }
 
+    /// The bytes of the answer that it keeps.
+    pub(super) fn answer_bytes(&self) -> usize {
+        match self {
+            Self::Capture(capture) => capture.answer.as_ref().map_or(0, Vec::len),
+            _ => 0,
+        }
+    }
+
     /// Whether it writes more than the ledger's own tables.
     pub(super) const fn is_idempotent(&self) -> bool {
         match self {

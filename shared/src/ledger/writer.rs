@@ -90,7 +90,7 @@ impl Writer {
             return 0;
         }
         let committed = self.transaction(&mut batch, true);
-        let Batch { operations, answers } = batch;
+        let Batch { operations, answers, .. } = batch;
         let size = operations.len();
         metrics::histogram!("xiaoyi_ledger_batch_operations").record(u32::try_from(size).unwrap_or(u32::MAX));
         match committed {

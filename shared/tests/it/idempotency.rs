@@ -1,7 +1,9 @@
 //! How the keys of repeated calls stand in the books, for how long, and under which secret.
 
+use std::sync::Arc;
+
 use shared::clock::Timestamp;
-use shared::id::TenantId;
+use shared::id::{RequestId, TenantId};
 use shared::idempotency::{self, Collected, Kept, LIFE_MS, Mark, Standing};
 use shared::ledger::{Capture, Ended, Hold, HoldDecision, Outcome};
 use shared::money::Amount;
@@ -16,6 +18,14 @@ fn mark(key: &str) -> Mark {
 
 async fn standing(books: &Books, tenant: TenantId, mark: Mark, now: Timestamp) -> Standing {
     books.database.read(move |connection| idempotency::find(connection, tenant, &mark, now)).await.unwrap()
+}
+
+async fn sealed(books: &Books, kept: Kept) -> Option<Vec<u8>> {
+    books.database.read(move |connection| idempotency::answer(connection, kept.request_id)).await.unwrap()
+}
+
+async fn purge(books: &Books, keep_bytes: i64, now: Timestamp) -> bool {
+    books.database.write(move |connection| idempotency::purge(connection, keep_bytes, now)).await.unwrap()
 }
 
 async fn held(books: &Books, tenant: TenantId, mark: Mark) -> Hold {
@@ -46,7 +56,8 @@ async fn a_key_stands_as_its_call_does() {
     let second = held(&books, tenant, mark).await;
     let charge = Capture { answer: Some(b"sealed".to_vec()), ..capture(second.request_id, tenant, 7) };
     books.ledger.capture(charge).await.unwrap().unwrap();
-    let kept = Kept { request_id: second.request_id, charged: Amount::from_nanos(7), sealed: Some(b"sealed".to_vec()) };
+    let kept = Kept { request_id: second.request_id, charged: Amount::from_nanos(7) };
+    assert_eq!(sealed(&books, kept).await.as_deref(), Some(&b"sealed"[..]));
     assert_eq!(standing(&books, tenant, mark, now).await, Standing::Charged(kept));
     assert_eq!(books.ledger.hold(Hold { ..first.clone() }).await.unwrap(), HoldDecision::Replayed);
 
@@ -55,8 +66,9 @@ async fn a_key_stands_as_its_call_does() {
     assert_eq!(standing(&books, tenant, mark, now).await, Standing::Free);
     let third = held(&books, tenant, mark).await;
     books.ledger.capture(capture(third.request_id, tenant, 7)).await.unwrap().unwrap();
-    let kept = Kept { request_id: third.request_id, charged: Amount::from_nanos(7), sealed: None };
-    assert_eq!(standing(&books, tenant, mark, now).await, Standing::Charged(kept), "too large to be kept");
+    let kept = Kept { request_id: third.request_id, charged: Amount::from_nanos(7) };
+    assert_eq!(standing(&books, tenant, mark, now).await, Standing::Charged(kept));
+    assert_eq!(sealed(&books, kept).await, None, "too large to be kept");
     books.prove().await;
 }
 
@@ -71,17 +83,16 @@ async fn a_key_and_its_answer_are_forgotten_after_a_day_but_not_while_the_call_r
     books.ledger.capture(charge).await.unwrap().unwrap();
 
     let count = |table: &str| books.numbers(&format!("SELECT count(*) AS number FROM {table}"))[0];
-    let purge = async |now| books.database.write(move |connection| idempotency::purge(connection, now)).await.unwrap();
     // The ledger's own clock may be the database's.
     let nearly = books.clock.now().plus_ms(LIFE_MS - 60_000);
     assert!(matches!(standing(&books, tenant, ended, nearly).await, Standing::Charged(_)));
-    purge(nearly).await;
+    purge(&books, i64::MAX, nearly).await;
     assert_eq!((count("idempotency_keys"), count("idempotency_answers")), (2, 1));
 
     let later = books.clock.now().plus_ms(LIFE_MS + 60_000);
     assert_eq!(standing(&books, tenant, ended, later).await, Standing::Free);
     assert_eq!(standing(&books, tenant, running, later).await, Standing::Running);
-    assert!(!purge(later).await, "there is no more");
+    assert!(!purge(&books, i64::MAX, later).await, "there is no more");
     assert_eq!((count("idempotency_keys"), count("idempotency_answers")), (1, 0));
     assert_eq!(standing(&books, tenant, running, later).await, Standing::Running);
 }
@@ -114,18 +125,51 @@ async fn answers_are_sealed_anew_with_everything_else() {
         books.ledger.capture(Capture { answer, ..capture(hold.request_id, tenant, 1) }).await.unwrap().unwrap();
         requests.push(number);
     }
-    let both = Sealer::from_list(&format!("{new},{old}")).unwrap();
-    let count = books.database.write(move |connection| idempotency::reseal(connection, &both)).await.unwrap();
+    let foreign = held(&books, tenant, mark("foreign")).await;
+    let answer = Some(b"sealed by nobody who is known".repeat(3));
+    books.ledger.capture(Capture { answer, ..capture(foreign.request_id, tenant, 1) }).await.unwrap().unwrap();
+
+    let both = Arc::new(Sealer::from_list(&format!("{new},{old}")).unwrap());
+    let (mut count, mut after) = (0, Some(RequestId::zero()));
+    while let Some(from) = after {
+        let both = Arc::clone(&both);
+        let step = books.database.write(move |connection| idempotency::reseal(connection, &both, from)).await.unwrap();
+        (count, after) = (count + step.0, step.1);
+    }
     assert_eq!(count, 20);
     for number in requests {
         let standing = standing(&books, tenant, mark(&number.to_string()), books.clock.now()).await;
-        let Standing::Charged(Kept { request_id, sealed: Some(sealed), .. }) = standing else {
-            panic!("{standing:?}");
-        };
-        assert_eq!(
-            idempotency::Answer::open(&sealed, request_id, &only(new)).unwrap().parts,
-            std::slice::from_ref(&part)
-        );
-        assert!(idempotency::Answer::open(&sealed, request_id, &only(old)).is_err());
+        let Standing::Charged(kept) = standing else { panic!("{standing:?}") };
+        let sealed = sealed(&books, kept).await.unwrap();
+        let opened = idempotency::Answer::open(&sealed, kept.request_id, &only(new)).unwrap();
+        assert_eq!(opened.parts, std::slice::from_ref(&part));
+        assert!(idempotency::Answer::open(&sealed, kept.request_id, &only(old)).is_err());
     }
+    assert_eq!(
+        books.numbers("SELECT count(*) AS number FROM idempotency_answers"),
+        [20],
+        "what nobody can read is gone"
+    );
+}
+
+#[tokio::test]
+async fn what_is_kept_in_all_has_a_bound() {
+    let books = Books::new().await;
+    let tenant = books.tenant("t", 1_000).await;
+    for number in 0..40 {
+        let hold = held(&books, tenant, mark(&number.to_string())).await;
+        let answer = Some(vec![0; 100]);
+        books.ledger.capture(Capture { answer, ..capture(hold.request_id, tenant, 1) }).await.unwrap().unwrap();
+    }
+    let kept = || books.numbers("SELECT count(*) AS number FROM idempotency_answers")[0];
+    let now = books.clock.now();
+    assert!(!purge(&books, 4_000, now).await, "they fit");
+    assert_eq!(kept(), 40);
+    while purge(&books, 1_000, now).await {}
+    // Those of one millisecond go together.
+    assert!(kept() <= 10, "{} of 100 bytes were kept", kept());
+    // The keys stay: a repetition is refused, and not a second charge.
+    assert_eq!(books.numbers("SELECT count(*) AS number FROM idempotency_keys"), [40]);
+    let second = Hold { idempotency: Some(mark("0")), ..books.hold(tenant, 10) };
+    assert_eq!(books.ledger.hold(second).await.unwrap(), HoldDecision::Repeated);
 }

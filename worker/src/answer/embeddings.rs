@@ -123,6 +123,10 @@ fn encoded(numbers: &str) -> Result<String, Nonsense> {
     let mut bytes = Vec::with_capacity(numbers.len() / 2);
     for number in numbers.split(',') {
         let number: f32 = number.trim_ascii().parse().map_err(|_| NO_VECTOR)?;
+        // A number beyond what these bytes can say.
+        if !number.is_finite() {
+            return Err(NO_VECTOR);
+        }
         bytes.extend_from_slice(&number.to_le_bytes());
     }
     Ok(format!("\"{}\"", BASE64.encode(bytes)))
@@ -210,6 +214,11 @@ mod tests {
     #[case::infinite("\"AACAfw==\"")]
     fn what_is_no_vector(#[case] theirs: &str) {
         assert_eq!(vector(FLOATS, theirs), Err(NO_VECTOR));
+    }
+
+    #[test]
+    fn what_no_float_can_say_is_no_vector_in_base64() {
+        assert_eq!(vector(BASE64_ASKED, "[1,1e39]"), Err(NO_VECTOR));
     }
 
     #[rstest]

@@ -151,3 +151,39 @@ async fn a_process_that_dies_in_between_makes_no_second_charge(#[case] is_stream
     let charged = scene.reseller.charged(answered.request_id()).await.unwrap();
     scene.reseller.assert_books(charged).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_gives_up_what_waits_without_a_client() {
+    let mut scene = Scene::open(&[("XIAOYI_WORKER_CONCURRENCY", "1"), ("XIAOYI_HTTP_SHUTDOWN_S", "5")]).await;
+    let _gate = scene.gate();
+    let body = chat_body(MODEL, false);
+    let mut calls = Vec::new();
+    for key in ["runs", "waits"] {
+        let request = scene.reseller.request(Client::OpenAi, "/v1/chat/completions", body.clone());
+        calls.push(tokio::spawn(request.header("Idempotency-Key", key).send()));
+        scene.provider.arrival(MODEL).await;
+    }
+    let both = scene.reseller.balance().await.1;
+    assert!(both > 0);
+    for call in calls {
+        call.abort();
+    }
+    let begun = std::time::Instant::now();
+    scene.reseller.server.terminate();
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(
+        !scene.reseller.server.log().contains("stopped with calls still running"),
+        "{}",
+        scene.reseller.server.log()
+    );
+    scene.provider.on(MODEL, |call| answer(call, &PIECES));
+    scene.reseller.server.restart();
+    assert_eq!(scene.reseller.balance().await.1, 0, "nothing is held any more");
+    let mut charged = 0;
+    for key in ["runs", "waits"] {
+        let answered = scene.ask(key, &body).await;
+        assert_eq!(answered.status, 200, "its key is free: {answered:?}");
+        charged += scene.reseller.charged(answered.request_id()).await.unwrap();
+    }
+    scene.reseller.assert_books(charged).await;
+}

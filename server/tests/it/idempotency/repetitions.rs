@@ -140,3 +140,29 @@ async fn who_may_not_call_is_not_answered_either() {
     let balance = reseller.client.get(reseller.server.url("/v1/balance")).header("idempotency-key", "");
     assert_eq!(read(balance.bearer_auth(&reseller.key)).await.status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repetition_is_one_request_of_its_key_and_no_call_beside_the_first() {
+    let scene = Scene::open(&[]).await;
+    let reseller = &scene.reseller;
+    let gate = scene.gate();
+    let body = chat_body(MODEL, false);
+    let narrow = reseller.command(&["key", "issue", "--tenant", "acme", "--rpm", "3", "--concurrency", "1"]);
+    let secret = narrow["secret"].as_str().unwrap().to_owned();
+    let request = || {
+        let request = reseller.client.post(reseller.server.url("/v1/chat/completions")).json(&body);
+        read(request.bearer_auth(&secret).header("idempotency-key", "k"))
+    };
+    // The key may make one call at a time; who asks for the same one waits for it all the same.
+    let opening = async {
+        scene.provider.arrival(MODEL).await;
+        gate.open();
+    };
+    let (first, second, ()) = tokio::join!(request(), request(), opening);
+    assert_eq!((first.status, &first.body), (200, &second.body), "{second:?}");
+    let (third, fourth) = (request().await, request().await);
+    assert_eq!((third.status, &third.body, scene.calls()), (200, &first.body, 1));
+    assert_eq!((fourth.status, &fourth.json()["code"]), (429, &json!(42900)), "{fourth:?}");
+    let charged = reseller.charged(first.request_id()).await.unwrap();
+    reseller.assert_books(charged).await;
+}

@@ -63,8 +63,13 @@ pub(super) fn write(connection: &mut Connection, effects: &Effects<'_>, now: Tim
     }
     for (request_id, sealed) in &effects.answers {
         Statement::new(
-            sql!("INSERT INTO idempotency_answers (request_id, sealed, created_at) VALUES (?, ?, ?)"),
-            &[Value::Blob(request_id.as_bytes()), Value::Blob(sealed), Value::Int(now.0)],
+            sql!("INSERT INTO idempotency_answers (request_id, sealed, bytes, created_at) VALUES (?, ?, ?, ?)"),
+            &[
+                Value::Blob(request_id.as_bytes()),
+                Value::Blob(sealed),
+                Value::Int(i64::try_from(sealed.len()).unwrap_or(i64::MAX)),
+                Value::Int(now.0),
+            ],
         )
         .touch_one(connection)?;
     }
