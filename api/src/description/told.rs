@@ -108,8 +108,8 @@ pub(super) const fn told(reason: Reason) -> Told {
             Some("Idempotency-Key"),
         ),
         Reason::AnswerNotKept => (
-            "The call with this `Idempotency-Key` was charged, but its answer was too large to be kept. Nothing was charged again.",
-            "the call with this Idempotency-Key was charged, but its answer is too large to be kept; nothing was charged again: \
+            "The call with this `Idempotency-Key` was charged, but its answer is not kept (too large, or it had to make room). Nothing was charged again.",
+            "the call with this Idempotency-Key was charged, but its answer is too large to be kept, or had to make room for later ones; nothing was charged again: \
              GET /v1/ledger shows request 019ac4f0-0000-7000-8000-000000000007, and a new key asks for a new answer",
             Some("Idempotency-Key"),
         ),
