@@ -1,5 +1,6 @@
 -- Which call an Idempotency-Key belongs to. `key` is the BLAKE3 hash of endpoint and key, `body` that of the request. How the call stands is
--- not repeated here: its hold and its settlement say so (nothing refers to those, which are never removed). A key whose call was not charged may be given to another call.
+-- not repeated here: its hold and its settlement say so. A key whose call was not charged may be given to another call. (Nothing refers to
+-- the ledger's tables, whose rows are never removed.)
 CREATE TABLE idempotency_keys (
     account    BIGINT NOT NULL REFERENCES accounts (id),
     key        BLOB   NOT NULL CHECK (length(key) = 32),
