@@ -228,6 +228,11 @@ impl Refusal {
         .retry_after(1)
     }
 
+    /// The caller's wording for an answer whose process ended before it; what was charged is said beside it.
+    pub fn interrupted() -> Self {
+        Self::new(Reason::Unavailable, "the answer was interrupted: the service was restarted")
+    }
+
     /// The caller's wording for a fault of ours; the cause is in the log under the request id.
     pub fn internal() -> Self {
         Self::new(

@@ -118,7 +118,7 @@ async fn work(context: Arc<Context>, delivery: Delivery) {
             Interruption::ClientLeft => {
                 // A call that may be asked for again does not end with its client, but with the process that followed it.
                 let left = match job.idempotency {
-                    Some(_) => Refusal::new(Reason::Unavailable, "the answer was interrupted: the service was restarted"),
+                    Some(_) => Refusal::interrupted(),
                     None => Refusal::new(Reason::UpstreamError, "the client has left"),
                 };
                 let ending = Ending::early(job, &progress, TryOutcome::ClientLeft, left);
@@ -130,7 +130,7 @@ async fn work(context: Arc<Context>, delivery: Delivery) {
             if progress.produced().is_none() {
                 return queue.hand_back(delivery).await;
             }
-            let stopped = Refusal::new(Reason::Unavailable, "the answer was interrupted: the service was restarted");
+            let stopped = Refusal::interrupted();
             let ending = Ending::early(job, &progress, TryOutcome::Interrupted, stopped);
             return finish(&context, delivery, ending).await;
         }

@@ -48,7 +48,9 @@ impl Ending {
                         collected.clone().with(held_back).seal(None, request_id, sealer)
                     }
                     Self::Told(End::Failed { refusal, .. }) => collected.seal(Some(refusal), request_id, sealer),
-                    Self::Told(End::Lost) | Self::Silent(_) => collected.seal(Some(&interrupted()), request_id, sealer),
+                    Self::Told(End::Lost) | Self::Silent(_) => {
+                        collected.seal(Some(&Refusal::interrupted()), request_id, sealer)
+                    }
                 });
                 Operation::Capture(Box::new(Capture { answer, ..capture }))
             }
@@ -61,11 +63,6 @@ impl Ending {
 fn seen(forwarded: Tally) -> Option<Produced> {
     let produced = Produced { completion: forwarded, finished_early: true, ..Produced::default() };
     (forwarded.tokens > 0).then_some(produced)
-}
-
-/// What is told of a call whose process ended before it.
-fn interrupted() -> Refusal {
-    Refusal::new(Reason::Unavailable, "the answer was interrupted: the service was restarted")
 }
 
 /// Settles a call and says what comes of it.
