@@ -5,10 +5,12 @@ mod repetitions;
 
 use std::time::{Duration, Instant};
 
+use reqwest::Response;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::support::provider::{Act, Gate, Provider, Received, answer};
-use crate::support::reseller::{Client, Reply, Reseller, chat_body, read};
+use crate::support::reseller::{Client, Reply, Reseller, read};
 
 /// What the provider answers everything with, in three pieces.
 const PIECES: [&str; 3] = ["pong ", "from ", "here"];
@@ -56,13 +58,19 @@ impl Scene {
         }
     }
 
-    /// A call that runs: the provider has it, and a stream has begun.
-    async fn begin(&self, key: &str, is_stream: bool) -> reqwest::Response {
-        let body = chat_body(MODEL, is_stream);
-        let request = self.reseller.request(Client::OpenAi, "/v1/chat/completions", body);
+    /// A call that runs: the provider has it.
+    async fn begin(&self, key: &str, body: &Value) -> JoinHandle<reqwest::Result<Response>> {
+        let request = self.reseller.request(Client::OpenAi, "/v1/chat/completions", body.clone());
         let sending = tokio::spawn(request.header("Idempotency-Key", key).send());
         self.provider.arrival(MODEL).await;
-        sending.await.unwrap().unwrap()
+        sending
+    }
+
+    /// The provider was called once, and this call is all that was charged.
+    async fn assert_paid_once(&self, reply: &Reply) {
+        assert_eq!(self.calls(), 1);
+        let charged = self.reseller.charged(reply.request_id()).await.unwrap();
+        self.reseller.assert_books(charged).await;
     }
 
     fn calls(&self) -> usize {

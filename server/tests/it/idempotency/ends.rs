@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{MODEL, PIECES, Scene, assert_replayed};
 use crate::support::provider::{Act, answer, reply, stream_head, text};
-use crate::support::reseller::{Client, Reply, chat_body};
+use crate::support::reseller::{Reply, chat_body};
 
 #[rstest]
 #[case::whole(false)]
@@ -15,14 +15,11 @@ async fn a_call_runs_on_when_its_client_leaves(#[case] is_stream: bool) {
     let scene = Scene::open(&[]).await;
     let gate = scene.gate();
     let body = chat_body(MODEL, is_stream);
+    let call = scene.begin("k", &body).await;
     if is_stream {
-        let mut response = scene.begin("k", true).await;
+        let mut response = call.await.unwrap().unwrap();
         response.chunk().await.unwrap().expect("the first text");
-        drop(response);
     } else {
-        let request = scene.reseller.request(Client::OpenAi, "/v1/chat/completions", body.clone());
-        let call = tokio::spawn(request.header("Idempotency-Key", "k").send());
-        scene.provider.arrival(MODEL).await;
         call.abort();
     }
     // Who asks meanwhile waits for it; the provider's call goes on.
@@ -31,12 +28,10 @@ async fn a_call_runs_on_when_its_client_leaves(#[case] is_stream: bool) {
     let (answered, _) = tokio::join!(waiting, opening);
     assert_eq!((answered.status, answered.text()), (200, PIECES.concat()), "{answered:?}");
     assert_eq!(answered.header("idempotent-replayed"), Some("true"));
-    assert_eq!(scene.calls(), 1);
     assert!(scene.provider.only(MODEL).left.is_none());
     let entry = scene.reseller.entry(answered.request_id()).await.unwrap();
     assert_eq!(entry["charge"]["finished_early"], false);
-    let charged = scene.reseller.charged(answered.request_id()).await.unwrap();
-    scene.reseller.assert_books(charged).await;
+    scene.assert_paid_once(&answered).await;
 }
 
 #[rstest]
@@ -76,10 +71,8 @@ async fn a_stream_that_broke_off_is_not_paid_twice() {
     assert_eq!(error["code"], "upstream_error");
     assert!(error["message"].as_str().unwrap().contains("were charged for the text above"), "{error}");
     assert_replayed(&scene.ask("k", &body).await, &first);
-    assert_eq!(scene.calls(), 1);
-    let charged = scene.reseller.charged(first.request_id()).await.unwrap();
-    assert!(charged > 0);
-    scene.reseller.assert_books(charged).await;
+    assert!(scene.reseller.charged(first.request_id()).await.unwrap() > 0);
+    scene.assert_paid_once(&first).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,9 +89,7 @@ async fn an_answer_that_is_too_large_to_be_kept_is_not_paid_twice() {
     assert_eq!((&error["type"], &error["code"]), (&json!("conflict_error"), &json!("answer_not_kept")));
     assert!(error["message"].as_str().unwrap().contains(first.request_id()), "{error}");
     assert_eq!((again.header("x-should-retry"), again.header("retry-after")), (Some("false"), None));
-    assert_eq!(scene.calls(), 1);
-    let charged = scene.reseller.charged(first.request_id()).await.unwrap();
-    scene.reseller.assert_books(charged).await;
+    scene.assert_paid_once(&first).await;
 }
 
 #[rstest]
@@ -113,9 +104,7 @@ async fn an_answer_outlives_the_process(#[case] is_stream: bool) {
     scene.reseller.server.kill9();
     scene.reseller.server.restart();
     assert_replayed(&scene.ask("k", &body).await, &first);
-    assert_eq!(scene.calls(), 1);
-    let charged = scene.reseller.charged(first.request_id()).await.unwrap();
-    scene.reseller.assert_books(charged).await;
+    scene.assert_paid_once(&first).await;
 }
 
 #[rstest]
@@ -127,11 +116,7 @@ async fn a_process_that_dies_in_between_makes_no_second_charge(#[case] is_stream
     let mut scene = Scene::open(&[("XIAOYI_LEDGER_OWNER_SILENCE_S", "10"), ("XIAOYI_LEDGER_SWEEP_S", "1")]).await;
     let body = chat_body(MODEL, is_stream);
     let _gate = scene.gate();
-    let sending = {
-        let request = scene.reseller.request(Client::OpenAi, "/v1/chat/completions", body.clone());
-        tokio::spawn(request.header("Idempotency-Key", "k").send())
-    };
-    scene.provider.arrival(MODEL).await;
+    let sending = scene.begin("k", &body).await;
     if is_stream {
         // Its first text has reached the client.
         let mut response = sending.await.unwrap().unwrap();
@@ -159,9 +144,7 @@ async fn a_stop_gives_up_what_waits_without_a_client() {
     let body = chat_body(MODEL, false);
     let mut calls = Vec::new();
     for key in ["runs", "waits"] {
-        let request = scene.reseller.request(Client::OpenAi, "/v1/chat/completions", body.clone());
-        calls.push(tokio::spawn(request.header("Idempotency-Key", key).send()));
-        scene.provider.arrival(MODEL).await;
+        calls.push(scene.begin(key, &body).await);
     }
     let both = scene.reseller.balance().await.1;
     assert!(both > 0);
