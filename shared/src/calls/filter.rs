@@ -87,12 +87,15 @@ impl CallFilter {
 
     pub(super) fn path(&self) -> Path {
         let is_failed = matches!(self.status, Some(StatusFilter::Failed | StatusFilter::Code(_)));
-        if let Some(end_user) = &self.end_user {
-            if end_user.is_empty() { Path::WithoutUser } else { Path::EndUser }
+        if self.end_user.as_deref().is_some_and(|end_user| !end_user.is_empty()) {
+            Path::EndUser
         } else if is_failed && self.tenant.is_some() {
             Path::TenantFailed
         } else if is_failed {
+            // Few calls fail, and many name no end user.
             Path::Failed
+        } else if self.end_user.is_some() {
+            Path::WithoutUser
         } else if self.key.is_some() {
             Path::Key
         } else if self.tenant.is_some() {

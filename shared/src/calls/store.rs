@@ -20,7 +20,7 @@ macro_rules! add_to_slot {
 }
 macro_rules! add_to_day {
     () => {
-        concat!("ON CONFLICT (day_start, tenant, key_id, model, status) DO UPDATE SET ", sums!("call_days": "calls"))
+        concat!("ON CONFLICT (day_start, tenant, key_id, model, status) DO UPDATE SET ", sums!("call_days": "calls", "unnamed"))
     };
 }
 macro_rules! add_to_minute {
@@ -144,7 +144,7 @@ pub(super) fn write(connection: &mut Connection, batch: &Batch) -> Result<(), Db
 #[derive(Debug, Default)]
 struct Counts {
     slots: BTreeMap<(i64, String), SlotCount>,
-    days: BTreeMap<(i64, TenantId, KeyId, String, u32), i64>,
+    days: BTreeMap<(i64, TenantId, KeyId, String, u32), DayCount>,
     minutes: BTreeMap<(i64, String), MinuteCount>,
 }
 
@@ -161,6 +161,14 @@ struct SlotCount {
     first_text_ms: i64,
     /// Answered calls, by how long they took.
     classes: [i64; CLASSES],
+}
+
+/// Calls of one key and one model that were received on one day and ended in one way.
+#[derive(Debug, Default)]
+struct DayCount {
+    calls: i64,
+    /// Of these, that named no end user.
+    unnamed: i64,
 }
 
 /// Tries of one channel that ended in one minute.
@@ -200,7 +208,9 @@ impl Counts {
             slot.first_text_ms = slot.first_text_ms.saturating_add(first_text_ms);
         }
         let day = (floor(received, DAY_MS), call.tenant, call.key, call.model.clone(), call.status.code);
-        *self.days.entry(day).or_default() += 1;
+        let day = self.days.entry(day).or_default();
+        day.calls += 1;
+        day.unnamed += i64::from(call.end_user.is_none());
         let ended = received.saturating_add(call.ended_ms);
         for each in &call.way.tries {
             let minute = self.minutes.entry((floor(ended, MINUTE_MS), each.channel.clone())).or_default();

@@ -43,8 +43,11 @@ pub fn totals(connection: &mut Connection, filter: &CallFilter) -> Result<CallTo
         return Ok(CallTotals::default());
     }
     snapshot(connection, |connection| {
-        let (answered, failed) = count(connection, filter)?;
         let Total { sums, known_from } = cost(connection, filter)?;
+        let (answered, failed) = match known_from {
+            None => count(connection, filter)?,
+            Some(_) => count(connection, &CallFilter { from: known_from, ..filter.clone() })?,
+        };
         Ok(CallTotals {
             calls: answered + failed,
             answered,
@@ -61,8 +64,8 @@ pub fn totals(connection: &mut Connection, filter: &CallFilter) -> Result<CallTo
 /// How many were answered, and how many were not.
 fn count(connection: &mut Connection, filter: &CallFilter) -> Result<(i64, i64), DbError> {
     let (first, behind) = filter.ids();
-    if filter.end_user.is_some() {
-        // What is counted by days does not know end users; their own index does.
+    if filter.end_user.as_deref().is_some_and(|end_user| !end_user.is_empty()) {
+        // What is counted by days knows no names of end users; their own index does.
         return count_rows(connection, filter, first, behind);
     }
     let begin = filter.from.map_or(i64::MIN, |from| floor(from.0.saturating_add(DAY_MS - 1), DAY_MS));
@@ -107,10 +110,18 @@ fn count_rows(
 }
 
 fn count_days(connection: &mut Connection, filter: &CallFilter, begin: i64, end: i64) -> Result<(i64, i64), DbError> {
-    let mut statement = Composed::new(
-        "SELECT CAST(COALESCE(SUM(calls), 0) AS BIGINT) AS calls, \
-         CAST(COALESCE(SUM(CASE WHEN status = 0 THEN calls ELSE 0 END), 0) AS BIGINT) AS answered FROM call_days WHERE TRUE",
-    );
+    macro_rules! select {
+        ($column:literal) => {
+            concat!(
+                "SELECT CAST(COALESCE(SUM(",
+                $column,
+                "), 0) AS BIGINT) AS calls, CAST(COALESCE(SUM(CASE WHEN status = 0 THEN ",
+                $column,
+                " ELSE 0 END), 0) AS BIGINT) AS answered FROM call_days WHERE TRUE"
+            )
+        };
+    }
+    let mut statement = Composed::new(if filter.end_user.is_some() { select!("unnamed") } else { select!("calls") });
     statement.and(" AND day_start >= ? AND day_start < ?", [Value::Int(begin), Value::Int(end)]);
     if let Some(tenant) = filter.tenant {
         statement.and(" AND tenant = ?", [Value::Int(tenant.0)]);

@@ -1,10 +1,12 @@
 //! Lists of calls and their totals: every filter, page by page in both directions, against a list that the test keeps itself.
 
 use chrono_tz::Tz;
+use diesel::connection::SimpleConnection as _;
 use shared::calls::{
     self, CallExport, CallFilter, CallLog, CallPage, CallRecord, CallTotals, Cursor, Status, StatusFilter,
 };
 use shared::clock::Timestamp;
+use shared::db::Database;
 use shared::id::{RequestId, TenantId};
 use shared::ledger::{Capture, Charge, Ended, Hold, Reversal, SettlementOutcome};
 use shared::money::Amount;
@@ -240,6 +242,42 @@ async fn every_filter_finds_its_calls_and_sums_them() {
     }
     assert_eq!(exported, archive.calls.len());
     assert!(export.next().await.unwrap().is_none());
+}
+
+/// An installation of before the days knew which calls named no end user.
+#[tokio::test]
+async fn what_was_counted_without_end_users_is_counted_again() {
+    let archive = Archive::fill(7).await;
+    let unnamed = CallFilter { end_user: Some(String::new()), ..CallFilter::default() };
+    let days = "SELECT day_start || ' ' || tenant || ' ' || key_id || ' ' || model || ' ' || status || ' ' || calls || ' ' || unnamed AS word \
+        FROM call_days ORDER BY day_start, tenant, key_id, model, status";
+    let before = archive.books.words(days);
+    archive.check(&unnamed).await;
+    let older = "ALTER TABLE call_days DROP COLUMN unnamed; DELETE FROM __diesel_schema_migrations WHERE version = '20261128000018'";
+    archive.books.bare_connection().batch_execute(older).unwrap();
+    let (_, migrations) = Database::open_or_create(archive.books.database.url()).unwrap();
+    assert!(migrations > 0);
+    assert_eq!(archive.books.words(days), before);
+    archive.check(&unnamed).await;
+}
+
+/// The number is of the same calls as the amount beside it.
+#[tokio::test]
+async fn totals_of_end_users_begin_where_their_costs_are_known() {
+    let archive = Archive::fill(8).await;
+    while archive.roll().await == Rolled::Partly {}
+    let now = archive.books.clock.now();
+    archive.books.database.write(move |connection| rollups::purge(connection, 3, now)).await.unwrap();
+    let unnamed = CallFilter { end_user: Some(String::new()), ..CallFilter::default() };
+    let totals = archive.totals(&unnamed).await;
+    assert!(totals.known_from.is_some());
+    let since = CallFilter { from: totals.known_from, ..unnamed.clone() };
+    assert!(0 < totals.calls && archive.expected(&since).len() < archive.expected(&unnamed).len());
+    archive.check(&since).await;
+    assert_eq!(archive.totals(&since).await, CallTotals { known_from: None, ..totals });
+    // Whoever asks for what failed is told of all: what it cost is read from the calls themselves.
+    let failed = CallFilter { status: Some(StatusFilter::Failed), ..unnamed };
+    archive.check(&failed).await;
 }
 
 #[tokio::test]

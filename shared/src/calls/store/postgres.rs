@@ -69,11 +69,12 @@ pub(super) fn add(connection: &mut Connection, counts: &Counts, refused: &[(Refu
             Column::Texts(keys().map(|(_, _, key, ..)| key.as_str()).collect()),
             Column::Texts(keys().map(|(_, _, _, model, _)| model.as_str()).collect()),
             Column::Ints(keys().map(|(.., status)| i64::from(*status)).collect()),
-            Column::Ints(counts.days.values().copied().collect()),
+            Column::Ints(counts.days.values().map(|count| count.calls).collect()),
+            Column::Ints(counts.days.values().map(|count| count.unnamed).collect()),
         ];
         let sql = sql!(concat!(
-            "INSERT INTO call_days (day_start, tenant, key_id, model, status, calls) SELECT unnest(?::bigint[]), unnest(?::bigint[]), \
-             unnest(?::text[]), unnest(?::text[]), unnest(?::bigint[]), unnest(?::bigint[]) ",
+            "INSERT INTO call_days (day_start, tenant, key_id, model, status, calls, unnamed) SELECT unnest(?::bigint[]), \
+             unnest(?::bigint[]), unnest(?::text[]), unnest(?::text[]), unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]) ",
             super::add_to_day!()
         ));
         Statement::new(sql, &columns.each_ref().map(Value::Column)).touch(counts.days.len(), connection)?;

@@ -80,10 +80,10 @@ pub(super) fn add(connection: &mut Connection, counts: &Counts, refused: &[(Refu
         )
         .touch_one(connection)?;
     }
-    for ((day_start, tenant, key, model, status), calls) in &counts.days {
+    for ((day_start, tenant, key, model, status), count) in &counts.days {
         Statement::new(
             sql!(concat!(
-                "INSERT INTO call_days (day_start, tenant, key_id, model, status, calls) VALUES (?, ?, ?, ?, ?, ?) ",
+                "INSERT INTO call_days (day_start, tenant, key_id, model, status, calls, unnamed) VALUES (?, ?, ?, ?, ?, ?, ?) ",
                 super::add_to_day!()
             )),
             &[
@@ -92,7 +92,8 @@ pub(super) fn add(connection: &mut Connection, counts: &Counts, refused: &[(Refu
                 Value::Text(key.as_str()),
                 Value::Text(model),
                 Value::Int(i64::from(*status)),
-                Value::Int(*calls),
+                Value::Int(count.calls),
+                Value::Int(count.unnamed),
             ],
         )
         .touch_one(connection)?;

@@ -163,9 +163,11 @@ const ROWS: [&str; 10] = [
      CASE status WHEN 0 THEN 'answered' WHEN 49900 THEN 'client_left' WHEN 50200 THEN 'upstream_error' ELSE 'timeout' END, queued_ms, \
      first_text_ms, ended_ms, CASE WHEN status < 50000 THEN 'main' ELSE NULL END, '[{\"c\":\"main\",\"o\":\"ok\",\"m\":12,\"f\":5}]' \
      FROM load ORDER BY i",
-    "INSERT INTO call_days (day_start, tenant, key_id, model, status, calls) \
-     SELECT ms / 86400000 * 86400000, account, key_id, model, status, count(*) FROM load WHERE TRUE GROUP BY 1, 2, 3, 4, 5 \
-     ON CONFLICT (day_start, tenant, key_id, model, status) DO UPDATE SET calls = call_days.calls + excluded.calls",
+    "INSERT INTO call_days (day_start, tenant, key_id, model, status, calls, unnamed) \
+     SELECT ms / 86400000 * 86400000, account, key_id, model, status, count(*), \
+     sum(CASE WHEN end_user IS NULL THEN 1 ELSE 0 END) FROM load WHERE TRUE GROUP BY 1, 2, 3, 4, 5 \
+     ON CONFLICT (day_start, tenant, key_id, model, status) DO UPDATE SET calls = call_days.calls + excluded.calls, \
+     unnamed = call_days.unnamed + excluded.unnamed",
     "INSERT INTO call_slots (slot_start, model, calls, answered, failed, refused, ended_ms, first_texts, first_text_ms, \
      c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15) \
      SELECT ms / 900000 * 900000, model, count(*), sum(CASE WHEN status = 0 THEN 1 ELSE 0 END), \

@@ -133,7 +133,10 @@ fn all_questions(load: &Load) -> Questions {
         ("without an end user", without_user(everything.clone())),
         ("without an end user, a small tenant", without_user(of(small))),
         ("without an end user, a month", month(without_user(everything.clone()))),
-        ("without an end user, failed", with_status(StatusFilter::Failed, without_user(of(big)))),
+        ("without an end user, answered", with_status(StatusFilter::Answered, without_user(everything.clone()))),
+        ("without an end user, failed", with_status(StatusFilter::Failed, without_user(everything.clone()))),
+        ("without an end user, failed, a large tenant", with_status(StatusFilter::Failed, without_user(of(big)))),
+        ("without an end user, a key, a month", month(without_user(with_key(big_key)))),
         ("an end user, failed", with_status(StatusFilter::Failed, with_user(everything.clone()))),
     ] {
         questions.list(name, filter.clone(), Cursor::Newest);
