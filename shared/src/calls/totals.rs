@@ -30,7 +30,8 @@ pub struct CallTotals {
     pub images: i64,
     /// What they cost, by the ledger; what was given back does not count.
     pub amount: Amount,
-    /// Calls of an end user were asked for, and what such cost is not known before this moment, so it is in none of the sums.
+    /// Calls of an end user, or of none, were asked for, and what such cost is not known before this moment. They are counted, and what they cost
+    /// is in none of the sums.
     pub known_from: Option<Timestamp>,
 }
 
@@ -43,11 +44,8 @@ pub fn totals(connection: &mut Connection, filter: &CallFilter) -> Result<CallTo
         return Ok(CallTotals::default());
     }
     snapshot(connection, |connection| {
+        let (answered, failed) = count(connection, filter)?;
         let Total { sums, known_from } = cost(connection, filter)?;
-        let (answered, failed) = match known_from {
-            None => count(connection, filter)?,
-            Some(_) => count(connection, &CallFilter { from: known_from, ..filter.clone() })?,
-        };
         Ok(CallTotals {
             calls: answered + failed,
             answered,
