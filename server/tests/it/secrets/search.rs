@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 
-/// So many bytes of a secret in a row are a leak. Fewer are found by chance.
-const PIECE: usize = 10;
+/// So many bytes in a row begin a piece.
+const START: usize = 10;
+/// So many bytes of a secret in a row are a leak, however they are written. Fewer are found by chance: the numbers of a hash are such a list too.
+const PIECE: usize = 7;
 
 /// The pieces of all secrets.
 pub(super) struct Search {
-    pieces: HashMap<[u8; PIECE], String>,
+    /// By how they begin: what has to follow, and what it is a piece of.
+    pieces: HashMap<[u8; START], Vec<(Vec<u8>, String)>>,
     /// Whether a piece begins with these two bytes.
     beginnings: Vec<bool>,
 }
@@ -17,11 +20,13 @@ impl Search {
     pub(super) fn new(secrets: &[(String, Vec<u8>)]) -> Self {
         let mut search = Self { pieces: HashMap::new(), beginnings: vec![false; 1 << 16] };
         for (name, secret) in secrets {
-            assert!(secret.len() >= 2 * PIECE, "{name} is too short to be looked for");
+            assert!(secret.len() >= 2 * START, "{name} is too short to be looked for");
             for (form, bytes) in forms(secret) {
-                for piece in bytes.windows(PIECE) {
+                let length = START.max((bytes.len() * PIECE).div_ceil(secret.len()));
+                for piece in bytes.windows(length) {
+                    let (start, rest) = piece.split_first_chunk().unwrap();
                     search.beginnings[beginning(piece)] = true;
-                    search.pieces.insert(piece.try_into().unwrap(), format!("{name} ({form})"));
+                    search.pieces.entry(*start).or_default().push((rest.to_vec(), format!("{name} ({form})")));
                 }
             }
         }
@@ -31,9 +36,12 @@ impl Search {
     /// The names of what was found, with what stands around it.
     pub(super) fn find(&self, haystack: &[u8]) -> Vec<String> {
         let mut found = HashMap::new();
-        for (position, window) in haystack.windows(PIECE).enumerate() {
-            if self.beginnings[beginning(window)]
-                && let Some(name) = self.pieces.get(window)
+        for (position, window) in haystack.windows(START).enumerate() {
+            if !self.beginnings[beginning(window)] {
+                continue;
+            }
+            let rest = &haystack[position + START..];
+            for (_, name) in self.pieces.get(window).into_iter().flatten().filter(|(piece, _)| rest.starts_with(piece))
             {
                 let around = &haystack[position.saturating_sub(300)..(position + 200).min(haystack.len())];
                 found.entry(name).or_insert_with(|| String::from_utf8_lossy(around).into_owned());
@@ -82,4 +90,16 @@ pub(super) fn base64(bytes: &[u8]) -> String {
 fn base64_is_base64() {
     assert_eq!(base64(b"light work"), "bGlnaHQgd29y");
     assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
+}
+
+#[test]
+fn a_piece_is_found_and_chance_is_not() {
+    let secret = *b"correct.horse.battery.staple";
+    let search = Search::new(&[("secret".to_owned(), secret.to_vec())]);
+    for (form, bytes) in forms(&secret) {
+        let width = bytes.len() as f64 / secret.len() as f64;
+        let piece = &bytes[(3.0 * width) as usize..(13.0 * width) as usize];
+        assert!(!search.find(piece).is_empty(), "{form}");
+    }
+    assert!(search.find(b"99,111,114,255,0,99,111,114,").is_empty());
 }
