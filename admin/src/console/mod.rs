@@ -76,7 +76,8 @@ pub fn console(
                 .app_data(console.clone())
                 .app_data(PayloadConfig::new(LONGEST_FORM))
                 .configure(routes::add)
-                .wrap(from_fn(move |request, next| guard(Arc::clone(&side), request, next))),
+                // A key has no looks of its own: pages look as the browser wants.
+                .wrap(from_fn(move |request, next| guard(Arc::clone(&side), async |_| None, request, next))),
         );
     }
 }

@@ -14,11 +14,12 @@ use shared::secret_key::without_keys;
 use super::assets;
 use super::guard::Visit;
 use super::language::Language;
+use super::looks::Looks;
 use super::paging::{asked, query};
 use super::side::Side;
 
 /// Why there is no page.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Problem {
     /// The page has no such method.
     NotThatWay,
@@ -54,10 +55,10 @@ pub(crate) enum Problem {
 }
 
 /// A [`Problem`] with what its page needs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Failed {
     problem: Problem,
-    language: Language,
+    looks: Looks,
     root: &'static str,
     /// Where to go after signing in.
     back: Option<String>,
@@ -71,13 +72,13 @@ impl Failed {
     /// A failure of `request`.
     pub(crate) fn new(request: &HttpRequest, problem: Problem) -> Self {
         // Before the extensions are borrowed: cookies that were read are kept there.
-        let language = Language::of(request);
+        let looks = Looks::of(request);
         let extensions = request.extensions();
         let request_id = extensions.get::<Visit>().map(|visit| visit.0.to_string()).unwrap_or_default();
         let root = extensions.get::<Arc<Side>>().map_or("", |side| side.root);
         let is_page = request.method() == Method::GET && request.headers().get("hx-request").is_none();
         let back = is_page.then(|| address(request));
-        Self { problem, language, root, back, request_id }
+        Self { problem, looks, root, back, request_id }
     }
 
     /// A form that no page of ours has sent, or that one has sent too long ago.
@@ -105,6 +106,20 @@ impl Failed {
         &self.request_id
     }
 
+    /// Whether its page can be shown as its person wants, should that not be known yet: not where the database has just failed, and not to
+    /// who must sign in.
+    pub(crate) const fn may_ask_for_looks(&self) -> bool {
+        !matches!(
+            self.problem,
+            Problem::SignedOut | Problem::KeyEnded { .. } | Problem::Unavailable | Problem::Internal
+        )
+    }
+
+    /// The same with other looks.
+    pub(crate) fn with_looks(self, looks: Looks) -> Self {
+        Self { looks, ..self }
+    }
+
     /// The reply.
     pub(crate) fn response(&self) -> HttpResponse {
         let ended = match &self.problem {
@@ -120,7 +135,8 @@ impl Failed {
         let status = self.status_code();
         let (title, what, money, todo) = self.words();
         let page = FailurePage {
-            language: self.language,
+            language: self.looks.language,
+            theme: self.looks.colours(),
             icon: assets::path(self.root, "icon.svg"),
             style: assets::path(self.root, "style.css"),
             home: if self.root.is_empty() { "/" } else { self.root },
@@ -144,7 +160,7 @@ impl Failed {
 
     /// Title, what happened, what it means for money, what to do.
     fn words(&self) -> (&str, String, &str, &str) {
-        let say = |english, chinese| self.language.say(english, chinese);
+        let say = |english, chinese| self.looks.language.say(english, chinese);
         let nothing = say("Nothing was changed, and no money was moved.", "没有任何更改，也没有资金变动。");
         let (title, what, todo) = match &self.problem {
             Problem::NotFound => (
@@ -217,7 +233,7 @@ impl Failed {
             }
             Problem::TooMany { retry_after_s } => {
                 let minutes = retry_after_s.div_ceil(60);
-                let what = match self.language {
+                let what = match self.looks.language {
                     Language::English => format!("There were too many attempts. In {minutes} min there is one again."),
                     Language::Chinese => format!("尝试次数过多，{minutes} 分钟后可再次尝试。"),
                 };
@@ -290,6 +306,7 @@ const fn is_fault(error: &DbError) -> bool {
 #[template(path = "failure.html")]
 struct FailurePage<'a> {
     language: Language,
+    theme: &'a str,
     icon: String,
     style: String,
     home: &'a str,
@@ -320,6 +337,6 @@ mod tests {
     fn is_written_in_the_visitors_language_with_nothing_that_was_asked_for_before() {
         let request = TestRequest::with_uri("/nowhere").insert_header(("cookie", "xiaoyi_language=zh"));
         let failed = Failed::new(&request.to_http_request(), Problem::NotFound);
-        assert_eq!((failed.language, failed.status_code()), (Language::Chinese, StatusCode::NOT_FOUND));
+        assert_eq!((failed.looks.language, failed.status_code()), (Language::Chinese, StatusCode::NOT_FOUND));
     }
 }

@@ -12,11 +12,12 @@ use actix_web::http::header::{
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage};
+use actix_web::{Error, HttpMessage, HttpRequest};
 use shared::id::RequestId;
 
 use super::failure::{Failed, Problem};
 use super::language::Language;
+use super::looks::Looks;
 use super::side::Side;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,9 +43,11 @@ pub const HEADERS: [(HeaderName, &str); 7] = [
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Visit(pub(crate) RequestId);
 
-/// Guards `next`.
+/// Guards `next`. `wanted` says how the person of a request's session wants pages to look, if there is one; only pages about failures ask,
+/// where nothing has read the session before.
 pub(crate) async fn guard<B: MessageBody + 'static>(
     side: Arc<Side>,
+    wanted: impl AsyncFnOnce(&HttpRequest) -> Option<Looks>,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -56,9 +59,12 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
         next.call(request).await?.map_into_boxed_body()
     } else {
         let (request, _) = request.into_parts();
-        let refused = Failed::new(&request, Problem::Foreign).response();
-        ServiceResponse::new(request, refused)
+        let refused = Failed::new(&request, Problem::Foreign);
+        ServiceResponse::from_err(refused, request)
     };
+    if let Some(failed) = response.response().error().and_then(|error| error.as_error::<Failed>()).cloned() {
+        response = look_again(wanted, response, failed).await;
+    }
     // The pattern, not the path: an invitation has its token in it.
     let pattern = response.request().match_pattern().map_or(Rc::from("-"), Rc::<str>::from);
     let duration_ms = begun.elapsed().as_millis();
@@ -80,6 +86,22 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
         headers.insert(REQUEST_ID, id);
     }
     Ok(response)
+}
+
+/// Shows what failed as its person wants it: that may have been read after it failed, or not at all.
+async fn look_again(
+    wanted: impl AsyncFnOnce(&HttpRequest) -> Option<Looks>,
+    response: ServiceResponse<BoxBody>,
+    failed: Failed,
+) -> ServiceResponse<BoxBody> {
+    let request = response.request();
+    let looks = match Looks::chosen(request) {
+        None if failed.may_ask_for_looks() => wanted(request).await,
+        chosen => chosen,
+    };
+    let Some(looks) = looks else { return response };
+    let (request, _) = response.into_parts();
+    ServiceResponse::new(request, failed.with_looks(looks).response())
 }
 
 fn is_safe(method: &Method) -> bool {

@@ -10,6 +10,7 @@ pub(crate) mod failure;
 pub(crate) mod format;
 pub(crate) mod guard;
 pub(crate) mod language;
+pub(crate) mod looks;
 pub(crate) mod moment;
 pub(crate) mod navigation;
 pub(crate) mod once;

@@ -13,6 +13,7 @@ use super::assets;
 use super::failure::{Failed, Handled};
 use super::format::{self, Id, Money, When, segment};
 use super::language::Language;
+use super::looks::Looks;
 use super::moment;
 use super::paging::{asked, query_of};
 use super::side::Side;
@@ -39,13 +40,14 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// A page of nobody who is signed in.
+    /// A page of nobody who is signed in, or whose session has said no more than how it wants pages to look.
     pub(crate) fn anonymous(request: &HttpRequest, side: &Arc<Side>, now: Timestamp) -> Self {
         let below = request.path().strip_prefix(side.root).unwrap_or_default();
         let here = below.split('/').nth(1).map(|part| format!("{}/{part}", side.root)).unwrap_or_default();
-        let (language, side) = (Language::of(request), Arc::clone(side));
+        let (looks, side) = (Looks::of(request), Arc::clone(side));
+        let (language, theme) = (looks.language, looks.colours());
         let query = asked(request);
-        Self { language, theme: "", csrf: String::new(), who: String::new(), now, here, query, side }
+        Self { language, theme, csrf: String::new(), who: String::new(), now, here, query, side }
     }
 
     /// The text in the visitor's language.

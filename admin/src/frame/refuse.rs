@@ -1,6 +1,6 @@
 //! What every side says to paths and methods that it does not have.
 
-use actix_web::{HttpRequest, HttpResponse, Resource, web};
+use actix_web::{HttpRequest, Resource, web};
 
 use super::failure::{Failed, Handled, Problem};
 
@@ -14,6 +14,6 @@ pub(crate) async fn nothing(request: HttpRequest) -> Handled {
     Err(Failed::new(&request, Problem::NotFound))
 }
 
-async fn not_that_way(request: HttpRequest) -> HttpResponse {
-    Failed::new(&request, Problem::NotThatWay).response()
+async fn not_that_way(request: HttpRequest) -> Handled {
+    Err(Failed::new(&request, Problem::NotThatWay))
 }

@@ -13,7 +13,7 @@ use shared::clock::{Clock, Timestamp};
 use shared::csrf;
 use shared::db::{Connection, Database, DbError, WriteError};
 use shared::staff::session::{self, SignedIn};
-use shared::staff::{self, Denied, Language as Chosen, Right, Staff, Theme};
+use shared::staff::{self, Denied, Language as Chosen, Right, Staff};
 
 use super::Panel;
 use crate::frame::address::address;
@@ -21,6 +21,7 @@ use crate::frame::cookie;
 use crate::frame::csv;
 use crate::frame::failure::{Failed, Problem};
 use crate::frame::language::Language;
+use crate::frame::looks::Looks;
 use crate::frame::page::Page;
 
 /// A right as a type.
@@ -164,6 +165,7 @@ impl<R: Needs> FromRequest for May<R> {
                 keep_alive(&panel, &signed_in, now);
             }
             let SignedIn { staff, .. } = signed_in;
+            looks_of(&request, &staff).remember(&request);
             if R::RIGHT.is_some_and(|right| !staff.may(right)) {
                 return Err(Failed::new(&request, Problem::Forbidden));
             }
@@ -183,17 +185,23 @@ fn keep_alive(panel: &Panel, signed_in: &SignedIn, now: Timestamp) {
     });
 }
 
-fn page_of(request: &HttpRequest, panel: &Panel, staff: &Staff, token: &str, now: Timestamp) -> Page {
-    let anonymous = Page::anonymous(request, &panel.side, now);
+/// How the person of a request's session wants pages to look. Nothing where there is none, or the database does not say.
+pub(super) async fn wanted_looks(request: &HttpRequest, panel: &Panel) -> Option<Looks> {
+    let (token, now) = (cookie::token(request, &panel.side)?, panel.clock.now());
+    let found = panel.database.read(move |connection| session::find(connection, &token, now)).await;
+    found.ok().flatten().map(|signed_in| looks_of(request, &signed_in.staff))
+}
+
+fn looks_of(request: &HttpRequest, staff: &Staff) -> Looks {
     let language = match staff.language {
-        Chosen::Auto => anonymous.language,
+        Chosen::Auto => Language::of(request),
         Chosen::English => Language::English,
         Chosen::Chinese => Language::Chinese,
     };
-    let theme = match staff.theme {
-        Theme::Auto => "",
-        Theme::Light => "light",
-        Theme::Dark => "dark",
-    };
-    Page { language, theme, csrf: csrf::token(token), who: staff.email.to_string(), ..anonymous }
+    Looks { language, theme: staff.theme }
+}
+
+fn page_of(request: &HttpRequest, panel: &Panel, staff: &Staff, token: &str, now: Timestamp) -> Page {
+    let who = staff.email.to_string();
+    Page { csrf: csrf::token(token), who, ..Page::anonymous(request, &panel.side, now) }
 }

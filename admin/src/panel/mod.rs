@@ -109,13 +109,16 @@ pub fn panel(
         version,
     });
     move |config| {
-        let side = Arc::clone(&side);
+        let (side, asked) = (Arc::clone(&side), panel.clone());
         config.service(
             web::scope("")
                 .app_data(panel.clone())
                 .app_data(PayloadConfig::new(LONGEST_FORM))
                 .configure(routes::add)
-                .wrap(from_fn(move |request, next| guard(Arc::clone(&side), request, next))),
+                .wrap(from_fn(move |request, next| {
+                    let (side, panel) = (Arc::clone(&side), asked.clone());
+                    guard(side, async move |request| access::wanted_looks(request, &panel).await, request, next)
+                })),
         );
     }
 }

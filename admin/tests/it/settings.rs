@@ -153,3 +153,41 @@ async fn the_panel_looks_as_its_person_wants() {
     browser.submit(&page, "/settings/theme", &[("theme", "auto")]).await.is(303);
     browser.get("/dashboard").await.hides("data-theme");
 }
+
+/// Whatever fails, and wherever: also where no handler has asked who somebody is.
+#[actix_web::test]
+async fn what_fails_looks_as_its_person_wants_too() {
+    let scene = Scene::new().await;
+    let mut browser = scene.signed_in(Role::Auditor).await;
+    let page = browser.get("/settings").await.is(200);
+    browser.submit(&page, "/settings/language", &[("language", "zh")]).await.is(303);
+    browser.submit(&page, "/settings/theme", &[("theme", "dark")]).await.is(303);
+    assert_eq!(browser.languages, "en");
+    let (dark, light) = ("<html lang=\"zh-CN\" data-theme=\"dark\">", "<html lang=\"en\">");
+    for (path, status, words) in [
+        ("/nothing", 404, "该地址没有内容。"),
+        ("/channels/nothing", 404, "该地址没有内容。"),
+        ("/sign-out", 405, "不能以这种方式访问该地址。"),
+        ("/tenants/new", 403, "您的角色无权执行此操作。"),
+        ("/usage.csv?from=yesterday", 422, "请输入日期"),
+        ("/usage.csv?from=yesterday&lang=en", 422, "请输入日期"),
+    ] {
+        let reply = browser.get(path).await.is(status).shows(dark).says(words).says("请求编号").hides("Request id");
+        assert_eq!(reply.header("x-frame-options"), Some("DENY"), "{path}");
+        let id = reply.header("x-request-id").unwrap().to_owned();
+        reply.shows(&id);
+    }
+    // Before it is known who sends the form: another session's token, and another site's page.
+    browser.post("/settings/theme", &[("csrf", "x")]).await.is(403).shows(dark).says("该表单属于另一个会话。");
+    browser.post("/settings/theme", &[("theme", "pink")]).await.is(403).shows(dark);
+    browser.submit(&page, "/settings/theme", &[("theme", "pink")]).await.is(422).shows(dark).says("没有该选项。");
+    let mut foreign = browser.clone();
+    foreign.origin = Some("https://evil.example".to_owned());
+    foreign.submit(&page, "/settings/theme", &[]).await.is(403).shows(dark).says("该请求来自其他网站的页面。");
+
+    // Nobody, and somebody whose session has ended, get what their browser asks for.
+    scene.browser().get("/nothing").await.is(404).shows(light);
+    let mut left = browser.clone();
+    browser.submit(&page, "/sign-out", &[]).await.is(303);
+    left.get("/nothing").await.is(404).shows(light).says("There is nothing at this address.");
+}
