@@ -263,11 +263,16 @@ impl Queue for RedisQueue {
         looking.cmd("ZCARD").arg(pool.key("leases"));
         looking.cmd("XLEN").arg(pool.key("jobs"));
         looking.cmd("ZRANGE").arg(pool.key("waiting")).arg(0).arg(0).arg("WITHSCORES");
+        looking.cmd("XRANGE").arg(pool.key("jobs")).arg("-").arg("+").arg("COUNT").arg(1);
         looking.cmd("TIME");
-        match pool.pipeline::<(usize, usize, usize, Vec<(String, i64)>, (i64, i64))>(&looking).await {
-            Ok((in_line, leased, handed_out, oldest, (seconds, micros))) => {
+        type Looked = (usize, usize, usize, Vec<(String, i64)>, Vec<(String, redis::Value)>, (i64, i64));
+        match pool.pipeline::<Looked>(&looking).await {
+            Ok((in_line, leased, handed_out, oldest, entry, (seconds, micros))) => {
                 let now = seconds.saturating_mul(1000).saturating_add(micros / 1000);
-                let oldest_ms = oldest.first().map_or(0, |(_, since)| now.saturating_sub(*since).max(0));
+                // An entry's id begins with the millisecond in which it was handed out: that is how long it waits at least.
+                let handed_out_at = entry.first().and_then(|(id, _)| id.split('-').next()?.parse::<i64>().ok());
+                let since = oldest.first().map(|(_, since)| *since).into_iter().chain(handed_out_at).min();
+                let oldest_ms = since.map_or(0, |since| now.saturating_sub(since).max(0));
                 // What no worker has accepted still waits, though it has a slot.
                 Depth { waiting: in_line + handed_out, running: leased.saturating_sub(handed_out), oldest_ms }
             }
