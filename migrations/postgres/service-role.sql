@@ -51,7 +51,7 @@ GRANT DELETE ON processes TO :"role";
 -- Details of calls and what is counted of them: rows are added, counted up, and removed when they are old.
 GRANT INSERT, DELETE ON calls TO :"role";
 GRANT INSERT, UPDATE, DELETE ON refusals, channel_minutes TO :"role";
-GRANT INSERT, UPDATE ON call_slots, call_days TO :"role";
+GRANT INSERT, UPDATE ON call_slots, call_days, channel_slots TO :"role";
 GRANT INSERT, UPDATE, DELETE ON usage_sums TO :"role";
 GRANT INSERT, DELETE ON usage_reversals TO :"role";
 

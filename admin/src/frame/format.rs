@@ -131,6 +131,13 @@ pub(crate) fn milliseconds(length: i64) -> String {
     format!("{}\u{a0}ms", count(length))
 }
 
+/// A number that is given in thousandths: `0.42`, and `12` without a point.
+pub(crate) fn thousandths(number: i64) -> String {
+    let (whole, rest) = (number / 1_000, number % 1_000);
+    let text = format!("{}.{rest:03}", count(whole));
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// What part of `whole` it is, rounded down to a tenth of a percent: `97.5 %`. A dash where there is no whole.
 pub(crate) fn share(part: i64, whole: i64) -> String {
     if whole <= 0 {
@@ -145,6 +152,16 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[rstest]
+    #[case(0, "0")]
+    #[case(5, "0.005")]
+    #[case(420, "0.42")]
+    #[case(12_000, "12")]
+    #[case(1_200_500, "1\u{202f}200.5")]
+    fn thousandths_are_short(#[case] number: i64, #[case] expected: &str) {
+        assert_eq!(thousandths(number), expected);
+    }
 
     #[rstest]
     #[case(1_234_500_000_000, r#"<span class="money">1234.50&nbsp;<span class="unit">CNY</span></span>"#)]

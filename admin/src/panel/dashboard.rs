@@ -7,26 +7,24 @@ mod range;
 use actix_web::HttpRequest;
 use actix_web::web::Data;
 use askama::Template;
-use shared::calls::{self, ChannelHealth};
+use shared::calls::ChannelHealth;
 use shared::catalogue::channel::{self, Channel};
 use shared::clock::Timestamp;
 use shared::db::{Connection, DbError};
 use shared::health::Readiness;
 use shared::ledger::{self, LastAudits};
 use shared::queue::Depth;
-use shared::rollups;
+use shared::rollups::{self, ChannelDid};
 
 use self::range::{CHOSEN, PRESETS, Range, Typed};
 use super::Panel;
 use super::access::{May, Read};
+use super::channels::health;
 use crate::frame::chart::Chart;
 use crate::frame::failure::{Failed, Handled};
-use crate::frame::format::share;
+use crate::frame::format::{share, thousandths};
 use crate::frame::page::{self, Page};
 use crate::frame::{paging, words};
-
-/// The health of channels is that of so many last milliseconds.
-const HEALTH_MS: i64 = 3_600_000;
 
 /// The whole page.
 #[derive(Template)]
@@ -61,13 +59,16 @@ struct Live {
 /// A channel, with what came of trying it.
 struct Row {
     channel: Channel,
+    /// In the last 15 minutes.
+    recent: ChannelHealth,
+    /// In the chosen time; `None` where it was not tried.
     health: Option<ChannelHealth>,
 }
 
 impl Row {
-    /// Whether most tries failed.
-    fn is_failing(&self) -> bool {
-        self.health.as_ref().is_some_and(|health| health.failures.saturating_mul(2) > health.attempts)
+    /// The class and the word of how it does now.
+    fn state(&self, page: &Page) -> (&'static str, &'static str) {
+        health::state(&self.recent, page)
     }
 
     /// What part of the tries went well.
@@ -96,6 +97,11 @@ impl Live {
         i64::try_from(self.depth.running).unwrap_or(i64::MAX)
     }
 
+    /// How many calls waited on average.
+    fn mean_depth(&self) -> String {
+        thousandths(self.total.mean_depth())
+    }
+
     /// Calls that ended otherwise: their clients left, or a provider would not have them.
     fn others(&self) -> i64 {
         charts::others(&self.total)
@@ -120,20 +126,25 @@ pub(super) async fn show_live(request: HttpRequest, staff: May<Read>, panel: Dat
 }
 
 async fn look(request: &HttpRequest, page: &Page, panel: &Panel, range: &Range) -> Result<Live, Failed> {
-    let (from, to, step, since) = (range.from, range.to, range.step, page.now.plus_ms(-HEALTH_MS));
+    let (from, to, step, now) = (range.from, range.to, range.step, page.now);
     let (readiness, depth) = (panel.health.readiness().await, panel.queue.depth().await);
     let read = panel.database.read_records(move |connection| {
         let did = rollups::dashboard(connection, from, to, step)?;
-        Ok((did, channels(connection, since)?, ledger::last_audits(connection)?))
+        let channels = channels(connection, &did.channels, now)?;
+        Ok((did, channels, ledger::last_audits(connection)?))
     });
     let (did, channels, audits) = read.await.map_err(|error| Failed::database(request, &error))?;
-    let charts = charts::of(page, range, &did.points);
+    let charts = charts::of(page, range, &did);
     Ok(Live { readiness, audits, depth, total: did.total, charts, channels })
 }
 
-/// All channels, each with its health; `None` where it was not tried.
-fn channels(connection: &mut Connection, since: Timestamp) -> Result<Vec<Row>, DbError> {
-    let mut health = calls::channel_health(connection, since)?;
-    let channels = channel::list(connection)?.into_iter();
-    Ok(channels.map(|channel| Row { health: health.remove(&channel.name), channel }).collect())
+/// All channels, each with its health in the chosen time and now.
+fn channels(connection: &mut Connection, did: &[ChannelDid], now: Timestamp) -> Result<Vec<Row>, DbError> {
+    let mut recent = health::recent(connection, now)?;
+    let rows = channel::list(connection)?.into_iter().map(|channel| Row {
+        recent: recent.remove(&channel.name).unwrap_or_default(),
+        health: did.iter().find(|did| did.name == channel.name).map(|did| did.health.clone()),
+        channel,
+    });
+    Ok(rows.collect())
 }

@@ -14,7 +14,10 @@ macro_rules! add_to_slot {
         concat!(
             "ON CONFLICT (slot_start, model) DO UPDATE SET ",
             sums!("call_slots": "calls", "answered", "failed", "refused", "ended_ms", "first_texts", "first_text_ms",
-                "c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9", "c10", "c11", "c12", "c13", "c14", "c15")
+                "queued", "queued_ms",
+                "c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9", "c10", "c11", "c12", "c13", "c14", "c15"),
+            ", longest_queued_ms = CASE WHEN excluded.longest_queued_ms > call_slots.longest_queued_ms \
+             THEN excluded.longest_queued_ms ELSE call_slots.longest_queued_ms END"
         )
     };
 }
@@ -23,13 +26,13 @@ macro_rules! add_to_day {
         concat!("ON CONFLICT (day_start, tenant, key_id, model, status) DO UPDATE SET ", sums!("call_days": "calls", "unnamed"))
     };
 }
-macro_rules! add_to_minute {
-    () => {
+macro_rules! add_to_channel {
+    ($table:literal, $time:literal) => {
         concat!(
-            "ON CONFLICT (minute, channel) DO UPDATE SET ",
-            sums!("channel_minutes": "attempts", "failures", "first_texts", "first_text_ms"),
-            ", last_error = COALESCE(excluded.last_error, channel_minutes.last_error)",
-            ", last_error_at = COALESCE(excluded.last_error_at, channel_minutes.last_error_at)"
+            "ON CONFLICT (", $time, ", channel) DO UPDATE SET ",
+            sums!($table: "attempts", "failures", "first_texts", "first_text_ms"),
+            ", last_error = COALESCE(excluded.last_error, ", $table, ".last_error)",
+            ", last_error_at = COALESCE(excluded.last_error_at, ", $table, ".last_error_at)"
         )
     };
 }
@@ -38,7 +41,7 @@ macro_rules! add_to_refusals {
         concat!("ON CONFLICT (slot_start, tenant, key_id, model, code) DO UPDATE SET ", sums!("refusals": "refused"))
     };
 }
-use {add_to_day, add_to_minute, add_to_refusals, add_to_slot};
+use {add_to_channel, add_to_day, add_to_refusals, add_to_slot};
 
 mod postgres;
 mod sqlite;
@@ -51,6 +54,7 @@ use super::{DAY_MS, SLOT_MS, floor};
 use crate::clock::Timestamp;
 use crate::db::{Connection, DbError};
 use crate::id::TenantId;
+use crate::queue::Try;
 use crate::secret_key::KeyId;
 
 /// Upper bounds of the classes in which times of calls are counted, in milliseconds; the last class has none.
@@ -145,7 +149,9 @@ pub(super) fn write(connection: &mut Connection, batch: &Batch) -> Result<(), Db
 struct Counts {
     slots: BTreeMap<(i64, String), SlotCount>,
     days: BTreeMap<(i64, TenantId, KeyId, String, u32), DayCount>,
-    minutes: BTreeMap<(i64, String), MinuteCount>,
+    /// Tries by the minute in which they ended, and by the quarter of an hour.
+    channel_minutes: BTreeMap<(i64, String), ChannelCount>,
+    channel_slots: BTreeMap<(i64, String), ChannelCount>,
 }
 
 /// Calls of one model that were received in one quarter of an hour.
@@ -159,6 +165,10 @@ struct SlotCount {
     ended_ms: i64,
     first_texts: i64,
     first_text_ms: i64,
+    /// Calls that had their turn, and how long they waited for it in all and at most.
+    queued: i64,
+    queued_ms: i64,
+    longest_queued_ms: i64,
     /// Answered calls, by how long they took.
     classes: [i64; CLASSES],
 }
@@ -171,9 +181,9 @@ struct DayCount {
     unnamed: i64,
 }
 
-/// Tries of one channel that ended in one minute.
-#[derive(Debug, Default)]
-struct MinuteCount {
+/// Tries of one channel that ended in one time.
+#[derive(Debug, Clone, Default)]
+struct ChannelCount {
     attempts: i64,
     failures: i64,
     first_texts: i64,
@@ -207,22 +217,34 @@ impl Counts {
             slot.first_texts += 1;
             slot.first_text_ms = slot.first_text_ms.saturating_add(first_text_ms);
         }
+        if let Some(queued_ms) = call.way.queued_ms {
+            slot.queued += 1;
+            slot.queued_ms = slot.queued_ms.saturating_add(queued_ms);
+            slot.longest_queued_ms = slot.longest_queued_ms.max(queued_ms);
+        }
         let day = (floor(received, DAY_MS), call.tenant, call.key, call.model.clone(), call.status.code);
         let day = self.days.entry(day).or_default();
         day.calls += 1;
         day.unnamed += i64::from(call.end_user.is_none());
         let ended = received.saturating_add(call.ended_ms);
         for each in &call.way.tries {
-            let minute = self.minutes.entry((floor(ended, MINUTE_MS), each.channel.clone())).or_default();
-            minute.attempts += 1;
-            if each.outcome.is_failure() {
-                minute.failures += 1;
-                minute.last_error = Some((each.outcome.word(), Timestamp(ended)));
+            for (counts, length) in [(&mut self.channel_minutes, MINUTE_MS), (&mut self.channel_slots, SLOT_MS)] {
+                counts.entry((floor(ended, length), each.channel.clone())).or_default().add(each, ended);
             }
-            if let Some(first_text_ms) = each.first_text_ms {
-                minute.first_texts += 1;
-                minute.first_text_ms = minute.first_text_ms.saturating_add(first_text_ms);
-            }
+        }
+    }
+}
+
+impl ChannelCount {
+    fn add(&mut self, each: &Try, ended: i64) {
+        self.attempts += 1;
+        if each.outcome.is_failure() {
+            self.failures += 1;
+            self.last_error = Some((each.outcome.word(), Timestamp(ended)));
+        }
+        if let Some(first_text_ms) = each.first_text_ms {
+            self.first_texts += 1;
+            self.first_text_ms = self.first_text_ms.saturating_add(first_text_ms);
         }
     }
 }

@@ -6,10 +6,10 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
 use super::cells::Grain;
-use super::dashboard::Step;
 use super::days;
 use super::plan::LATEST_CHARGE_MS;
 use super::state::State;
+use super::steps::Step;
 use super::sums::out_of_range;
 use crate::calls::{SLOT_MS, floor};
 use crate::db::{Composed, Connection, DbError, Value};

@@ -1,29 +1,18 @@
-//! What operators look at: calls, tokens, revenue, errors, tenants and times, in all and step by step.
+//! What operators look at: calls, tokens, revenue, errors, tenants, times, the queue and channels, in all and step by step.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono_tz::Tz;
-
 use super::active::active_tenants;
+use super::channels::channels;
 use super::days;
 use super::latency::{Counts, counts};
+use super::steps::Step;
 use super::usage::{By, UsageFilter, usage};
-use crate::calls::{SLOT_MS, floor};
+use crate::calls::{ChannelHealth, SLOT_MS, floor};
 use crate::clock::Timestamp;
 use crate::db::{Connection, DbError, snapshot};
 use crate::ledger::UsageRow;
 use crate::money::Amount;
-
-/// The steps of a series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// Quarters of an hour.
-    Quarter,
-    /// Hours.
-    Hour,
-    /// Days of a time zone.
-    Day(Tz),
-}
 
 /// What happened in some time. Calls and their times are of those that were received in it (in whole quarters of an hour), tokens, images
 /// and revenue of what was charged in it.
@@ -51,6 +40,14 @@ pub struct Figures {
     pub p50_ms: Option<i64>,
     /// The same of 95 in 100.
     pub p95_ms: Option<i64>,
+    /// Calls that waited in the queue until a worker took them. (Those that were given up before are not known to have waited.)
+    pub queued: i64,
+    /// So long they waited, all together, in milliseconds.
+    pub queued_ms: i64,
+    /// The longest of them, in milliseconds.
+    pub longest_wait_ms: Option<i64>,
+    /// How long the time is, in milliseconds.
+    pub length_ms: i64,
 }
 
 /// A step of a series.
@@ -69,6 +66,19 @@ pub struct Dashboard {
     pub total: Figures,
     /// Every step of it, also those in which nothing happened.
     pub points: Vec<Point>,
+    /// The channels that were tried, by name.
+    pub channels: Vec<ChannelDid>,
+}
+
+/// How a channel did in a range of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelDid {
+    /// The channel's name.
+    pub name: String,
+    /// In all of the time.
+    pub health: ChannelHealth,
+    /// How often it failed, in each step.
+    pub failures: Vec<i64>,
 }
 
 /// What happened from `from` on and before `to`.
@@ -89,19 +99,29 @@ pub fn dashboard(
         };
         let charged = usage(connection, &UsageFilter::default(), (from, to), by)?.rows;
         let mut charged: BTreeMap<String, UsageRow> = charged.into_iter().map(|row| (row.group.clone(), row)).collect();
-        let mut calls = counts(connection, floor(from.0, SLOT_MS), to.0, step)?;
+        let first = floor(from.0, SLOT_MS);
+        let mut calls = counts(connection, first, to.0, step)?;
         let mut tenants = active_tenants(connection, (from, to), step)?;
+        let places = step.starts(from, to)?;
+        let channels = channels(connection, first, to.0, step)?.into_iter().map(|(name, did)| ChannelDid {
+            failures: places.iter().map(|(place, _)| did.failures.get(place).copied().unwrap_or_default()).collect(),
+            health: did.health(),
+            name,
+        });
+        let channels = channels.collect();
 
+        let ends = places.iter().skip(1).map(|(_, start)| start.0).chain([to.0]);
         let (mut total, mut all, mut seen) = (Figures::default(), Counts::default(), BTreeSet::new());
         let mut points = Vec::new();
-        for (place, start) in step.starts(from, to)? {
+        for (&(place, start), end) in places.iter().zip(ends) {
             let name = match step {
                 Step::Day(_) => days::name(place).unwrap_or_default(),
                 Step::Quarter | Step::Hour => place.to_string(),
             };
             let counts = calls.remove(&place).unwrap_or_default();
             let tenants = tenants.remove(&place).unwrap_or_default();
-            let figures = Figures::of(charged.remove(&name).as_ref(), &counts, tenants.len());
+            let length_ms = end - start.0.max(first);
+            let figures = Figures::of(charged.remove(&name).as_ref(), &counts, tenants.len(), length_ms);
             total = total.with(&figures)?;
             all.add(&counts);
             seen.extend(tenants);
@@ -109,44 +129,23 @@ pub fn dashboard(
         }
         let total =
             Figures { active_tenants: count(seen.len()), p50_ms: all.at_most(50), p95_ms: all.at_most(95), ..total };
-        Ok(Dashboard { total, points })
+        Ok(Dashboard { total, points, channels })
     })
 }
 
-impl Step {
-    /// The place of a quarter of an hour in the series: the beginning of its step in Unix milliseconds, or the number of its day.
-    pub(super) fn place(self, quarter: i64) -> Option<i64> {
-        match self {
-            Self::Quarter => Some(quarter),
-            Self::Hour => Some(floor(quarter, 3_600_000)),
-            Self::Day(zone) => days::of(Timestamp(quarter), zone),
-        }
-    }
-
-    /// The places of a range, each with its beginning.
-    fn starts(self, from: Timestamp, to: Timestamp) -> Result<Vec<(i64, Timestamp)>, DbError> {
-        let out_of_range = || DbError::Corrupt("a range of time is out of range".to_owned());
-        if from >= to {
-            return Ok(Vec::new());
-        }
-        let first = self.place(floor(from.0, SLOT_MS)).ok_or_else(out_of_range)?;
-        let last = self.place(floor(to.0 - 1, SLOT_MS)).ok_or_else(out_of_range)?;
-        let width = match self {
-            Self::Quarter => SLOT_MS,
-            Self::Hour => 3_600_000,
-            Self::Day(_) => 1,
-        };
-        let places = (0..=(last - first) / width).map(|step| first + step * width);
-        let with_start = |place| match self {
-            Self::Quarter | Self::Hour => Some((place, Timestamp(place))),
-            Self::Day(zone) => Some((place, days::start(place, zone)?)),
-        };
-        places.map(|place| with_start(place).ok_or_else(out_of_range)).collect()
-    }
-}
-
 impl Figures {
-    fn of(charged: Option<&UsageRow>, counts: &Counts, tenants: usize) -> Self {
+    /// So long calls waited in the queue on average, in milliseconds.
+    pub fn mean_wait_ms(&self) -> Option<i64> {
+        self.queued_ms.checked_div(self.queued)
+    }
+
+    /// So many calls waited in the queue on average, in thousandths. Nobody has to count them now and then: the sum of all waits is the
+    /// depth summed over the time.
+    pub fn mean_depth(&self) -> i64 {
+        self.queued_ms.saturating_mul(1_000).checked_div(self.length_ms).unwrap_or_default()
+    }
+
+    fn of(charged: Option<&UsageRow>, counts: &Counts, tenants: usize, length_ms: i64) -> Self {
         let charged_or = |value: fn(&UsageRow) -> i64| charged.map_or(0, value);
         Self {
             calls: counts.calls,
@@ -160,6 +159,10 @@ impl Figures {
             active_tenants: count(tenants),
             p50_ms: counts.at_most(50),
             p95_ms: counts.at_most(95),
+            queued: counts.queued,
+            queued_ms: counts.queued_ms,
+            longest_wait_ms: (counts.queued > 0).then_some(counts.longest_queued_ms),
+            length_ms,
         }
     }
 
@@ -175,6 +178,10 @@ impl Figures {
             completion_tokens: self.completion_tokens.saturating_add(other.completion_tokens),
             images: self.images.saturating_add(other.images),
             revenue: self.revenue.checked_add(other.revenue).ok_or_else(out_of_range)?,
+            queued: self.queued + other.queued,
+            queued_ms: self.queued_ms.saturating_add(other.queued_ms),
+            longest_wait_ms: self.longest_wait_ms.max(other.longest_wait_ms),
+            length_ms: self.length_ms.saturating_add(other.length_ms),
             ..self
         })
     }
@@ -182,23 +189,4 @@ impl Figures {
 
 fn count(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_step_of_a_range_is_there() {
-        let at = |text| Timestamp::from_rfc3339(text).unwrap();
-        let (from, to) = (at("2026-03-28T12:10:00Z"), at("2026-03-30T12:00:00.001Z"));
-        let starts =
-            |step: Step| step.starts(from, to).unwrap().into_iter().map(|(_, start)| start).collect::<Vec<_>>();
-        let berlin = starts(Step::Day(Tz::Europe__Berlin));
-        assert_eq!(berlin, ["2026-03-27T23:00:00Z", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"].map(at));
-        let hours = starts(Step::Hour);
-        assert_eq!((hours.len(), hours[0], hours[48]), (49, at("2026-03-28T12:00:00Z"), at("2026-03-30T12:00:00Z")));
-        assert_eq!(starts(Step::Quarter).len(), 193);
-        assert!(Step::Hour.starts(to, from).unwrap().is_empty());
-    }
 }

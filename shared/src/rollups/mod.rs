@@ -11,6 +11,7 @@
 
 mod active;
 mod cells;
+mod channels;
 mod dashboard;
 mod days;
 mod latency;
@@ -19,13 +20,15 @@ mod purge;
 mod read;
 mod roll;
 mod state;
+mod steps;
 mod sums;
 mod usage;
 
-pub use dashboard::{Dashboard, Figures, Point, Step, dashboard};
+pub use dashboard::{ChannelDid, Dashboard, Figures, Point, dashboard};
 pub(crate) use plan::{Conditions, END_OF_TIME};
 pub use purge::purge;
 pub use roll::{Rolled, step};
+pub use steps::Step;
 pub(crate) use sums::{Sums, billed};
 pub use usage::{By, Largest, Usage, UsageFilter, charged, largest, usage, usage_behind};
 pub(crate) use usage::{Total, received};

@@ -240,5 +240,7 @@ async fn old_details_are_removed_and_their_counts_stay() {
     assert!(bench.kept("SELECT model AS word FROM refusals").await.is_empty());
     let minutes = bench.kept("SELECT CAST(attempts AS TEXT) AS word FROM channel_minutes").await;
     assert_eq!(minutes, ["100"]);
+    let quarters = bench.kept("SELECT CAST(sum(attempts) AS TEXT) AS word FROM channel_slots").await;
+    assert_eq!(quarters, ["700"]);
     assert_eq!(RequestId::floor(Timestamp(1_234)).made_at(), Timestamp(1_234));
 }

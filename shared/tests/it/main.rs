@@ -12,6 +12,7 @@ mod call_lists;
 mod call_log;
 mod calls;
 mod console_session;
+mod dashboard;
 mod database;
 mod idempotency;
 mod ledger;

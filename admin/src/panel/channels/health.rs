@@ -11,10 +11,10 @@ const NOW_MS: i64 = 15 * 60_000;
 const DAY_MS: i64 = 24 * 60 * 60_000;
 
 /// How channels have done, by name.
-pub(super) type ByName = std::collections::BTreeMap<String, ChannelHealth>;
+pub(in crate::panel) type ByName = std::collections::BTreeMap<String, ChannelHealth>;
 
 /// In the last 15 minutes.
-pub(super) fn recent(connection: &mut Connection, now: Timestamp) -> Result<ByName, DbError> {
+pub(in crate::panel) fn recent(connection: &mut Connection, now: Timestamp) -> Result<ByName, DbError> {
     calls::channel_health(connection, now.plus_ms(-NOW_MS))
 }
 

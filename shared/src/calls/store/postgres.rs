@@ -1,12 +1,12 @@
 //! PostgreSQL: one statement a table, fed with columns.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use diesel::prelude::*;
 use diesel::sql_types::Binary;
 
 use super::super::refused::Refused;
-use super::{CLASSES, Counts, Row, SlotCount};
+use super::{CLASSES, ChannelCount, Counts, Row, SlotCount};
 use crate::db::{Column, Connection, DbError, Statement, Value, sql};
 
 /// Writes the calls that are not there yet, and gives which of `rows` these are.
@@ -79,25 +79,25 @@ pub(super) fn add(connection: &mut Connection, counts: &Counts, refused: &[(Refu
         ));
         Statement::new(sql, &columns.each_ref().map(Value::Column)).touch(counts.days.len(), connection)?;
     }
-    if !counts.minutes.is_empty() {
-        let minutes = || counts.minutes.values();
-        let columns = [
-            Column::Ints(counts.minutes.keys().map(|(minute, _)| *minute).collect()),
-            Column::Texts(counts.minutes.keys().map(|(_, channel)| channel.as_str()).collect()),
-            Column::Ints(minutes().map(|count| count.attempts).collect()),
-            Column::Ints(minutes().map(|count| count.failures).collect()),
-            Column::Ints(minutes().map(|count| count.first_texts).collect()),
-            Column::Ints(minutes().map(|count| count.first_text_ms).collect()),
-            Column::MaybeTexts(minutes().map(|count| count.last_error.map(|(word, _)| word)).collect()),
-            Column::MaybeInts(minutes().map(|count| count.last_error.map(|(_, moment)| moment.0)).collect()),
-        ];
+    if !counts.channel_minutes.is_empty() {
         let sql = sql!(concat!(
             "INSERT INTO channel_minutes (minute, channel, attempts, failures, first_texts, first_text_ms, last_error, last_error_at) \
              SELECT unnest(?::bigint[]), unnest(?::text[]), unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), \
              unnest(?::bigint[]), unnest(?::text[]), unnest(?::bigint[]) ",
-            super::add_to_minute!()
+            super::add_to_channel!("channel_minutes", "minute")
         ));
-        Statement::new(sql, &columns.each_ref().map(Value::Column)).touch(counts.minutes.len(), connection)?;
+        let columns = tries(&counts.channel_minutes);
+        Statement::new(sql, &columns.each_ref().map(Value::Column)).touch(counts.channel_minutes.len(), connection)?;
+    }
+    if !counts.channel_slots.is_empty() {
+        let sql = sql!(concat!(
+            "INSERT INTO channel_slots (slot_start, channel, attempts, failures, first_texts, first_text_ms, last_error, last_error_at) \
+             SELECT unnest(?::bigint[]), unnest(?::text[]), unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), \
+             unnest(?::bigint[]), unnest(?::text[]), unnest(?::bigint[]) ",
+            super::add_to_channel!("channel_slots", "slot_start")
+        ));
+        let columns = tries(&counts.channel_slots);
+        Statement::new(sql, &columns.each_ref().map(Value::Column)).touch(counts.channel_slots.len(), connection)?;
     }
     if !refused.is_empty() {
         let keys = || refused.iter().map(|(refused, _)| refused);
@@ -131,20 +131,35 @@ fn add_to_slots(connection: &mut Connection, counts: &Counts) -> Result<(), DbEr
         ints(|slot| slot.ended_ms),
         ints(|slot| slot.first_texts),
         ints(|slot| slot.first_text_ms),
+        ints(|slot| slot.queued),
+        ints(|slot| slot.queued_ms),
+        ints(|slot| slot.longest_queued_ms),
     ];
     let classes: [Column<'_>; CLASSES] =
         std::array::from_fn(|class| Column::Ints(counts.slots.values().map(|slot| slot.classes[class]).collect()));
     let [c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15] = classes.each_ref().map(Value::Column);
-    let [slot_start, model, calls, answered, failed, refused, ended_ms, first_texts, first_text_ms] =
-        columns.each_ref().map(Value::Column);
+    let [
+        slot_start,
+        model,
+        calls,
+        answered,
+        failed,
+        refused,
+        ended_ms,
+        first_texts,
+        first_text_ms,
+        queued,
+        queued_ms,
+        longest_queued_ms,
+    ] = columns.each_ref().map(Value::Column);
     let sql = sql!(concat!(
         "INSERT INTO call_slots (slot_start, model, calls, answered, failed, refused, ended_ms, first_texts, first_text_ms, \
-         c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15) \
+         queued, queued_ms, longest_queued_ms, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15) \
          SELECT unnest(?::bigint[]), unnest(?::text[]), unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), \
          unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), \
          unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), \
          unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), \
-         unnest(?::bigint[]) ",
+         unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]) ",
         super::add_to_slot!()
     ));
     let values = [
@@ -157,6 +172,9 @@ fn add_to_slots(connection: &mut Connection, counts: &Counts) -> Result<(), DbEr
         ended_ms,
         first_texts,
         first_text_ms,
+        queued,
+        queued_ms,
+        longest_queued_ms,
         c0,
         c1,
         c2,
@@ -176,4 +194,18 @@ fn add_to_slots(connection: &mut Connection, counts: &Counts) -> Result<(), DbEr
     ];
     Statement::new(sql, &values).touch(counts.slots.len(), connection)?;
     Ok(())
+}
+
+fn tries(counts: &BTreeMap<(i64, String), ChannelCount>) -> [Column<'_>; 8] {
+    let ints = |value: fn(&ChannelCount) -> i64| Column::Ints(counts.values().map(value).collect());
+    [
+        Column::Ints(counts.keys().map(|(start, _)| *start).collect()),
+        Column::Texts(counts.keys().map(|(_, channel)| channel.as_str()).collect()),
+        ints(|count| count.attempts),
+        ints(|count| count.failures),
+        ints(|count| count.first_texts),
+        ints(|count| count.first_text_ms),
+        Column::MaybeTexts(counts.values().map(|count| count.last_error.map(|(word, _)| word)).collect()),
+        Column::MaybeInts(counts.values().map(|count| count.last_error.map(|(_, moment)| moment.0)).collect()),
+    ]
 }

@@ -1,7 +1,7 @@
 //! SQLite: cached statements of one row each.
 
 use super::super::refused::Refused;
-use super::{Counts, Row};
+use super::{ChannelCount, Counts, Row};
 use crate::db::{Connection, DbError, Statement, Value, sql};
 
 /// Writes the calls that are not there yet, and gives which of `rows` these are.
@@ -46,8 +46,8 @@ pub(super) fn add(connection: &mut Connection, counts: &Counts, refused: &[(Refu
         Statement::new(
             sql!(concat!(
                 "INSERT INTO call_slots (slot_start, model, calls, answered, failed, refused, ended_ms, first_texts, first_text_ms, \
-                 c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ",
+                 queued, queued_ms, longest_queued_ms, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ",
                 super::add_to_slot!()
             )),
             &[
@@ -60,6 +60,9 @@ pub(super) fn add(connection: &mut Connection, counts: &Counts, refused: &[(Refu
                 Value::Int(slot.ended_ms),
                 Value::Int(slot.first_texts),
                 Value::Int(slot.first_text_ms),
+                Value::Int(slot.queued),
+                Value::Int(slot.queued_ms),
+                Value::Int(slot.longest_queued_ms),
                 c0,
                 c1,
                 c2,
@@ -98,24 +101,25 @@ pub(super) fn add(connection: &mut Connection, counts: &Counts, refused: &[(Refu
         )
         .touch_one(connection)?;
     }
-    for ((minute, channel), count) in &counts.minutes {
-        let (last_error, last_error_at) = count.last_error.unzip();
+    for ((minute, channel), count) in &counts.channel_minutes {
         Statement::new(
             sql!(concat!(
                 "INSERT INTO channel_minutes (minute, channel, attempts, failures, first_texts, first_text_ms, last_error, \
                  last_error_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ",
-                super::add_to_minute!()
+                super::add_to_channel!("channel_minutes", "minute")
             )),
-            &[
-                Value::Int(*minute),
-                Value::Text(channel),
-                Value::Int(count.attempts),
-                Value::Int(count.failures),
-                Value::Int(count.first_texts),
-                Value::Int(count.first_text_ms),
-                Value::MaybeText(last_error),
-                Value::MaybeInt(last_error_at.map(|moment| moment.0)),
-            ],
+            &tries(*minute, channel, count),
+        )
+        .touch_one(connection)?;
+    }
+    for ((slot_start, channel), count) in &counts.channel_slots {
+        Statement::new(
+            sql!(concat!(
+                "INSERT INTO channel_slots (slot_start, channel, attempts, failures, first_texts, first_text_ms, last_error, \
+                 last_error_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ",
+                super::add_to_channel!("channel_slots", "slot_start")
+            )),
+            &tries(*slot_start, channel, count),
         )
         .touch_one(connection)?;
     }
@@ -137,4 +141,18 @@ pub(super) fn add(connection: &mut Connection, counts: &Counts, refused: &[(Refu
         .touch_one(connection)?;
     }
     Ok(())
+}
+
+fn tries<'a>(start: i64, channel: &'a str, count: &ChannelCount) -> [Value<'a>; 8] {
+    let (last_error, last_error_at) = count.last_error.unzip();
+    [
+        Value::Int(start),
+        Value::Text(channel),
+        Value::Int(count.attempts),
+        Value::Int(count.failures),
+        Value::Int(count.first_texts),
+        Value::Int(count.first_text_ms),
+        Value::MaybeText(last_error),
+        Value::MaybeInt(last_error_at.map(|moment| moment.0)),
+    ]
 }

@@ -137,7 +137,7 @@ impl Load {
 }
 
 /// Parents before children. A token costs a nano, by the first price.
-const ROWS: [&str; 10] = [
+const ROWS: [&str; 11] = [
     "INSERT INTO holds (request_id, account, amount, owner, expires_at, price_version) \
      SELECT id, account, nanos, id, ms + 630000, 1 FROM load ORDER BY i",
     "INSERT INTO settlements (request_id, outcome, amount, settled_at) \
@@ -169,13 +169,18 @@ const ROWS: [&str; 10] = [
      ON CONFLICT (day_start, tenant, key_id, model, status) DO UPDATE SET calls = call_days.calls + excluded.calls, \
      unnamed = call_days.unnamed + excluded.unnamed",
     "INSERT INTO call_slots (slot_start, model, calls, answered, failed, refused, ended_ms, first_texts, first_text_ms, \
-     c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15) \
+     queued, queued_ms, longest_queued_ms, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15) \
      SELECT ms / 900000 * 900000, model, count(*), sum(CASE WHEN status = 0 THEN 1 ELSE 0 END), \
      sum(CASE WHEN status >= 50000 THEN 1 ELSE 0 END), 0, sum(ended_ms), count(first_text_ms), COALESCE(sum(first_text_ms), 0), \
-     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, sum(CASE WHEN status = 0 THEN 1 ELSE 0 END), 0, 0, 0, 0 FROM load WHERE TRUE GROUP BY 1, 2 \
+     count(queued_ms), sum(queued_ms), max(queued_ms), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, sum(CASE WHEN status = 0 THEN 1 ELSE 0 END), 0, 0, 0, 0 FROM load WHERE TRUE GROUP BY 1, 2 \
      ON CONFLICT (slot_start, model) DO UPDATE SET calls = call_slots.calls + excluded.calls, \
-     answered = call_slots.answered + excluded.answered, failed = call_slots.failed + excluded.failed, c11 = call_slots.c11 + excluded.c11",
+     answered = call_slots.answered + excluded.answered, failed = call_slots.failed + excluded.failed, c11 = call_slots.c11 + excluded.c11, \
+     queued = call_slots.queued + excluded.queued, queued_ms = call_slots.queued_ms + excluded.queued_ms",
     "INSERT INTO channel_minutes (minute, channel, attempts, failures, first_texts, first_text_ms) \
      SELECT ms / 60000 * 60000, 'channel ' || CAST(i % 5 AS TEXT), count(*), sum(CASE WHEN status >= 50000 THEN 1 ELSE 0 END), count(first_text_ms), \
      COALESCE(sum(first_text_ms), 0) FROM load WHERE TRUE GROUP BY 1, 2 ON CONFLICT (minute, channel) DO NOTHING",
+    "INSERT INTO channel_slots (slot_start, channel, attempts, failures, first_texts, first_text_ms, last_error, last_error_at) \
+     SELECT ms / 900000 * 900000, 'channel ' || CAST(i % 5 AS TEXT), count(*), sum(CASE WHEN status >= 50000 THEN 1 ELSE 0 END), count(first_text_ms), \
+     COALESCE(sum(first_text_ms), 0), max(CASE WHEN status >= 50000 THEN 'timeout' END), max(CASE WHEN status >= 50000 THEN ms END) \
+     FROM load WHERE TRUE GROUP BY 1, 2 ON CONFLICT (slot_start, channel) DO UPDATE SET attempts = channel_slots.attempts + excluded.attempts",
 ];
