@@ -38,7 +38,7 @@ pub(super) fn active_tenants(
     let mut statement = Composed::new("SELECT DISTINCT ");
     let mut are_days = false;
     match step {
-        Step::Day(zone) if zone.name() == state.zone => {
+        Step::Day(zone) | Step::Week(zone) if zone.name() == state.zone => {
             are_days = true;
             let days = days::of(from, zone).zip(days::of(to.plus_ms(-1), zone)).ok_or_else(out_of_range)?;
             statement.and(
@@ -52,7 +52,7 @@ pub(super) fn active_tenants(
                 [Value::Int(Grain::Quarter as i64), Value::Int(quarters.0), Value::Int(quarters.1)],
             );
         }
-        Step::Quarter | Step::Day(_) => {
+        Step::Quarter | Step::Day(_) | Step::Week(_) => {
             statement.and(
                 "start, tenant FROM usage_sums WHERE grain = ? AND start >= ? AND start < ?",
                 [Value::Int(Grain::Quarter as i64), Value::Int(quarters.0), Value::Int(quarters.1)],
@@ -69,7 +69,8 @@ pub(super) fn active_tenants(
     );
     let newest: Vec<Row> = statement.load(connection)?;
     for (row, is_day) in kept.into_iter().map(|row| (row, are_days)).chain(newest.into_iter().map(|row| (row, false))) {
-        let place = if is_day { row.start } else { step.place(row.start).ok_or_else(out_of_range)? };
+        let place =
+            if is_day { step.place_of_day(row.start) } else { step.place(row.start).ok_or_else(out_of_range)? };
         steps.entry(place).or_default().insert(row.tenant);
     }
     Ok(steps)

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::active::active_tenants;
 use super::channels::channels;
-use super::days;
 use super::latency::{Counts, counts};
 use super::steps::Step;
 use super::usage::{By, UsageFilter, usage};
@@ -95,7 +94,7 @@ pub fn dashboard(
         let by = match step {
             Step::Quarter => By::Quarter,
             Step::Hour => By::Hour,
-            Step::Day(zone) => By::Day(zone),
+            Step::Day(zone) | Step::Week(zone) => By::Day(zone),
         };
         let charged = usage(connection, &UsageFilter::default(), (from, to), by)?.rows;
         let mut charged: BTreeMap<String, UsageRow> = charged.into_iter().map(|row| (row.group.clone(), row)).collect();
@@ -114,14 +113,11 @@ pub fn dashboard(
         let (mut total, mut all, mut seen) = (Figures::default(), Counts::default(), BTreeSet::new());
         let mut points = Vec::new();
         for (&(place, start), end) in places.iter().zip(ends) {
-            let name = match step {
-                Step::Day(_) => days::name(place).unwrap_or_default(),
-                Step::Quarter | Step::Hour => place.to_string(),
-            };
+            let charged: Vec<UsageRow> = step.names(place).iter().filter_map(|name| charged.remove(name)).collect();
             let counts = calls.remove(&place).unwrap_or_default();
             let tenants = tenants.remove(&place).unwrap_or_default();
             let length_ms = end - start.0.max(first);
-            let figures = Figures::of(charged.remove(&name).as_ref(), &counts, tenants.len(), length_ms);
+            let figures = Figures::of(&charged, &counts, tenants.len(), length_ms)?;
             total = total.with(&figures)?;
             all.add(&counts);
             seen.extend(tenants);
@@ -145,17 +141,18 @@ impl Figures {
         self.queued_ms.saturating_mul(1_000).checked_div(self.length_ms).unwrap_or_default()
     }
 
-    fn of(charged: Option<&UsageRow>, counts: &Counts, tenants: usize, length_ms: i64) -> Self {
-        let charged_or = |value: fn(&UsageRow) -> i64| charged.map_or(0, value);
-        Self {
+    fn of(charged: &[UsageRow], counts: &Counts, tenants: usize, length_ms: i64) -> Result<Self, DbError> {
+        let sum = |value: fn(&UsageRow) -> i64| charged.iter().map(value).fold(0, i64::saturating_add);
+        let revenue = charged.iter().try_fold(Amount::ZERO, |sum, row| sum.checked_add(row.amount));
+        Ok(Self {
             calls: counts.calls,
             answered: counts.answered,
             failed: counts.failed,
             refused: counts.refused,
-            prompt_tokens: charged_or(|row| row.prompt_tokens),
-            completion_tokens: charged_or(|row| row.completion_tokens),
-            images: charged_or(|row| row.images),
-            revenue: charged.map_or(Amount::ZERO, |row| row.amount),
+            prompt_tokens: sum(|row| row.prompt_tokens),
+            completion_tokens: sum(|row| row.completion_tokens),
+            images: sum(|row| row.images),
+            revenue: revenue.ok_or_else(out_of_range)?,
             active_tenants: count(tenants),
             p50_ms: counts.at_most(50),
             p95_ms: counts.at_most(95),
@@ -163,12 +160,11 @@ impl Figures {
             queued_ms: counts.queued_ms,
             longest_wait_ms: (counts.queued > 0).then_some(counts.longest_queued_ms),
             length_ms,
-        }
+        })
     }
 
     /// The sums of both; what cannot be summed stays.
     fn with(self, other: &Self) -> Result<Self, DbError> {
-        let out_of_range = || DbError::Corrupt("revenue out of range".to_owned());
         Ok(Self {
             calls: self.calls + other.calls,
             answered: self.answered + other.answered,
@@ -185,6 +181,10 @@ impl Figures {
             ..self
         })
     }
+}
+
+fn out_of_range() -> DbError {
+    DbError::Corrupt("revenue out of range".to_owned())
 }
 
 fn count(length: usize) -> i64 {

@@ -8,6 +8,8 @@ use crate::clock::Timestamp;
 use crate::db::{Composed, DbError, Value};
 
 const HOUR_MS: i64 = 3_600_000;
+/// The first day of all was a Thursday.
+const MONDAY_BEFORE: i64 = 3;
 
 /// The steps of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,15 +20,34 @@ pub enum Step {
     Hour,
     /// Days of a time zone.
     Day(Tz),
+    /// Weeks of a time zone, from Monday on.
+    Week(Tz),
 }
 
 impl Step {
-    /// The place of a quarter of an hour in the series: the beginning of its step in Unix milliseconds, or the number of its day.
+    /// The place of a quarter of an hour in the series: the beginning of its step in Unix milliseconds, or the number of its day or week.
     pub(super) fn place(self, quarter: i64) -> Option<i64> {
         match self {
             Self::Quarter => Some(quarter),
             Self::Hour => Some(floor(quarter, HOUR_MS)),
-            Self::Day(zone) => days::of(Timestamp(quarter), zone),
+            Self::Day(zone) | Self::Week(zone) => Some(self.place_of_day(days::of(Timestamp(quarter), zone)?)),
+        }
+    }
+
+    /// The place of a day, where steps are days or longer.
+    pub(super) const fn place_of_day(self, day: i64) -> i64 {
+        match self {
+            Self::Week(_) => (day + MONDAY_BEFORE).div_euclid(7),
+            Self::Quarter | Self::Hour | Self::Day(_) => day,
+        }
+    }
+
+    /// What [`super::usage`] calls the times of a place.
+    pub(super) fn names(self, place: i64) -> Vec<String> {
+        match self {
+            Self::Quarter | Self::Hour => vec![place.to_string()],
+            Self::Day(_) => days::name(place).into_iter().collect(),
+            Self::Week(_) => (0..7).filter_map(|day| days::name(place * 7 - MONDAY_BEFORE + day)).collect(),
         }
     }
 
@@ -41,12 +62,13 @@ impl Step {
         let width = match self {
             Self::Quarter => SLOT_MS,
             Self::Hour => HOUR_MS,
-            Self::Day(_) => 1,
+            Self::Day(_) | Self::Week(_) => 1,
         };
         let places = (0..=(last - first) / width).map(|step| first + step * width);
         let with_start = |place| match self {
             Self::Quarter | Self::Hour => Some((place, Timestamp(place))),
             Self::Day(zone) => Some((place, days::start(place, zone)?)),
+            Self::Week(zone) => Some((place, days::start(place * 7 - MONDAY_BEFORE, zone)?)),
         };
         places.map(|place| with_start(place).ok_or_else(out_of_range)).collect()
     }
@@ -55,7 +77,7 @@ impl Step {
     /// given to it.
     pub(super) fn pieces(self, from: i64, to: i64) -> Vec<(i64, i64, i64)> {
         match self {
-            Self::Day(zone) => days::pieces_of_one_offset(from, to, zone),
+            Self::Day(zone) | Self::Week(zone) => days::pieces_of_one_offset(from, to, zone),
             Self::Quarter | Self::Hour => vec![(from, to, 0)],
         }
     }
@@ -67,6 +89,7 @@ impl Step {
             Self::Quarter => statement.and("slot_start", []),
             Self::Hour => statement.and("slot_start / 3600000 * 3600000", []),
             Self::Day(_) => statement.and("(slot_start + ?) / 86400000", [Value::Int(offset_ms)]),
+            Self::Week(_) => statement.and("((slot_start + ?) / 86400000 + 3) / 7", [Value::Int(offset_ms)]),
         };
         statement.and(" AS place, ", []);
     }
@@ -84,6 +107,11 @@ mod tests {
             |step: Step| step.starts(from, to).unwrap().into_iter().map(|(_, start)| start).collect::<Vec<_>>();
         let berlin = starts(Step::Day(Tz::Europe__Berlin));
         assert_eq!(berlin, ["2026-03-27T23:00:00Z", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"].map(at));
+        // The 28th of March is a Saturday.
+        let weeks = starts(Step::Week(Tz::Europe__Berlin));
+        assert_eq!(weeks, ["2026-03-22T23:00:00Z", "2026-03-29T22:00:00Z"].map(at));
+        let week = Step::Week(Tz::UTC);
+        assert_eq!(week.names(week.place(from.0).unwrap())[..2], ["2026-03-23", "2026-03-24"]);
         let hours = starts(Step::Hour);
         assert_eq!((hours.len(), hours[0], hours[48]), (49, at("2026-03-28T12:00:00Z"), at("2026-03-30T12:00:00Z")));
         assert_eq!(starts(Step::Quarter).len(), 193);

@@ -74,6 +74,12 @@ async fn waits_are_known_step_by_step() {
 
     let days = dashboard(&bench, midnight, midnight.plus_ms(2 * DAY_MS), Step::Day(chrono_tz::UTC)).await;
     assert_eq!(days.points.iter().map(|point| point.figures.queued_ms).collect::<Vec<_>>(), [540_000, 60_000]);
+    for zone in [chrono_tz::UTC, chrono_tz::America::New_York] {
+        let weeks =
+            dashboard(&bench, midnight.plus_ms(-20 * DAY_MS), midnight.plus_ms(20 * DAY_MS), Step::Week(zone)).await;
+        assert_eq!(weeks.points.iter().map(|point| point.figures.queued_ms).sum::<i64>(), 600_000, "{zone}");
+        assert!([6, 7].contains(&weeks.points.len()) && weeks.total.length_ms == 40 * DAY_MS, "{zone}: {weeks:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,6 +27,7 @@ pub(super) fn of(page: &Page, range: &Range, did: &Dashboard) -> Vec<Chart> {
         Step::Quarter => page.say("per quarter of an hour", "每 15 分钟"),
         Step::Hour => page.say("per hour", "每小时"),
         Step::Day(_) => page.say("per day", "每天"),
+        Step::Week(_) => page.say("per week", "每周"),
     };
     let words = (page.say("From", "起始时间"), page.say("As a table", "以表格显示"));
     let values = |value: fn(&Figures) -> i64| points.iter().map(move |point| value(&point.figures));
@@ -135,7 +136,7 @@ fn amount(nanos: i64) -> String {
 
 fn label(page: &Page, range: &Range, start: Timestamp) -> String {
     let shape = match range.step {
-        Step::Day(_) => "%m-%d",
+        Step::Day(_) | Step::Week(_) => "%m-%d",
         Step::Quarter | Step::Hour if range.has_days() => "%m-%d %H:%M",
         Step::Quarter | Step::Hour => "%H:%M",
     };

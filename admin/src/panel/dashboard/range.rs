@@ -16,8 +16,10 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 const MOST_DAYS: i64 = 366;
 /// A range from one moment to another is shown by quarters of an hour up to this length,
 const LONGEST_IN_QUARTERS_MS: i64 = 12 * HOUR_MS;
-/// by hours up to this one, and by days beyond it.
+/// by hours up to this one,
 const LONGEST_IN_HOURS_MS: i64 = 4 * DAY_MS;
+/// by days up to this one, and by weeks beyond it: more steps would make a heavy page of pictures that nobody can read.
+const LONGEST_IN_DAYS_MS: i64 = 62 * DAY_MS;
 
 /// A range until now.
 pub(super) struct Preset {
@@ -120,8 +122,10 @@ impl Typed {
             Step::Quarter
         } else if length <= LONGEST_IN_HOURS_MS {
             Step::Hour
-        } else {
+        } else if length <= LONGEST_IN_DAYS_MS {
             Step::Day(zone)
+        } else {
+            Step::Week(zone)
         };
         Ok(Range { name: CHOSEN, from, to, step, wrong: None })
     }
@@ -175,6 +179,7 @@ mod tests {
     #[case("2026-03-05", "", Step::Quarter)]
     #[case("2026-03-01", "2026-03-05", Step::Hour)]
     #[case("2026-01-01", "2026-03-01", Step::Day(ZONE))]
+    #[case("2025-03-05", "2026-03-05", Step::Week(ZONE))]
     fn from_one_moment_to_another(#[case] from: &str, #[case] to: &str, #[case] step: Step) {
         let range = range(CHOSEN, from, to);
         assert_eq!((range.name, range.step, range.wrong), (CHOSEN, step, None));

@@ -324,7 +324,8 @@ async fn the_dashboard_has_the_same_sums_step_by_step() {
         history.capture().await;
     }
     let (from, to) = (START, history.books.clock.now().plus_ms(1));
-    for step in [Step::Quarter, Step::Hour, Step::Day(Tz::Asia__Shanghai), Step::Day(Tz::UTC)] {
+    let zones = [Tz::Asia__Shanghai, Tz::UTC];
+    for step in [Step::Quarter, Step::Hour].into_iter().chain(zones.map(Step::Day)).chain(zones.map(Step::Week)) {
         let found = history
             .books
             .database

@@ -217,6 +217,7 @@ fn all_questions(load: &Load) -> Questions {
         ("a week", to.plus_ms(-7 * DAY_MS), Step::Hour),
         ("30 days", to.plus_ms(-30 * DAY_MS), Step::Day(zone)),
         ("everything", to.plus_ms(-DAYS * DAY_MS), Step::Day(zone)),
+        ("everything, by weeks", to.plus_ms(-DAYS * DAY_MS), Step::Week(zone)),
     ] {
         let end = to.plus_ms(1);
         questions.ask(format!("dashboard: {name}"), move |connection| {
