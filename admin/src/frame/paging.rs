@@ -5,6 +5,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shared::secret_key::without_keys;
 
+use super::failure::{Failed, Problem};
+
 /// Rows of one page.
 pub(crate) const PAGE: usize = 50;
 
@@ -18,6 +20,18 @@ pub(crate) fn asked(request: &HttpRequest) -> String {
 /// The filters in a page's own query. A query that cannot be read as such has none.
 pub(crate) fn filters<T: DeserializeOwned + Default>(request: &HttpRequest) -> T {
     serde_urlencoded::from_str(&asked(request)).unwrap_or_default()
+}
+
+/// The same for a file, which would pass for what was asked for: what cannot be read is refused.
+pub(crate) fn filters_of_file<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Failed> {
+    serde_urlencoded::from_str(&asked(request)).map_err(|_| unread(request))
+}
+
+/// There is no file, since a filter could not be read.
+pub(crate) fn unread(request: &HttpRequest) -> Failed {
+    let (english, chinese) =
+        ("A filter could not be read, so there is no file.", "有筛选条件无法识别，因此未生成文件。");
+    Failed::new(request, Problem::Wrong(english.to_owned(), chinese.to_owned()))
 }
 
 /// The query of a link: those `pairs` whose value is not empty, escaped.

@@ -63,6 +63,32 @@ async fn shows_who_did_what_and_what_changed() {
 }
 
 #[actix_web::test]
+async fn there_is_no_file_where_a_filter_cannot_be_read() {
+    let scene = Scene::new().await;
+    let mut auditor = scene.signed_in(Role::Auditor).await;
+    let long = format!("action={}", "a".repeat(60_000));
+    for (query, english, chinese) in [
+        ("tenant=nobody", "No tenant has this id or name.", "没有该编号或名称的客户。"),
+        ("tenant=c%00", "No tenant has this id or name.", "没有该编号或名称的客户。"),
+        ("from=yesterday", "Not a day such as 2026-01-31.", "不是日期"),
+        ("to=2026-02-30", "Not a day such as 2026-01-31.", "不是日期"),
+        (&long, "too long to be found", "内容过长"),
+        ("action=key.&action=staff.", "A filter could not be read", "有筛选条件无法识别"),
+    ] {
+        for (languages, words) in [("en", english), ("zh", chinese)] {
+            auditor.languages = languages;
+            auditor.get(&format!("/audit.csv?{query}")).await.is(422).says(words).hides("staff.accept");
+            auditor.get(&format!("/audit?{query}")).await.is(200);
+        }
+    }
+    // The same goes for all that is filtered and saved.
+    auditor.languages = "en";
+    for path in ["/usage.csv?model=a&model=b", "/usage.csv?by=day&by=model", "/ledger.csv?kind=top_up&kind=capture"] {
+        auditor.get(path).await.is(422).says("A filter could not be read");
+    }
+}
+
+#[actix_web::test]
 async fn a_tenant_goes_by_its_id_before_its_name() {
     let scene = Scene::new().await;
     let mut owner = scene.signed_in(Role::Owner).await;
@@ -75,7 +101,9 @@ async fn a_tenant_goes_by_its_id_before_its_name() {
         assert_eq!(file.body.lines().count(), 2);
     }
     owner.get("/audit?actor=a%00&action=b%00&tenant=c%00&subject=d%00").await.is(200).shows("No tenant has this id");
-    owner.get("/audit.csv?actor=a%00&tenant=c%00").await.is(200);
+    owner.get("/audit.csv?actor=a%00&tenant=c%00").await.is(422).says("No tenant has this id or name.");
+    let none = owner.get("/audit.csv?actor=a%00&action=b%00&subject=d%00").await.is(200);
+    assert_eq!(none.body.lines().count(), 1);
 }
 
 #[actix_web::test]

@@ -10,17 +10,14 @@ use super::Filters;
 use crate::console::Console;
 use crate::console::access::Developer;
 use crate::frame::csv::{self, Rows};
-use crate::frame::failure::{Failed, Handled, Problem};
+use crate::frame::failure::Handled;
 use crate::frame::paging;
 
 /// Sends it.
 pub(in crate::console) async fn export(request: HttpRequest, developer: Developer, console: Data<Console>) -> Handled {
-    let (filter, is_unread) = paging::filters::<Filters>(&request).read(&developer);
+    let (filter, is_unread) = paging::filters_of_file::<Filters>(&request)?.read(&developer);
     if is_unread {
-        // A file would pass for what was asked for.
-        let (english, chinese) =
-            ("A filter could not be read, so there is no file.", "有筛选条件无法识别，因此未生成文件。");
-        return Err(Failed::new(&request, Problem::Wrong(english.to_owned(), chinese.to_owned())));
+        return Err(paging::unread(&request));
     }
     let file = File { calls: CallExport::new(&console.database, filter), rows: heading() };
     Ok(csv::send("calls", developer.watched(&console), stream::try_unfold(file, File::piece)))

@@ -8,6 +8,7 @@ use shared::db::{Database, DbError};
 
 use super::super::Panel;
 use super::super::access::{May, ReadAudit};
+use super::super::usage::refuse;
 use super::{Filters, filter_of};
 use crate::frame::csv::{self, Rows};
 use crate::frame::failure::{Failed, Handled};
@@ -20,9 +21,11 @@ const HEADINGS: [&str; 9] = ["id", "at", "actor", "address", "action", "tenant",
 
 /// Sends it.
 pub(in crate::panel) async fn export(request: HttpRequest, staff: May<ReadAudit>, panel: Data<Panel>) -> Handled {
-    let (filters, zone) = (paging::filters::<Filters>(&request), panel.settings.timezone);
-    let read = panel.database.read_records(move |connection| filter_of(connection, &filters, zone)).await;
-    let (filter, _) = read.map_err(|error| Failed::database(&request, &error))?;
+    let (filters, zone): (Filters, _) = (paging::filters_of_file(&request)?, panel.settings.timezone);
+    let language = staff.page.language;
+    let read = panel.database.read_records(move |connection| filter_of(connection, &filters, language, zone)).await;
+    let (filter, wrongs) = read.map_err(|error| Failed::database(&request, &error))?;
+    refuse(&request, &wrongs)?;
     Ok(csv::send("audit", staff.watched(&panel), pieces(panel.database.clone(), filter)))
 }
 

@@ -16,8 +16,10 @@ use self::changes::{Change, changes};
 pub(super) use self::export::export;
 use super::Panel;
 use super::access::{May, ReadAudit};
-use super::tenants::choice::{self, findable};
+use super::tenants::choice::findable;
+use super::usage::read_tenant;
 use crate::frame::failure::{Failed, Handled};
+use crate::frame::language::Language;
 use crate::frame::moment;
 use crate::frame::page::{self, Page};
 use crate::frame::paging::{self, query_of};
@@ -73,12 +75,12 @@ struct List<'a> {
 pub(super) async fn list(request: HttpRequest, staff: May<ReadAudit>, panel: Data<Panel>) -> Handled {
     let (filters, Place { before }) = (paging::filters::<Filters>(&request), paging::filters(&request));
     let before: Option<i64> = before.parse().ok();
-    let (wanted, zone) = (filters.clone(), panel.settings.timezone);
+    let (wanted, language, zone) = (filters.clone(), staff.page.language, panel.settings.timezone);
     let read = panel.database.read_records(move |connection| {
-        let (filter, unread) = filter_of(connection, &wanted, zone)?;
-        Ok((audit_log::page(connection, &filter, before, paging::PAGE + 1)?, unread))
+        let (filter, wrongs) = filter_of(connection, &wanted, language, zone)?;
+        Ok((audit_log::page(connection, &filter, before, paging::PAGE + 1)?, wrongs))
     });
-    let (mut records, unread) = read.await.map_err(|error| Failed::database(&request, &error))?;
+    let (mut records, wrongs) = read.await.map_err(|error| Failed::database(&request, &error))?;
     let has_older = paging::cut(&mut records);
     let page = &staff.page;
     let last = records.last().map(|record| record.id.to_string());
@@ -86,51 +88,28 @@ pub(super) async fn list(request: HttpRequest, staff: May<ReadAudit>, panel: Dat
     let newest = query_of(&filters, &[]);
     let is_filtered = !newest.is_empty();
     let entries = records.into_iter().map(|record| shown(record, page)).collect();
-    let (filters, wrongs, is_first_page) = (&filters, &left_out(&unread, page), before.is_none());
+    let (filters, wrongs, is_first_page) = (&filters, &wrongs, before.is_none());
     page::show(&request, page, &List { page, filters, wrongs, entries, is_first_page, older, newest, is_filtered })
 }
 
-/// The filter that was meant, and the fields that cannot be read: those are left out of it.
-fn filter_of(connection: &mut Connection, filters: &Filters, zone: Tz) -> Result<(Filter, Vec<&'static str>), DbError> {
-    let mut unread = Vec::new();
+/// The filter that was meant. What cannot be understood is left out of it, and said in `language`.
+fn filter_of(
+    connection: &mut Connection,
+    filters: &Filters,
+    language: Language,
+    zone: Tz,
+) -> Result<(Filter, Wrongs), DbError> {
+    let mut wrongs = Wrongs::default();
     let text = |text: &str| Some(findable(text)).filter(|text| !text.is_empty());
-    let tenant = match filters.tenant.trim() {
-        "" => None,
-        name => {
-            let found = choice::filtered(connection, name)?;
-            if found.is_none() {
-                unread.push("tenant");
-            }
-            found
-        }
-    };
-    let mut moment = |field: &'static str, text: &str| {
-        let read = moment::read(text, zone);
-        if read.is_none() && !text.trim().is_empty() {
-            unread.push(field);
-        }
-        read
-    };
+    let tenant = read_tenant(connection, &filters.tenant, language, &mut wrongs)?;
+    let words = language.say("Not a day such as 2026-01-31.", "不是日期（例如 2026-01-31）。");
+    let mut moment = |field, text: &str| wrongs.read_any(field, text, words, |text| moment::read(text, zone).ok_or(()));
     let (from, to) = (moment("from", &filters.from), moment("to", &filters.to));
     // The day that is named counts too.
     let to = if filters.to.contains('T') { to } else { to.and_then(|day| moment::day_of(day, 1, zone)) };
     let (actor, action, subject) = (text(&filters.actor), text(&filters.action), text(&filters.subject));
-    Ok((Filter { actor, action, tenant, subject, from, to }, unread))
-}
-
-/// What is said about fields that were left out.
-fn left_out(unread: &[&'static str], page: &Page) -> Wrongs {
-    let mut wrongs = Wrongs::default();
-    for field in unread {
-        wrongs.add(
-            field,
-            match *field {
-                "tenant" => page.say("No tenant has this id or name; left out.", "没有该编号或名称的客户；已忽略。"),
-                _ => page.say("Not a day such as 2026-01-31; left out.", "不是日期（例如 2026-01-31）；已忽略。"),
-            },
-        );
-    }
-    wrongs
+    wrongs.check_part("action", filters.action.trim(), language);
+    Ok((Filter { actor, action, tenant, subject, from, to }, wrongs))
 }
 
 fn shown(record: Record, page: &Page) -> Shown {

@@ -37,7 +37,7 @@ const LINES: [&str; 15] = [
 
 /// Sends it.
 pub(in crate::panel) async fn export(request: HttpRequest, staff: May<Read>, panel: Data<Panel>) -> Handled {
-    let typed: Typed = paging::filters(&request);
+    let typed: Typed = paging::filters_of_file(&request)?;
     let (zone, language, currency) = (panel.side.zone, staff.page.language, panel.side.currency.clone());
     let read = panel.database.read_records(move |connection| typed.understand(connection, language, zone));
     let (filter, wrongs) = read.await.map_err(|error| Failed::database(&request, &error))?;

@@ -43,7 +43,7 @@ const CALLS: [&str; 21] = [
 ];
 /// Sends it.
 pub(in crate::panel) async fn export(request: HttpRequest, staff: May<Read>, panel: Data<Panel>) -> Handled {
-    let typed: Typed = paging::filters(&request);
+    let typed: Typed = paging::filters_of_file(&request)?;
     let (zone, language, currency) = (panel.side.zone, staff.page.language, panel.side.currency.clone());
     if let Some(grouping) = Grouping::named(&typed.by, zone) {
         return sums_export::send(&request, &staff, &panel, typed, grouping).await;

@@ -94,6 +94,7 @@ async fn calls_are_filtered_and_what_cannot_be_read_is_said() {
         let page = browser.get(&format!("/console/calls?{query}")).await.is(200);
         page.says("A filter could not be understood").hides("<script>");
     }
+    browser.get("/console/calls.csv?model=a&model=b").await.is(422).says("A filter could not be read");
     // A field for days would show nothing of it.
     let page = browser.get("/console/calls?from=yesterday&to=2026-01-31").await.is(200);
     page.shows(r#"type="text" name="from" value="yesterday""#).shows(r#"type="date" name="to" value="2026-01-31""#);
