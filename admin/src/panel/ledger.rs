@@ -11,7 +11,10 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use shared::db::{Connection, DbError};
 use shared::id::{TenantId, TransferId};
-use shared::ledger::{self, Balance, HouseBalances, LastAudits, LedgerLine, LineCursor, LineFilter, LinePage};
+use shared::ledger::{
+    self, Balance, HouseBalances, LastAudits, LedgerLine, LineCursor, LineFilter, LineKind, LinePage, LineSide,
+    LineSum, LineSums,
+};
 use shared::money::Amount;
 use shared::tenant;
 
@@ -95,6 +98,8 @@ struct LedgerPage<'a> {
     house: HouseBalances,
     audits: LastAudits,
     lines: LinePage,
+    /// Of all pages.
+    sums: LineSums,
     names: BTreeMap<TenantId, String>,
 }
 
@@ -124,6 +129,21 @@ impl LedgerPage<'_> {
         ]
     }
 
+    /// What a sum is of.
+    fn summed(&self, sum: &LineSum) -> &'static str {
+        let (english, chinese) = match (sum.kind, sum.side) {
+            (LineKind::TopUp, _) => ("Top-ups", "充值"),
+            (LineKind::Capture, _) => ("Charges", "扣费"),
+            (LineKind::Reversal, LineSide::ToCustomers) => ("Charges given back", "退回扣费"),
+            (LineKind::Reversal, LineSide::FromCustomers) => ("Top-ups reversed", "充值冲正"),
+            (LineKind::Reversal, LineSide::House) => {
+                ("Write-offs reversed, between accounts of the house", "核销冲正（平台账户之间）")
+            }
+            (LineKind::WriteOff, _) => ("Written off, between accounts of the house", "核销（平台账户之间）"),
+        };
+        self.page.say(english, chinese)
+    }
+
     /// Where a line leads: the call, or the top-up, that it is about.
     fn path(&self, line: &LedgerLine) -> Option<String> {
         match (line.request_id, line.reverses) {
@@ -141,15 +161,17 @@ pub(super) async fn show(request: HttpRequest, staff: May<Read>, panel: Data<Pan
     let read = panel.database.read_records(move |connection| {
         let (filter, wrongs) = asked.understand(connection, language, zone)?;
         let lines = ledger::lines(connection, &filter, asked.cursor(), paging::PAGE)?;
+        let sums = ledger::line_sums(connection, &filter)?;
         let names = tenant::names(connection, lines.lines.iter().filter_map(|line| line.tenant))?;
         let balance = match filter.tenant {
             Some(tenant) => ledger::balance(connection, tenant)?,
             None => None,
         };
-        Ok((wrongs, lines, names, balance, ledger::house_balances(connection)?, ledger::last_audits(connection)?))
+        let (house, audits) = (ledger::house_balances(connection)?, ledger::last_audits(connection)?);
+        Ok((wrongs, (lines, sums), names, balance, house, audits))
     });
-    let (wrongs, lines, names, balance, house, audits) =
+    let (wrongs, (lines, sums), names, balance, house, audits) =
         read.await.map_err(|error| Failed::database(&request, &error))?;
     let (page, typed, wrongs) = (&staff.page, &typed, &wrongs);
-    page::show(&request, page, &LedgerPage { page, typed, wrongs, balance, house, audits, lines, names })
+    page::show(&request, page, &LedgerPage { page, typed, wrongs, balance, house, audits, lines, sums, names })
 }

@@ -102,6 +102,35 @@ async fn a_balance_stands_after_each_line() {
     browser.get("/ledger").await.is(200).shows("充值").shows("扣费").shows("冲正").shows("核销").shows("平台");
 }
 
+#[rstest]
+#[case::all("", &["Top-ups 10.0001", "Charges -0.00058", "Charges given back 0.00024", "Written off, between accounts of the house 0.00014"], "9.99976")]
+#[case::of_one("tenant=Rich", &["Top-ups 10.00", "Charges -0.00048", "Charges given back 0.00024"], "9.99976")]
+#[case::of_the_other("tenant=Poor", &["Top-ups 0.0001", "Charges -0.0001"], "0.00")]
+#[case::charges("kind=capture", &["Charges -0.00058"], "-0.00058")]
+#[case::write_offs("kind=write_off&tenant=Poor", &["Written off, between accounts of the house 0.00014"], "0.00")]
+#[case::a_day("from=2026-03-02&to=2026-03-03", &["Top-ups 0.0001", "Charges -0.00024"], "-0.00014")]
+#[case::since("from=2026-03-03T10:00", &["Charges -0.00034", "Charges given back 0.00024", "Written off, between accounts of the house 0.00014"], "-0.0001")]
+#[case::reference("reference=inv", &["Top-ups 10.0001"], "10.0001")]
+#[actix_web::test]
+async fn what_is_filtered_is_summed(#[case] filters: &str, #[case] sums: &[&str], #[case] together: &str) {
+    let books = Books::new().await;
+    let mut browser = books.scene.signed_in(Role::Auditor).await;
+    // Before anything is in the sums of usage, and after.
+    for _ in 0..2 {
+        let page = browser.get(&format!("/ledger?{filters}")).await.is(200);
+        let foot = Reply { body: page.between("<tfoot>", "</tfoot>"), ..page.clone() };
+        let together = format!("Together, for customers {together}");
+        let lines =
+            sums.iter().copied().chain([together.as_str()]).map(|line| format!("{} CNY", line.replace('-', "−")));
+        let expected = lines.collect::<Vec<_>>().join(" ").replace("Top−ups", "Top-ups");
+        foot.says(&expected);
+        books.scene.sum_up().await;
+    }
+    browser.languages = "zh";
+    browser.get(&format!("/ledger?{filters}")).await.is(200).says("客户余额合计变动").says("全部页的所有分录");
+    browser.get("/ledger?reference=nothing").await.is(200).hides("<tfoot>");
+}
+
 #[actix_web::test]
 async fn the_houses_accounts_are_shown_and_sum_to_zero() {
     let books = Books::new().await;
@@ -177,8 +206,8 @@ async fn pages_go_to_and_fro() {
     }
     let mut browser = scene.signed_in(Role::Owner).await;
     let link = |page: &Reply, rel: &str| page.between(&format!("rel=\"{rel}\" href=\""), "\"");
-    let first = browser.get("/ledger?kind=top_up").await.is(200).hides("rel=\"prev\"");
-    let second = browser.get(&link(&first, "next")).await.is(200);
+    let first = browser.get("/ledger?kind=top_up").await.is(200).hides("rel=\"prev\"").says("Top-ups 110.00 CNY");
+    let second = browser.get(&link(&first, "next")).await.is(200).says("Top-ups 110.00 CNY");
     let third = browser.get(&link(&second, "next")).await.is(200).hides("rel=\"next\"");
     let all = [entries(&first), entries(&second), entries(&third)];
     assert_eq!(all.each_ref().map(Vec::len), [50, 50, 10]);

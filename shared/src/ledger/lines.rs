@@ -1,76 +1,16 @@
 //! What was booked, newest first: of all customers or of one.
 
-use std::str::FromStr;
-
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
+use super::line_filter::{CLOCKS_APART_MS, LineFilter};
 use crate::clock::Timestamp;
-use crate::db::{Composed, Connection, Database, DbError, Statement, Value, containing, snapshot, sql};
+use crate::db::{Composed, Connection, Database, DbError, Statement, Value, snapshot, sql};
 use crate::id::{RequestId, TenantId, TransferId};
 use crate::money::Amount;
 
-/// A transfer is booked at most this long after its id was made, in milliseconds: a charge has its request's.
-const LATEST_BOOKING_MS: i64 = 90_000_000;
-/// Lines of one account are in the order of time, but for clocks of several processes; they differ by less than this, in milliseconds.
-const CLOCKS_APART_MS: i64 = 600_000;
 /// Lines that one read of an export gives.
 const PAGE: usize = 500;
-
-/// Which transfers. Each condition that is there has to be met.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LineFilter {
-    /// That concern one tenant.
-    pub tenant: Option<TenantId>,
-    /// Of one kind.
-    pub kind: Option<LineKind>,
-    /// With this in the payment's reference, small and capital letters being the same.
-    pub reference: Option<String>,
-    /// Booked at this moment or later.
-    pub from: Option<Timestamp>,
-    /// Booked before this moment.
-    pub to: Option<Timestamp>,
-}
-
-/// A kind of transfer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LineKind {
-    /// A payment, or a code that was redeemed.
-    TopUp,
-    /// A charge.
-    Capture,
-    /// Something was given, or taken, back.
-    Reversal,
-    /// The house bears what a call cost above its hold and the free balance.
-    WriteOff,
-}
-
-impl LineKind {
-    const ALL: [Self; 4] = [Self::TopUp, Self::Capture, Self::Reversal, Self::WriteOff];
-
-    /// The word that the database keeps.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::TopUp => "top_up",
-            Self::Capture => "capture",
-            Self::Reversal => "reversal",
-            Self::WriteOff => "write_off",
-        }
-    }
-}
-
-/// A word that is no kind of transfer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a kind is top_up, capture, reversal or write_off")]
-pub struct NotALineKind;
-
-impl FromStr for LineKind {
-    type Err = NotALineKind;
-
-    fn from_str(text: &str) -> Result<Self, NotALineKind> {
-        Self::ALL.into_iter().find(|kind| kind.word() == text).ok_or(NotALineKind)
-    }
-}
 
 /// Where a page begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -170,13 +110,6 @@ pub fn line(connection: &mut Connection, id: TransferId) -> Result<Option<Ledger
     Ok(read(statement, connection)?.pop())
 }
 
-impl LineFilter {
-    /// Whether what it asks for is in the index of what is rare.
-    fn is_rare(&self) -> bool {
-        self.reference.is_some() || self.kind.is_some_and(|kind| kind != LineKind::Capture)
-    }
-}
-
 const SELECT: &str = "SELECT t.id, t.kind, t.debit, t.credit, t.amount, t.request_id, t.reverses, t.reference, t.note, t.created_at, \
     l.account, l.seq, l.delta, l.balance, x.id AS reversed_by FROM (SELECT * FROM ";
 const JOINS: &str = ") t LEFT JOIN lines l ON l.transfer = t.id LEFT JOIN transfers x ON x.reverses = t.id";
@@ -187,54 +120,15 @@ fn of_all(
     cursor: LineCursor,
     wanted: usize,
 ) -> Result<Vec<LedgerLine>, DbError> {
-    let pattern = match filter.reference.as_deref().map(containing) {
-        Some(None) => return Ok(Vec::new()),
-        Some(pattern) => pattern,
-        None => None,
-    };
-    let (mut first, mut behind) = (RequestId::zero(), RequestId::floor(Timestamp(i64::MAX)));
-    if let Some(from) = filter.from {
-        first = RequestId::floor(from.plus_ms(-LATEST_BOOKING_MS));
-    }
-    if let Some(to) = filter.to {
-        behind = RequestId::floor(to.plus_ms(CLOCKS_APART_MS));
-    }
+    let Ok(pattern) = filter.pattern() else { return Ok(Vec::new()) };
+    let (mut first, mut behind) = filter.ids();
     match cursor {
         LineCursor::Newest => {}
         LineCursor::Older(than) => behind = behind.min(than),
         LineCursor::Newer(than) => first = first.max(than.after()),
     }
     let mut statement = Composed::new(SELECT);
-    match connection {
-        // It would not know by itself how rare they are.
-        Connection::Sqlite(_) if filter.is_rare() => statement.and("transfers INDEXED BY transfers_rare", []),
-        Connection::Sqlite(_) => statement.and("transfers NOT INDEXED", []),
-        Connection::Postgres(_) => statement.and("transfers", []),
-    };
-    statement.and(" WHERE kind <> 'opening'", []);
-    if filter.is_rare() {
-        statement.and(" AND kind <> 'capture'", []);
-    }
-    if let Some(kind) = filter.kind {
-        statement.and(" AND kind = ?", [Value::Text(kind.word())]);
-    }
-    if let Some(tenant) = filter.tenant {
-        let tenant = Value::Int(tenant.0);
-        statement.and(
-            " AND (credit = ? OR debit = ? OR (kind = 'write_off' AND EXISTS (SELECT 1 FROM holds h \
-             WHERE h.request_id = transfers.request_id AND h.account = ?)))",
-            [tenant, tenant, tenant],
-        );
-    }
-    if let Some(pattern) = &pattern {
-        statement.and(" AND lower(reference) LIKE lower(?) ESCAPE '!'", [Value::Text(pattern)]);
-    }
-    if let Some(from) = filter.from {
-        statement.and(" AND created_at >= ?", [Value::Int(from.0)]);
-    }
-    if let Some(to) = filter.to {
-        statement.and(" AND created_at < ?", [Value::Int(to.0)]);
-    }
+    filter.select_from(&mut statement, connection, filter.is_rare(), pattern.as_deref());
     let is_towards_past = !matches!(cursor, LineCursor::Newer(_));
     statement
         .and(" AND id >= ? AND id < ?", [Value::Blob(first.as_bytes()), Value::Blob(behind.as_bytes())])

@@ -10,6 +10,8 @@ mod components;
 mod decide;
 mod house;
 mod inbox;
+mod line_filter;
+mod line_sums;
 mod lines;
 mod link;
 mod memory;
@@ -28,7 +30,9 @@ pub use audit::{
 pub use caller::{Ledger, WriterSettings};
 pub use components::{ChargeTotal, TokenCharge};
 pub use house::{HouseBalances, house_balances};
-pub use lines::{LedgerLine, LineCursor, LineExport, LineFilter, LineKind, LinePage, NotALineKind, line, lines};
+pub use line_filter::{LineFilter, LineKind, NotALineKind};
+pub use line_sums::{LineSide, LineSum, LineSums, line_sums};
+pub use lines::{LedgerLine, LineCursor, LineExport, LinePage, line, lines};
 pub use open_holds::OpenHolds;
 pub use operation::{
     Capture, Captured, Charge, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, SettlementOutcome,

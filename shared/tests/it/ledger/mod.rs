@@ -6,6 +6,7 @@ mod failing;
 mod findings;
 mod house;
 mod last_audits;
+mod line_sums;
 mod lines;
 pub(crate) mod model;
 mod no_false_alarm;
