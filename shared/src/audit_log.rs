@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::db::schema::audit_log::dsl;
 use crate::db::{Connection, DbError, LONGEST_PART};
 use crate::id::{StaffId, TenantId};
+use crate::page::{Cursor, Page, and_one_more};
 use crate::secret_key::KeyId;
 
 /// Who does something.
@@ -128,26 +129,28 @@ pub struct Filter {
     pub to: Option<Timestamp>,
 }
 
-/// At most `limit` entries of those below the number `before` (`None`: from the newest on), the newest first.
+/// At most `limit` entries at the `cursor`, which has their numbers, the newest first.
 ///
 /// # Errors
 /// [`DbError`].
 pub fn page(
     connection: &mut Connection,
     filter: &Filter,
-    before: Option<i64>,
+    cursor: Cursor<i64>,
     limit: usize,
-) -> Result<Vec<Record>, DbError> {
-    let mut query = dsl::audit_log.select(Row::as_select()).order(dsl::id.desc()).into_boxed();
-    if let Some(before) = before {
-        query = query.filter(dsl::id.lt(before));
-    }
+) -> Result<Page<Record>, DbError> {
+    let mut query = dsl::audit_log.select(Row::as_select()).into_boxed();
+    query = match cursor {
+        Cursor::First => query.order(dsl::id.desc()),
+        Cursor::Behind(id) => query.filter(dsl::id.lt(id)).order(dsl::id.desc()),
+        Cursor::Before(id) => query.filter(dsl::id.gt(id)).order(dsl::id),
+    };
     if let Some(actor) = &filter.actor {
         query = query.filter(dsl::actor.eq(actor));
     }
     // An engine takes no pattern of any length, and no action is so long.
     if filter.action.as_ref().is_some_and(|prefix| prefix.len() > LONGEST_PART) {
-        return Ok(Vec::new());
+        return Ok(Page::empty());
     }
     if let Some(prefix) = &filter.action {
         query = query.filter(dsl::action.like(beginning_with(prefix)).escape(ESCAPE));
@@ -164,8 +167,8 @@ pub fn page(
     if let Some(to) = filter.to {
         query = query.filter(dsl::at.lt(to.0));
     }
-    let rows: Vec<Row> = query.limit(i64::try_from(limit).unwrap_or(i64::MAX)).load(connection)?;
-    rows.into_iter().map(Row::into_record).collect()
+    let rows: Vec<Row> = query.limit(and_one_more(limit)).load(connection)?;
+    Page::of(rows, &cursor, limit).try_map(Row::into_record)
 }
 
 const ESCAPE: char = '!';

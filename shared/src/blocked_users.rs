@@ -140,7 +140,7 @@ pub fn list(
         .limit(and_one_more(limit))
         .select(COLUMNS)
         .load(connection)?;
-    Page::of(rows, limit).try_map(|row| Ok(from_row(row)))
+    Page::of(rows, &after.into(), limit).try_map(|row| Ok(from_row(row)))
 }
 
 type Row = (String, i64, String);

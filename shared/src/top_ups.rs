@@ -5,7 +5,7 @@ mod list;
 
 use diesel::prelude::*;
 
-pub use list::{TopUpFilter, TopUpRecord, TopUpReversed, find, page, referenced};
+pub use list::{TopUpExport, TopUpFilter, TopUpRecord, TopUpReversed, TopUpSums, find, page, referenced, sums};
 
 use crate::clock::Timestamp;
 use crate::db::{Connection, DbError, Statement, Value, sql};

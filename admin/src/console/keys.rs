@@ -3,23 +3,13 @@
 use actix_web::HttpRequest;
 use actix_web::web::Data;
 use askama::Template;
-use serde::{Deserialize, Serialize};
 use shared::key::{self, Key, KeyFilter, KeyState};
-use shared::page::Page as Found;
 
 use super::Console;
 use super::access::Developer;
 use crate::frame::failure::{Failed, Handled};
 use crate::frame::page::{self, Page};
-use crate::frame::paging::{self, PAGE, query_of};
-
-/// The page's filters, as they stand in its address.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-struct Filters {
-    /// Behind which key the page begins.
-    before: String,
-}
+use crate::frame::paging::{PAGE, Pager, Place};
 
 #[derive(Template)]
 #[template(path = "console/keys.html")]
@@ -27,28 +17,25 @@ struct Keys<'a> {
     page: &'a Page,
     developer: &'a Developer,
     keys: Vec<Key>,
-    is_first: bool,
-    older: Option<String>,
+    pager: Pager,
 }
 
 /// Shows them, newest first.
 pub(super) async fn show(request: HttpRequest, developer: Developer, console: Data<Console>) -> Handled {
-    let filters: Filters = paging::filters(&request);
-    let before = filters.before.parse().ok();
-    let (keys, has_more) = if developer.session.sees_all() {
+    let path = "/console/keys";
+    let (keys, pager) = if developer.session.sees_all() {
         let filter = KeyFilter { tenant: Some(developer.tenant()), ..KeyFilter::default() };
-        let now = developer.now;
-        let read = move |connection: &mut _| key::search(connection, &filter, before, PAGE, now);
+        let (place, now) = (Place::asked(&request), developer.now);
+        let cursor = place.cursor();
+        let read = move |connection: &mut _| key::search(connection, &filter, cursor, PAGE, now);
         let found = console.database.read_records(read).await.map_err(|error| Failed::database(&request, &error))?;
-        let Found { rows, has_more } = found;
-        (rows.into_iter().map(|row| row.key).collect(), has_more)
+        let pager = Pager::of(path, &(), &place, &found, |row| row.key.id.to_string());
+        (found.rows.into_iter().map(|row| row.key).collect(), pager)
     } else {
-        (vec![developer.session.key.clone()], false)
+        (vec![developer.session.key.clone()], Pager::of_one_page(path))
     };
-    let last = keys.last().map(|key: &Key| key.id.to_string());
-    let older = last.filter(|_| has_more).map(|last| query_of(&filters, &[("before", &last)]));
     let page = &developer.page;
-    page::show(&request, page, &Keys { page, developer: &developer, keys, is_first: before.is_none(), older })
+    page::show(&request, page, &Keys { page, developer: &developer, keys, pager })
 }
 
 /// A key's state: the class of its mark, and the word.

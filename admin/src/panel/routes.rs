@@ -42,6 +42,7 @@ pub(super) fn add(config: &mut ServiceConfig) {
         .service(page("/keys/{kid}/revoke").get(keys::ask_to_revoke).post(keys::revoke))
         .service(page("/keys/{kid}/rotate").get(keys::ask_to_rotate).post(keys::rotate))
         .service(page("/top-ups").get(top_ups::list).post(top_ups::book))
+        .service(page("/top-ups.csv").get(top_ups::export))
         .service(page("/top-ups/new").get(top_ups::new))
         .service(page("/top-ups/confirm").post(top_ups::confirm))
         .service(page("/top-ups/{id}").get(top_ups::show))

@@ -8,7 +8,7 @@ use shared::id::TenantId;
 use shared::staff::Role;
 use shared::tenant::{self, TenantError};
 
-use crate::support::{HOSTILE, HOSTILE_AS_TEXT, Scene};
+use crate::support::{HOSTILE, HOSTILE_AS_TEXT, Reply, Scene};
 
 /// Entries of the command line, one after the other, each about a model of its number.
 async fn entries(scene: &Scene, count: usize) {
@@ -114,10 +114,14 @@ async fn goes_by_pages_and_days() {
     entries(&scene, 60).await;
     let first =
         auditor.get("/audit?action=price.").await.is(200).shows("model-59").shows("model-10<").hides("model-9<");
-    let older = first.between("<p class=\"pager\"><a href=\"", "\"");
+    let older = first.page("next").unwrap();
     let second = auditor.get(&older).await.is(200).shows("model-9<").shows("model-0<").hides("model-10<");
     assert!(older.contains("action=price."), "{older}");
     second.shows("href=\"/audit?action=price.\"").hides("rel=\"next\"");
+    let rows = |page: &Reply| {
+        page.body.split("<tr id=\"").skip(1).map(|row| row.split('"').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(auditor.turn("/audit?action=price.", 2, rows).await.len(), 60);
 
     clock.advance(60 * 60_000);
     entries(&scene, 1).await;

@@ -5,7 +5,7 @@ use shared::key::KeyPolicy;
 use shared::staff::Role;
 use shared::vouchers::{self, BatchId, Code, Redeemed, VoucherError};
 
-use crate::support::Scene;
+use crate::support::{Reply, Scene};
 
 #[actix_web::test]
 async fn a_batch_is_made_once_and_its_codes_are_seen_once() {
@@ -127,4 +127,28 @@ async fn a_batch_is_revoked_for_good() {
     let mut support = scene.signed_in(Role::Support).await;
     support.get("/codes").await.is(200).shows("spring").hides("/codes/new");
     support.get(&own).await.is(200).hides(&revoke);
+}
+
+#[actix_web::test]
+async fn lists_go_to_and_fro() {
+    let scene = Scene::new().await;
+    let mut billing = scene.signed_in(Role::Billing).await;
+    for (number, count) in (0..51).map(|number| (number, if number == 0 { "120" } else { "1" })) {
+        let form = billing.get("/codes/new").await.is(200);
+        let name = format!("batch {number}");
+        let typed = [("name", name.as_str()), ("value", "1"), ("count", count), ("expires", "90d"), ("answer", "page")];
+        billing.submit(&form, "/codes", &typed).await.is(200);
+    }
+    let mut auditor = scene.signed_in(Role::Auditor).await;
+    assert_eq!(auditor.turn("/codes", 2, |page| page.links("/codes/")).await.len(), 51);
+    // The codes of a batch go by their numbers.
+    let numbers = |page: &Reply| {
+        let rows = page.body.split("<th scope=\"row\" class=\"num\">").skip(1);
+        rows.map(|row| row.split('<').next().unwrap().to_owned()).collect()
+    };
+    let codes = billing.turn("/codes/1", 3, numbers).await;
+    assert!(codes.iter().map(|number| number.parse::<i64>().unwrap()).eq(1..=120), "{codes:?}");
+    billing.get("/codes/1?older=50").await.is(200).shows(">First<").shows(">Previous<").shows(">Next<");
+    billing.languages = "zh";
+    billing.get("/codes/1?older=50").await.is(200).shows(">首页<").shows(">上一页<").shows(">下一页<");
 }

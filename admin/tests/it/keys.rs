@@ -208,9 +208,21 @@ async fn lists_are_filtered() {
     auditor.get(&format!("/keys?q={first}")).await.shows(first.as_str()).hides(second.as_str());
     auditor.get("/keys?state=revoked").await.shows("No key fits.");
     auditor
-        .get("/keys?tenant=acme%00&state=odd&before=x")
+        .get("/keys?tenant=acme%00&state=odd&older=x")
         .await
         .is(200)
         .shows("No tenant has this name or id")
         .shows("first");
+}
+
+#[actix_web::test]
+async fn a_list_goes_to_and_fro() {
+    let scene = Scene::new().await;
+    let tenant = scene.customer("acme").await;
+    for _ in 0..101 {
+        scene.issues(tenant, KeyPolicy::default()).await;
+    }
+    scene.issues(scene.customer("other").await, KeyPolicy::default()).await;
+    let mut auditor = scene.signed_in(Role::Auditor).await;
+    assert_eq!(auditor.turn("/keys?tenant=acme&state=active", 3, |page| page.links("/keys/")).await.len(), 101);
 }

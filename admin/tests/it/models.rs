@@ -1,7 +1,13 @@
 //! Models and their prices.
 
+use std::collections::BTreeMap;
+
 use shared::catalogue::channel::ChannelKind;
-use shared::catalogue::price_list;
+use shared::catalogue::price_list::{self, NewPrice};
+use shared::db::DbError;
+use shared::money::Amount;
+use shared::page::Cursor;
+use shared::price::Basis;
 use shared::staff::Role;
 
 use crate::support::{Reply, Scene};
@@ -74,7 +80,7 @@ async fn a_price_that_moved_meanwhile_is_shown_again() {
         .shows("was changed meanwhile")
         .shows(">2.00&nbsp;");
     first.submit(&moved, "/models/gpt-4/price", &[]).await.is(303);
-    let history = scene.read(|connection| price_list::history(connection, Some("gpt-4"), None, 10)).await;
+    let history = scene.read(|connection| price_list::history(connection, Some("gpt-4"), Cursor::First, 10)).await.rows;
     let prompts: Vec<_> = history.iter().map(|(_, price)| price.prompt.to_string()).collect();
     assert_eq!(prompts, ["1.00", "2.00"]);
     first.get("/models/gpt-4").await.shows(">1.00&nbsp;").shows(">2.00&nbsp;");
@@ -134,4 +140,29 @@ async fn echo_beside_a_provider_does_not_serve() {
     let mut auditor = scene.signed_in(Role::Auditor).await;
     auditor.languages = "zh";
     auditor.get("/models/gpt-4").await.is(200).shows("回显不替代真实供应商").shows("正在提供");
+}
+
+#[actix_web::test]
+async fn versions_go_to_and_fro() {
+    let scene = Scene::new().await;
+    let now = scene.workbench.clock.now();
+    let set = scene.write(move |connection| {
+        for number in 1..=120 {
+            let amount = Amount::from_nanos(number);
+            let (model, images) = (Some("gpt-4".to_owned()), BTreeMap::new());
+            let (prompt, completion, image) = (amount, amount, amount);
+            let new = NewPrice { model, prompt, completion, image, images, basis: Basis::Estimate };
+            price_list::set(connection, new, now)?;
+        }
+        Ok::<_, DbError>(())
+    });
+    set.await.unwrap();
+    let mut auditor = scene.signed_in(Role::Auditor).await;
+    let versions = |page: &Reply| {
+        let rows = page.body.split("<th scope=\"row\" class=\"num\">").skip(1);
+        rows.map(|row| row.split('<').next().unwrap().to_owned()).collect()
+    };
+    let versions = auditor.turn("/models/gpt-4", 3, versions).await;
+    assert_eq!(versions.len(), 120);
+    assert!(versions.windows(2).all(|pair| pair[0].parse::<i64>().unwrap() == pair[1].parse::<i64>().unwrap() + 1));
 }

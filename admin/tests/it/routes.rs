@@ -78,6 +78,7 @@ const ROUTES: &[Route] = &[
     post("/keys/{kid}/rotate", Has(Right::IssueKeys)),
     get("/top-ups", Has(Right::Read)),
     post("/top-ups", Has(Right::MoveMoney)),
+    get("/top-ups.csv", Has(Right::Read)),
     get("/top-ups/new", Has(Right::MoveMoney)),
     post("/top-ups/confirm", Has(Right::MoveMoney)),
     get("/top-ups/{id}", Has(Right::Read)),

@@ -52,12 +52,15 @@ async fn lists_search_and_go_on() {
     let mut auditor = scene.signed_in(Role::Auditor).await;
     let first = auditor.get("/tenants").await.is(200).shows("tenant-51").shows("tenant-02").hides("tenant-01");
     let first = first.hides("/tenants/new");
-    let older = first.between("href=\"/tenants?", "\"");
-    let second = auditor.get(&format!("/tenants?{older}")).await.is(200).shows("tenant-01").hides("tenant-02");
-    second.shows(">Newest<");
+    let second = auditor.get(&first.page("next").unwrap()).await.is(200).shows("tenant-01").hides("tenant-02");
+    second.shows(">Newest<").shows(">Newer<").hides(">Older<");
+    assert_eq!(auditor.turn("/tenants", 2, |page| page.links("/tenants/")).await.len(), 52);
+    auditor.languages = "zh";
+    auditor.get(&first.page("next").unwrap()).await.is(200).shows(">较新<");
+    auditor.languages = "en";
     auditor.get("/tenants?q=ANT-4").await.is(200).shows("tenant-49").hides("tenant-50");
     auditor.get("/tenants?q=%25").await.is(200).shows("No tenant fits.");
-    auditor.get("/tenants?q=a%00b&before=x").await.is(200).shows("No tenant fits.");
+    auditor.get("/tenants?q=a%00b&older=x").await.is(200).shows("No tenant fits.");
     auditor.get("/tenants/999").await.is(404);
     auditor.get("/tenants/acme").await.is(404);
 }

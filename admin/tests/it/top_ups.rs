@@ -3,9 +3,10 @@
 use rstest::rstest;
 use shared::clock::Timestamp;
 use shared::id::TransferId;
+use shared::money::Amount;
 use shared::staff::Role;
 
-use crate::support::{Browser, Reply, Scene};
+use crate::support::{Browser, HOSTILE, Reply, Scene, csv};
 
 /// The id of the transfer that a form will make.
 #[track_caller]
@@ -342,5 +343,82 @@ async fn lists_are_filtered_and_summed() {
     auditor.get("/top-ups?reference=SEC").await.shows("second").hides("first");
     auditor.get("/top-ups?to=2020-01-01").await.shows("No top-up fits.");
     auditor.get("/top-ups?from=2020-01-01").await.shows("first");
-    auditor.get("/top-ups?tenant=x&from=y&before=z").await.is(200).shows("A filter could not be read").shows("first");
+    for (query, words) in [
+        ("tenant=x", "No tenant has this id or name."),
+        ("from=y", "Give a day (2026-01-31)"),
+        ("to=y", "Give a day (2026-01-31)"),
+        ("from=2026-02-02&to=2026-02-01", "The end must lie after the beginning."),
+    ] {
+        auditor.get(&format!("/top-ups?{query}&older=z")).await.is(200).says(words);
+        auditor.get(&format!("/top-ups.csv?{query}")).await.is(422).says(words);
+    }
+    auditor.get("/top-ups?tenant=x&from=y").await.is(200).shows("first");
+    auditor.get("/top-ups.csv?tenant=one&tenant=other").await.is(422).says("A filter could not be read");
+}
+
+#[actix_web::test]
+async fn sums_and_the_file_are_of_all_pages() {
+    let scene = Scene::new().await;
+    let (one, other) = (scene.customer("one").await, scene.customer(HOSTILE).await);
+    let mut paid = Vec::new();
+    for number in 0..101 {
+        paid.push(scene.pays(one, "1.000000001", &format!("INV-{number:03}")).await);
+    }
+    scene.pays(other, "7", "another").await;
+    // Of the first one 0.50 is not there any more.
+    scene.sets_aside(one, "100.500000101").await;
+    let mut owner = scene.signed_in(Role::Owner).await;
+    let reverse = format!("/top-ups/{}/reverse", paid[0]);
+    let asked = owner.get(&reverse).await.is(200);
+    owner.submit(&asked, &reverse, &[("reason", "=1+1")]).await.is(303);
+
+    let found = owner.turn("/top-ups?tenant=one&reference=inv", 3, |page| page.links("/top-ups/0")).await;
+    assert_eq!(found.len(), 101);
+    let first = owner.get("/top-ups?tenant=one&reference=inv").await.is(200);
+    let second = owner.get(&first.page("next").unwrap()).await.is(200);
+    for page in [&first, &second] {
+        let sums = page.clone().says("All pages: 101 top-ups 0.50 CNY 101.000000101 CNY");
+        sums.says("Less what was taken back 100.500000101 CNY");
+    }
+    owner.get("/top-ups").await.is(200).says("All pages: 102 top-ups 0.50 CNY 108.000000101 CNY");
+    owner.get("/top-ups?reference=another").await.is(200).says("All pages: 1 top-ups 0.00 CNY 7.00 CNY");
+    owner.languages = "zh";
+    owner.get("/top-ups?tenant=one").await.is(200).says("全部页： 101 笔充值").says("减去已收回部分");
+
+    let address = first.between("href=\"/top-ups.csv", "\"");
+    let file = owner.get(&format!("/top-ups.csv{address}")).await.is(200);
+    assert_eq!(file.header("content-disposition"), Some("attachment; filename=\"top-ups.csv\""));
+    let file = csv(&file.body);
+    assert_eq!((file.len(), file[0].len()), (102, 14));
+    let column = |name: &str| file[0].iter().position(|each| each == name).unwrap();
+    let (ids, sum) = (column("id"), |name: &str| {
+        let amounts = file.iter().skip(1).map(|row| row[column(name)].parse::<Amount>().unwrap().nanos());
+        Amount::from_nanos(amounts.sum()).to_string()
+    });
+    assert!(
+        file.iter().skip(1).map(|row| &row[ids]).eq(paid
+            .iter()
+            .rev()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .iter())
+    );
+    assert_eq!((sum("amount").as_str(), sum("taken_back").as_str()), ("101.000000101", "0.50"));
+    let reversed: Vec<&Vec<String>> =
+        file.iter().skip(1).filter(|row| !row[column("reversal_id")].is_empty()).collect();
+    assert_eq!(reversed.len(), 1);
+    assert_eq!(
+        (reversed[0][ids].as_str(), reversed[0][column("not_recovered")].as_str()),
+        (paid[0].to_string().as_str(), "0.500000001")
+    );
+    assert_eq!(reversed[0][column("reason")], "'=1+1", "no spreadsheet takes it for a formula");
+    // More than one piece of a file.
+    for number in 0..500 {
+        scene.pays(other, "0.01", &format!("many-{number}")).await;
+    }
+    let file = csv(&owner.get("/top-ups.csv?reference=many").await.is(200).body);
+    assert_eq!(file.len(), 501);
+    assert!(file.iter().skip(1).all(|row| row[column("tenant")] == HOSTILE && row[column("source")] == "payment"));
+    assert_eq!(csv(&owner.get("/top-ups.csv").await.is(200).body).len(), 603);
+    assert_eq!(csv(&owner.get("/top-ups.csv?reference=none").await.is(200).body).len(), 1);
 }

@@ -146,7 +146,7 @@ async fn a_file_ends_with_the_session() {
     let mut browser = scene.signed_in(Role::Auditor).await;
     let whole = browser.download("/usage.csv?by=user").await.rest().await;
     assert!(whole.is_whole && whole.bytes > 30_000_000, "{whole:?}");
-    for path in ["/usage.csv?by=user", "/usage.csv", "/ledger.csv", "/audit.csv"] {
+    for path in ["/usage.csv?by=user", "/usage.csv", "/ledger.csv", "/top-ups.csv", "/audit.csv"] {
         assert!(browser.download(path).await.rest().await.is_whole, "{path}");
     }
     let begun = browser.download("/usage.csv?by=user").await;

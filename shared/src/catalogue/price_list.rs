@@ -9,6 +9,7 @@ use crate::db::schema::prices::dsl;
 use crate::db::{Connection, DbError};
 use crate::epoch;
 use crate::money::Amount;
+use crate::page::{Cursor, Page, and_one_more};
 use crate::price::{Basis, Price, PriceVersion};
 
 /// A price to be set.
@@ -115,33 +116,35 @@ pub fn current(connection: &mut Connection) -> Result<Vec<Price>, DbError> {
 /// # Errors
 /// [`DbError`].
 pub fn of_model(connection: &mut Connection, model: &str) -> Result<Option<Price>, DbError> {
-    if let Some((_, own)) = history(connection, Some(model), None, 1)?.pop() {
+    if let Some((_, own)) = history(connection, Some(model), Cursor::First, 1)?.rows.pop() {
         return Ok(Some(own));
     }
     Ok(default_price(connection)?.map(|price| Price { model: model.to_owned(), ..price }))
 }
 
-/// The versions of a model's own price (`None`: of the default price) with the moments from which they count: at most `limit` below the
-/// version `before`, the newest first.
+/// The versions of a model's own price (`None`: of the default price) with the moments from which they count: at most `limit` at the
+/// `cursor`, the newest first.
 ///
 /// # Errors
 /// [`DbError`].
 pub fn history(
     connection: &mut Connection,
     model: Option<&str>,
-    before: Option<PriceVersion>,
+    cursor: Cursor<PriceVersion>,
     limit: usize,
-) -> Result<Vec<(Timestamp, Price)>, DbError> {
-    let mut query = dsl::prices.select((dsl::created_at, Row::as_select())).order(dsl::version.desc()).into_boxed();
+) -> Result<Page<(Timestamp, Price)>, DbError> {
+    let mut query = dsl::prices.select((dsl::created_at, Row::as_select())).into_boxed();
     query = match model {
         Some(model) => query.filter(dsl::model.eq(model)),
         None => query.filter(dsl::model.is_null()),
     };
-    if let Some(PriceVersion(before)) = before {
-        query = query.filter(dsl::version.lt(before));
-    }
-    let rows: Vec<(i64, Row)> = query.limit(i64::try_from(limit).unwrap_or(i64::MAX)).load(connection)?;
-    rows.into_iter().map(|(at, row)| Ok((Timestamp(at), row.into_price()?))).collect()
+    query = match cursor {
+        Cursor::First => query.order(dsl::version.desc()),
+        Cursor::Behind(PriceVersion(version)) => query.filter(dsl::version.lt(version)).order(dsl::version.desc()),
+        Cursor::Before(PriceVersion(version)) => query.filter(dsl::version.gt(version)).order(dsl::version),
+    };
+    let rows: Vec<(i64, Row)> = query.limit(and_one_more(limit)).load(connection)?;
+    Page::of(rows, &cursor, limit).try_map(|(at, row)| Ok((Timestamp(at), row.into_price()?)))
 }
 
 #[derive(Queryable, Selectable)]

@@ -8,9 +8,9 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::{Key, Row};
 use crate::clock::Timestamp;
-use crate::db::{Connection, DbError, Statement, Value, containing, sql};
+use crate::db::{Composed, Connection, DbError, Statement, Value, containing, sql};
 use crate::id::TenantId;
-use crate::page::{Page, and_one_more};
+use crate::page::{Cursor, Page, and_one_more};
 use crate::secret_key::KeyId;
 
 /// Whether a key works.
@@ -88,68 +88,77 @@ pub struct KeyFilter {
     pub state: Option<KeyState>,
 }
 
-/// What is read of a key, by a condition of one's own.
-macro_rules! overviews {
-    (listed $condition:literal) => {
-        overviews!(concat!(
-            "(k.created_at, k.id) < (?, ?) AND (lower(k.name) LIKE lower(?) ESCAPE '!' OR k.id = ? OR k.last_four = ?) \
-             AND CASE ? WHEN 'revoked' THEN k.revoked_at IS NOT NULL \
-             WHEN 'expired' THEN k.revoked_at IS NULL AND (k.expires_at <= ? OR k.grace_until <= ?) \
-             WHEN 'active' THEN k.revoked_at IS NULL AND COALESCE(k.expires_at > ?, TRUE) AND COALESCE(k.grace_until > ?, TRUE) \
-             ELSE TRUE END ",
-            $condition,
-            "ORDER BY k.created_at DESC, k.id DESC LIMIT ?"
-        ))
-    };
-    ($($condition:tt)+) => {
-        sql!(concat!(
-            "SELECT k.id, k.tenant, k.name, k.last_four, k.models, k.console, k.expires_at, k.grace_until, k.revoked_at, \
-             k.created_at, k.rpm, k.tpm, k.concurrency, k.ips, k.last_used_at, t.name AS tenant_name, t.suspended_at \
-             FROM keys k JOIN tenants t ON t.id = k.tenant WHERE ",
-            $($condition)+
-        ))
+macro_rules! select {
+    () => {
+        "SELECT k.id, k.tenant, k.name, k.last_four, k.models, k.console, k.expires_at, k.grace_until, k.revoked_at, \
+         k.created_at, k.rpm, k.tpm, k.concurrency, k.ips, k.last_used_at, t.name AS tenant_name, t.suspended_at \
+         FROM keys k JOIN tenants t ON t.id = k.tenant WHERE "
     };
 }
 
-/// The keys that fit `filter`, newest first, at most `limit`, behind the key `before` (from the newest on, with `None`).
+/// The keys that fit `filter`, newest first, at most `limit`, at the `cursor`.
 ///
 /// # Errors
 /// [`DbError`].
 pub fn search(
     connection: &mut Connection,
     filter: &KeyFilter,
-    before: Option<KeyId>,
+    cursor: Cursor<KeyId>,
     limit: usize,
     now: Timestamp,
 ) -> Result<Page<KeyOverview>, DbError> {
-    let (moment, id) = match before {
-        Some(before) => match overview(connection, before)? {
-            Some(last) => (last.key.created_at, before.to_string()),
-            None => return Ok(Page::of(Vec::new(), limit)),
+    let Some(pattern) = containing(&filter.text) else { return Ok(Page::empty()) };
+    let row = match cursor.key() {
+        Some(key) => match overview(connection, *key)? {
+            Some(row) => Some((row.key.created_at, key)),
+            None => return Ok(Page::empty()),
         },
-        None => (Timestamp(i64::MAX), String::new()),
+        None => None,
     };
-    let Some(pattern) = containing(&filter.text) else { return Ok(Page::of(Vec::new(), limit)) };
-    let (text, now) = (Value::Text(&filter.text), Value::Int(now.0));
-    let [moment, id, pattern, state, limit_and_one] = [
-        Value::Int(moment.0),
-        Value::Text(&id),
-        Value::Text(&pattern),
-        Value::Text(filter.state.map_or("any", KeyState::as_str)),
-        Value::Int(and_one_more(limit)),
-    ];
-    let rows: Vec<OverviewRow> = match filter.tenant {
-        None => {
-            let values = [moment, id, pattern, text, text, state, now, now, now, now, limit_and_one];
-            Statement::new(overviews!(listed ""), &values).load(connection)?
+    let mut statement = Composed::new(select!());
+    filter.conditions(&mut statement, &pattern, now);
+    if let Some((moment, id)) = row {
+        let place = [Value::Int(moment.0), Value::Text(id.as_str())];
+        let words = if cursor.is_backwards() { " > (?, ?)" } else { " < (?, ?)" };
+        statement.and(" AND (k.created_at, k.id)", []).and(words, place);
+    }
+    statement
+        .and(
+            if cursor.is_backwards() {
+                " ORDER BY k.created_at, k.id"
+            } else {
+                " ORDER BY k.created_at DESC, k.id DESC"
+            },
+            [],
+        )
+        .and(" LIMIT ?", [Value::Int(and_one_more(limit))]);
+    let rows: Vec<OverviewRow> = statement.load(connection)?;
+    Page::of(rows, &cursor, limit).try_map(OverviewRow::into_overview)
+}
+
+impl KeyFilter {
+    /// Adds its conditions; `pattern` is that of its text.
+    fn conditions<'a>(&'a self, statement: &mut Composed<'a>, pattern: &'a str, now: Timestamp) {
+        let (text, now) = (Value::Text(&self.text), Value::Int(now.0));
+        statement.and(
+            "(lower(k.name) LIKE lower(?) ESCAPE '!' OR k.id = ? OR k.last_four = ?)",
+            [Value::Text(pattern), text, text],
+        );
+        match self.state {
+            None => {}
+            Some(KeyState::Revoked) => drop(statement.and(" AND k.revoked_at IS NOT NULL", [])),
+            Some(KeyState::Expired) => drop(
+                statement.and(" AND k.revoked_at IS NULL AND (k.expires_at <= ? OR k.grace_until <= ?)", [now, now]),
+            ),
+            Some(KeyState::Active) => drop(statement.and(
+                " AND k.revoked_at IS NULL AND COALESCE(k.expires_at > ?, TRUE) AND COALESCE(k.grace_until > ?, TRUE)",
+                [now, now],
+            )),
         }
-        Some(TenantId(tenant)) => {
-            let tenant = Value::Int(tenant);
-            let values = [moment, id, pattern, text, text, state, now, now, now, now, tenant, limit_and_one];
-            Statement::new(overviews!(listed "AND k.tenant = ? "), &values).load(connection)?
+        if let Some(TenantId(tenant)) = self.tenant {
+            statement.and(" AND k.tenant = ?", [Value::Int(tenant)]);
         }
-    };
-    Page::of(rows, limit).try_map(OverviewRow::into_overview)
+    }
 }
 
 /// The key of this id.
@@ -157,8 +166,9 @@ pub fn search(
 /// # Errors
 /// [`DbError`].
 pub fn overview(connection: &mut Connection, id: KeyId) -> Result<Option<KeyOverview>, DbError> {
+    let sql = sql!(concat!(select!(), "k.id = ?"));
     let row: Option<OverviewRow> =
-        Statement::new(overviews!("k.id = ?"), &[Value::Text(id.as_str())]).get_result(connection).optional()?;
+        Statement::new(sql, &[Value::Text(id.as_str())]).get_result(connection).optional()?;
     row.map(OverviewRow::into_overview).transpose()
 }
 

@@ -133,6 +133,6 @@ pub fn list(
         .limit(and_one_more(limit))
         .select((dsl::id, dsl::author, dsl::text, dsl::created_at))
         .load(connection)?;
-    Page::of(rows, limit)
+    Page::of(rows, &before.into(), limit)
         .try_map(|(id, author, text, created_at)| Ok(Note { id, author, text, created_at: Timestamp(created_at) }))
 }

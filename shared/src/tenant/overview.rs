@@ -9,7 +9,7 @@ use crate::db::{Connection, DbError, Statement, Value, containing, sql};
 use crate::id::TenantId;
 use crate::ledger::Balance;
 use crate::money::Amount;
-use crate::page::{Page, and_one_more};
+use crate::page::{Cursor, Page, and_one_more};
 
 /// A tenant and what is to be known at a glance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,23 +39,27 @@ macro_rules! overviews {
     };
 }
 
-/// The tenants with `part` in their name (empty: all), newest first, at most `limit`, behind the tenant `before` (from the newest on, with
-/// `None`).
+/// The tenants with `part` in their name (empty: all), newest first, at most `limit`, at the `cursor`.
 ///
 /// # Errors
 /// [`DbError`].
 pub fn search(
     connection: &mut Connection,
     part: &str,
-    before: Option<TenantId>,
+    cursor: Cursor<TenantId>,
     limit: usize,
 ) -> Result<Page<TenantOverview>, DbError> {
-    let Some(pattern) = containing(part) else { return Ok(Page::of(Vec::new(), limit)) };
-    let before = before.map_or(i64::MAX, |TenantId(id)| id);
-    let values = [Value::Int(before), Value::Text(&pattern), Value::Int(and_one_more(limit))];
-    let sql = overviews!("t.id < ? AND lower(t.name) LIKE lower(?) ESCAPE '!' ORDER BY t.id DESC LIMIT ?");
-    let rows: Vec<Row> = Statement::new(sql, &values).load(connection)?;
-    Page::of(rows, limit).try_map(|row| Ok(row.into()))
+    let Some(pattern) = containing(part) else { return Ok(Page::empty()) };
+    let id = cursor.key().map_or(i64::MAX, |TenantId(id)| *id);
+    let values = [Value::Int(id), Value::Text(&pattern), Value::Int(and_one_more(limit))];
+    let rows: Vec<Row> = if cursor.is_backwards() {
+        let sql = overviews!("t.id > ? AND lower(t.name) LIKE lower(?) ESCAPE '!' ORDER BY t.id LIMIT ?");
+        Statement::new(sql, &values).load(connection)?
+    } else {
+        let sql = overviews!("t.id < ? AND lower(t.name) LIKE lower(?) ESCAPE '!' ORDER BY t.id DESC LIMIT ?");
+        Statement::new(sql, &values).load(connection)?
+    };
+    Page::of(rows, &cursor, limit).try_map(|row| Ok(row.into()))
 }
 
 /// The tenant of this id.

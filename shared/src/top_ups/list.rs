@@ -1,14 +1,17 @@
-//! The list of all top-ups, each with what was taken back of it.
+//! The list of all top-ups, each with what was taken back of it, and its sums.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use crate::clock::Timestamp;
-use crate::db::{Connection, DbError, Statement, Value, containing, sql};
+use crate::db::{Composed, Connection, Database, DbError, Statement, Value, containing, sql};
 use crate::id::{TenantId, TransferId};
 use crate::ledger::TopUpSource;
 use crate::money::Amount;
-use crate::page::{Page, and_one_more};
+use crate::page::{Cursor, Page, and_one_more};
+
+/// Top-ups that one read of an export gives.
+const STEP: usize = 500;
 
 /// A top-up as it was booked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,64 +64,146 @@ pub struct TopUpFilter {
     pub to: Option<Timestamp>,
 }
 
-/// What is read of a top-up, by a condition of one's own.
-macro_rules! top_ups {
-    (listed $condition:literal) => {
-        top_ups!(concat!(
-            "(t.created_at, t.id) < (?, ?) AND t.created_at >= ? AND t.created_at < ? \
-             AND lower(t.reference) LIKE lower(?) ESCAPE '!' ",
-            $condition,
-            "ORDER BY t.created_at DESC, t.id DESC LIMIT ?"
-        ))
-    };
-    ($($condition:tt)+) => {
-        sql!(concat!(
-            "SELECT t.id, t.debit, t.credit, n.name AS tenant_name, t.amount, t.reference, t.note, t.created_at, \
-             r.id AS reversal, r.amount AS recovered, r.note AS reason, r.created_at AS reversed_at \
-             FROM transfers t JOIN tenants n ON n.id = t.credit \
-             LEFT JOIN transfers r ON r.reverses = t.id AND r.reverses IS NOT NULL WHERE t.reference IS NOT NULL AND ",
-            $($condition)+
-        ))
+impl TopUpFilter {
+    /// Adds its conditions; `pattern` is that of its reference.
+    fn conditions<'a>(&self, statement: &mut Composed<'a>, pattern: &'a str) {
+        statement.and(" WHERE t.reference IS NOT NULL", []);
+        if let Some(from) = self.from {
+            statement.and(" AND t.created_at >= ?", [Value::Int(from.0)]);
+        }
+        if let Some(to) = self.to {
+            statement.and(" AND t.created_at < ?", [Value::Int(to.0)]);
+        }
+        if !self.reference.is_empty() {
+            statement.and(" AND lower(t.reference) LIKE lower(?) ESCAPE '!'", [Value::Text(pattern)]);
+        }
+        if let Some(TenantId(tenant)) = self.tenant {
+            statement.and(" AND t.credit = ?", [Value::Int(tenant)]);
+        }
+    }
+}
+
+macro_rules! select {
+    () => {
+        "SELECT t.id, t.debit, t.credit, n.name AS tenant_name, t.amount, t.reference, t.note, t.created_at, \
+         r.id AS reversal, r.amount AS recovered, r.note AS reason, r.created_at AS reversed_at \
+         FROM transfers t JOIN tenants n ON n.id = t.credit \
+         LEFT JOIN transfers r ON r.reverses = t.id AND r.reverses IS NOT NULL"
     };
 }
 
-/// The top-ups that fit `filter`, newest first, at most `limit`, behind the top-up `before` (from the newest on, with `None`).
+/// One top-up, by a condition of one's own.
+macro_rules! top_up {
+    ($condition:literal) => {
+        sql!(concat!(select!(), " WHERE t.reference IS NOT NULL AND ", $condition))
+    };
+}
+
+/// The top-ups that fit `filter`, newest first, at most `limit`, at the `cursor`.
 ///
 /// # Errors
 /// [`DbError`].
 pub fn page(
     connection: &mut Connection,
     filter: &TopUpFilter,
-    before: Option<TransferId>,
+    cursor: Cursor<TransferId>,
     limit: usize,
 ) -> Result<Page<TopUpRecord>, DbError> {
-    let (from, to) = (filter.from.unwrap_or(Timestamp(i64::MIN)), filter.to.unwrap_or(Timestamp(i64::MAX)));
-    let (moment, id) = match before {
-        Some(before) => match find(connection, before)? {
-            Some(last) => (last.created_at, *last.id.as_bytes()),
-            None => return Ok(Page::of(Vec::new(), limit)),
+    let Some(pattern) = containing(&filter.reference) else { return Ok(Page::empty()) };
+    let row = match cursor.key() {
+        Some(key) => match find(connection, *key)? {
+            Some(row) => Some((row.created_at, *row.id.as_bytes())),
+            None => return Ok(Page::empty()),
         },
-        None => (to, [0; 16]),
+        None => None,
     };
-    let Some(pattern) = containing(&filter.reference) else { return Ok(Page::of(Vec::new(), limit)) };
-    let [moment, id, from, to, pattern, limit_and_one] = [
-        Value::Int(moment.0),
-        Value::Blob(&id),
-        Value::Int(from.0),
-        Value::Int(to.0),
-        Value::Text(&pattern),
-        Value::Int(and_one_more(limit)),
-    ];
-    let rows: Vec<Row> = match filter.tenant {
-        None => {
-            Statement::new(top_ups!(listed ""), &[moment, id, from, to, pattern, limit_and_one]).load(connection)?
-        }
-        Some(TenantId(tenant)) => {
-            let values = [moment, id, from, to, pattern, Value::Int(tenant), limit_and_one];
-            Statement::new(top_ups!(listed "AND t.credit = ? "), &values).load(connection)?
-        }
+    let mut statement = Composed::new(select!());
+    filter.conditions(&mut statement, &pattern);
+    if let Some((moment, id)) = &row {
+        let place = [Value::Int(moment.0), Value::Blob(id)];
+        let words = if cursor.is_backwards() { " > (?, ?)" } else { " < (?, ?)" };
+        statement.and(" AND (t.created_at, t.id)", []).and(words, place);
+    }
+    statement
+        .and(
+            if cursor.is_backwards() {
+                " ORDER BY t.created_at, t.id"
+            } else {
+                " ORDER BY t.created_at DESC, t.id DESC"
+            },
+            [],
+        )
+        .and(" LIMIT ?", [Value::Int(and_one_more(limit))]);
+    let rows: Vec<Row> = statement.load(connection)?;
+    Page::of(rows, &cursor, limit).try_map(Row::into_record)
+}
+
+/// Sums over top-ups. An amount that does not fit in 64 bits is `None`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopUpSums {
+    /// How many.
+    pub count: i64,
+    /// What they booked.
+    pub booked: Option<Amount>,
+    /// What was taken back of them.
+    pub recovered: Option<Amount>,
+    /// What they booked, less what was taken back.
+    pub left: Option<Amount>,
+}
+
+/// The sums of all pages of `filter`.
+///
+/// # Errors
+/// [`DbError`].
+pub fn sums(connection: &mut Connection, filter: &TopUpFilter) -> Result<TopUpSums, DbError> {
+    // In halves, since sums of BIGINT may leave 64 bits.
+    let mut statement = Composed::new(
+        "SELECT CAST(COUNT(*) AS BIGINT) AS count, CAST(COALESCE(SUM(t.amount >> 32), 0) AS BIGINT) AS booked_high, \
+         CAST(COALESCE(SUM(t.amount & 4294967295), 0) AS BIGINT) AS booked_low, \
+         CAST(COALESCE(SUM(r.amount >> 32), 0) AS BIGINT) AS recovered_high, \
+         CAST(COALESCE(SUM(r.amount & 4294967295), 0) AS BIGINT) AS recovered_low \
+         FROM transfers t LEFT JOIN transfers r ON r.reverses = t.id AND r.reverses IS NOT NULL",
+    );
+    let pattern = containing(&filter.reference);
+    filter.conditions(&mut statement, pattern.as_deref().unwrap_or_default());
+    let rows: Vec<SumsRow> = if pattern.is_some() { statement.load(connection)? } else { Vec::new() };
+    let sums = |row: &SumsRow| {
+        let whole = |high: i64, low: i64| (i128::from(high) << 32) + i128::from(low);
+        let booked = whole(row.booked_high, row.booked_low);
+        (row.count, booked, whole(row.recovered_high, row.recovered_low))
     };
-    Page::of(rows, limit).try_map(Row::into_record)
+    let (count, booked, recovered) = rows.first().map_or((0, 0, 0), sums);
+    let amount = |nanos: i128| i64::try_from(nanos).ok().map(Amount::from_nanos);
+    Ok(TopUpSums { count, booked: amount(booked), recovered: amount(recovered), left: amount(booked - recovered) })
+}
+
+/// All top-ups of a filter, newest first, page by page, for whoever writes them to a file. What comes in between is not in it.
+#[derive(Debug)]
+pub struct TopUpExport {
+    database: Database,
+    filter: TopUpFilter,
+    /// Where the next page begins; `None` behind the last one.
+    next: Option<Cursor<TransferId>>,
+}
+
+impl TopUpExport {
+    /// Nothing is read before it is asked for.
+    pub fn new(database: &Database, filter: TopUpFilter) -> Self {
+        Self { database: database.clone(), filter, next: Some(Cursor::First) }
+    }
+
+    /// The next top-ups; `None` when there are no more.
+    ///
+    /// # Errors
+    /// [`DbError`]; asked again, it tries the same page again.
+    pub async fn next(&mut self) -> Result<Option<Vec<TopUpRecord>>, DbError> {
+        let Some(cursor) = self.next else { return Ok(None) };
+        let filter = self.filter.clone();
+        let read = self.database.read_records(move |connection| page(connection, &filter, cursor, STEP));
+        let Page { rows, has_more, .. } = read.await?;
+        self.next = rows.last().filter(|_| has_more).map(|last| Cursor::Behind(last.id));
+        Ok((!rows.is_empty()).then_some(rows))
+    }
 }
 
 /// The top-up of this id.
@@ -127,7 +212,7 @@ pub fn page(
 /// [`DbError`].
 pub fn find(connection: &mut Connection, id: TransferId) -> Result<Option<TopUpRecord>, DbError> {
     let row: Option<Row> =
-        Statement::new(top_ups!("t.id = ?"), &[Value::Blob(id.as_bytes())]).get_result(connection).optional()?;
+        Statement::new(top_up!("t.id = ?"), &[Value::Blob(id.as_bytes())]).get_result(connection).optional()?;
     row.map(Row::into_record).transpose()
 }
 
@@ -142,8 +227,22 @@ pub fn referenced(
 ) -> Result<Option<TopUpRecord>, DbError> {
     let values = [Value::Int(tenant), Value::Text(reference)];
     let row: Option<Row> =
-        Statement::new(top_ups!("t.credit = ? AND t.reference = ?"), &values).get_result(connection).optional()?;
+        Statement::new(top_up!("t.credit = ? AND t.reference = ?"), &values).get_result(connection).optional()?;
     row.map(Row::into_record).transpose()
+}
+
+#[derive(QueryableByName)]
+struct SumsRow {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+    #[diesel(sql_type = BigInt)]
+    booked_high: i64,
+    #[diesel(sql_type = BigInt)]
+    booked_low: i64,
+    #[diesel(sql_type = BigInt)]
+    recovered_high: i64,
+    #[diesel(sql_type = BigInt)]
+    recovered_low: i64,
 }
 
 #[derive(QueryableByName)]

@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::db::{Connection, DbError, Statement, Value, sql};
 use crate::id::{TenantId, TransferId};
 use crate::money::Amount;
-use crate::page::{Page, and_one_more};
+use crate::page::{Cursor, Page, and_one_more};
 use crate::secret_key::KeyId;
 
 /// A code as it is kept, without its hash.
@@ -48,16 +48,31 @@ macro_rules! batches {
     };
 }
 
-/// The batches, newest first, at most `limit`, behind the batch `before` (from the newest on, with `None`).
+/// What is read of a batch's codes, by a condition of one's own.
+macro_rules! codes {
+    ($condition:literal) => {
+        sql!(concat!(
+            "SELECT c.number, c.last_four, r.tenant, t.name AS tenant_name, r.key_id, r.transfer, r.redeemed_at FROM codes c \
+             LEFT JOIN redemptions r ON r.batch = c.batch AND r.number = c.number LEFT JOIN tenants t ON t.id = r.tenant \
+             WHERE c.batch = ? AND ",
+            $condition
+        ))
+    };
+}
+
+/// The batches, newest first, at most `limit`, at the `cursor`.
 ///
 /// # Errors
 /// [`DbError`].
-pub fn batches(connection: &mut Connection, before: Option<BatchId>, limit: usize) -> Result<Page<Batch>, DbError> {
-    let before = before.map_or(i64::MAX, |BatchId(id)| id);
-    let values = [Value::Int(before), Value::Int(and_one_more(limit))];
-    let rows: Vec<BatchRow> =
-        Statement::new(batches!("b.id < ? ORDER BY b.id DESC LIMIT ?"), &values).load(connection)?;
-    Page::of(rows, limit).try_map(|row| Ok(row.into()))
+pub fn batches(connection: &mut Connection, cursor: Cursor<BatchId>, limit: usize) -> Result<Page<Batch>, DbError> {
+    let id = cursor.key().map_or(i64::MAX, |BatchId(id)| *id);
+    let values = [Value::Int(id), Value::Int(and_one_more(limit))];
+    let rows: Vec<BatchRow> = if cursor.is_backwards() {
+        Statement::new(batches!("b.id > ? ORDER BY b.id LIMIT ?"), &values).load(connection)?
+    } else {
+        Statement::new(batches!("b.id < ? ORDER BY b.id DESC LIMIT ?"), &values).load(connection)?
+    };
+    Page::of(rows, &cursor, limit).try_map(|row| Ok(row.into()))
 }
 
 /// The batch of this id.
@@ -77,24 +92,24 @@ pub fn named(connection: &mut Connection, name: &str) -> Result<Option<Batch>, D
     Ok(row.map(Batch::from))
 }
 
-/// The codes of a batch by their numbers, at most `limit`, behind the number `after` (from the first on, with 0).
+/// The codes of a batch by their numbers, at most `limit`, at the `cursor`, which has numbers.
 ///
 /// # Errors
 /// [`DbError`].
 pub fn codes(
     connection: &mut Connection,
     BatchId(batch): BatchId,
-    after: i64,
+    cursor: Cursor<i64>,
     limit: usize,
 ) -> Result<Page<CodeRecord>, DbError> {
-    let sql = sql!(
-        "SELECT c.number, c.last_four, r.tenant, t.name AS tenant_name, r.key_id, r.transfer, r.redeemed_at FROM codes c \
-         LEFT JOIN redemptions r ON r.batch = c.batch AND r.number = c.number LEFT JOIN tenants t ON t.id = r.tenant \
-         WHERE c.batch = ? AND c.number > ? ORDER BY c.number LIMIT ?"
-    );
-    let values = [Value::Int(batch), Value::Int(after), Value::Int(and_one_more(limit))];
-    let rows: Vec<CodeRow> = Statement::new(sql, &values).load(connection)?;
-    Page::of(rows, limit).try_map(CodeRow::into_record)
+    let number = cursor.key().copied().unwrap_or(i64::MIN);
+    let values = [Value::Int(batch), Value::Int(number), Value::Int(and_one_more(limit))];
+    let rows: Vec<CodeRow> = if cursor.is_backwards() {
+        Statement::new(codes!("c.number < ? ORDER BY c.number DESC LIMIT ?"), &values).load(connection)?
+    } else {
+        Statement::new(codes!("c.number > ? ORDER BY c.number LIMIT ?"), &values).load(connection)?
+    };
+    Page::of(rows, &cursor, limit).try_map(CodeRow::into_record)
 }
 
 #[derive(QueryableByName)]

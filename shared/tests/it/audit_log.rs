@@ -6,6 +6,7 @@ use shared::audit_log::{self, Actor, Entry, Filter, Origin, Record};
 use shared::clock::Timestamp;
 use shared::db::{Connection, DbError};
 use shared::id::{StaffId, TenantId};
+use shared::page::{Cursor, Page};
 use shared::tenant;
 
 use crate::ledger::books::{Books, KEY};
@@ -32,7 +33,11 @@ async fn record(books: &Books, origin: Origin, entry: Entry<'static>) {
 }
 
 async fn page(books: &Books, filter: Filter, before: Option<i64>, limit: usize) -> Vec<Record> {
-    let read = move |connection: &mut Connection| audit_log::page(connection, &filter, before, limit);
+    page_at(books, filter, before.into(), limit).await.rows
+}
+
+async fn page_at(books: &Books, filter: Filter, cursor: Cursor<i64>, limit: usize) -> Page<Record> {
+    let read = move |connection: &mut Connection| audit_log::page(connection, &filter, cursor, limit);
     books.database.read(read).await.unwrap()
 }
 
@@ -127,6 +132,11 @@ async fn pages_follow_each_other_while_entries_come_in() {
     let second = page(&books, filter(), first.last().map(|record| record.id), 3).await;
     let ids: Vec<i64> = first.iter().chain(&second).map(|record| record.id).collect();
     assert_eq!(ids, [4, 3, 2, 1]);
+    // And back, where one has come meanwhile.
+    let back = page_at(&books, filter(), Cursor::Before(second[0].id), 3).await;
+    assert_eq!((&back.rows, back.has_before, back.has_more), (&first, true, true));
+    let newest = page_at(&books, filter(), Cursor::Before(first[0].id), 3).await;
+    assert_eq!((newest.rows.len(), newest.has_before), (1, false));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use actix_web::web::{Bytes, Data};
 use futures_util::{Stream, stream};
 use shared::audit_log::{self, Filter, Record};
 use shared::db::{Database, DbError};
+use shared::page::{Cursor, Page};
 
 use super::super::Panel;
 use super::super::access::{May, ReadAudit};
@@ -29,31 +30,17 @@ pub(in crate::panel) async fn export(request: HttpRequest, staff: May<ReadAudit>
     Ok(csv::send("audit", staff.watched(&panel), pieces(panel.database.clone(), filter)))
 }
 
-/// Where the reading is.
-enum At {
-    Start,
-    Below(i64),
-    End,
-}
-
 fn pieces(database: Database, filter: Filter) -> impl Stream<Item = Result<Bytes, DbError>> {
-    stream::try_unfold(At::Start, move |at| {
+    let begin = (Rows::with_head(HEADINGS), Some(Cursor::First));
+    stream::try_unfold(begin, move |(mut rows, cursor)| {
         let (database, filter) = (database.clone(), filter.clone());
         async move {
-            let mut rows = Rows::default();
-            let before = match at {
-                At::Start => {
-                    rows.add(HEADINGS);
-                    None
-                }
-                At::Below(id) => Some(id),
-                At::End => return Ok(None),
-            };
-            let read = move |connection: &mut _| audit_log::page(connection, &filter, before, STEP);
-            let records = database.read_records(read).await?;
+            let Some(cursor) = cursor else { return Ok(None) };
+            let read = move |connection: &mut _| audit_log::page(connection, &filter, cursor, STEP);
+            let Page { rows: records, has_more, .. } = database.read_records(read).await?;
             records.iter().for_each(|record| add(&mut rows, record));
-            let next = records.last().filter(|_| records.len() == STEP).map_or(At::End, |last| At::Below(last.id));
-            Ok(Some((rows.take(), next)))
+            let next = records.last().filter(|_| has_more).map(|last| Cursor::Behind(last.id));
+            Ok(Some((rows.take(), (rows, next))))
         }
     })
 }

@@ -22,7 +22,7 @@ use crate::frame::failure::{Failed, Handled};
 use crate::frame::language::Language;
 use crate::frame::moment;
 use crate::frame::page::{self, Page};
-use crate::frame::paging::{self, query_of};
+use crate::frame::paging::{self, PAGE, Pager, Place, query_of};
 use crate::frame::wrongs::Wrongs;
 
 /// What is looked for, as it stands in the address.
@@ -38,13 +38,6 @@ struct Filters {
     from: String,
     /// A day; it counts too.
     to: String,
-}
-
-/// The number of the last entry of the page before.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Place {
-    before: String,
 }
 
 /// An entry as it is shown.
@@ -64,32 +57,30 @@ struct List<'a> {
     filters: &'a Filters,
     wrongs: &'a Wrongs,
     entries: Vec<Shown>,
-    is_first_page: bool,
-    /// The queries of the page after this one, and of the file.
-    older: Option<String>,
-    newest: String,
+    pager: Pager,
+    /// The address of the file.
+    file: String,
     is_filtered: bool,
 }
 
 /// Shows it, the newest first.
 pub(super) async fn list(request: HttpRequest, staff: May<ReadAudit>, panel: Data<Panel>) -> Handled {
-    let (filters, Place { before }) = (paging::filters::<Filters>(&request), paging::filters(&request));
-    let before: Option<i64> = before.parse().ok();
+    let (filters, place) = (paging::filters::<Filters>(&request), Place::asked(&request));
+    let cursor = place.cursor();
     let (wanted, language, zone) = (filters.clone(), staff.page.language, panel.settings.timezone);
     let read = panel.database.read_records(move |connection| {
         let (filter, wrongs) = filter_of(connection, &wanted, language, zone)?;
-        Ok((audit_log::page(connection, &filter, before, paging::PAGE + 1)?, wrongs))
+        Ok((audit_log::page(connection, &filter, cursor, PAGE)?, wrongs))
     });
-    let (mut records, wrongs) = read.await.map_err(|error| Failed::database(&request, &error))?;
-    let has_older = paging::cut(&mut records);
+    let (found, wrongs) = read.await.map_err(|error| Failed::database(&request, &error))?;
     let page = &staff.page;
-    let last = records.last().map(|record| record.id.to_string());
-    let older = last.filter(|_| has_older).map(|last| query_of(&filters, &[("before", &last)]));
-    let newest = query_of(&filters, &[]);
-    let is_filtered = !newest.is_empty();
-    let entries = records.into_iter().map(|record| shown(record, page)).collect();
-    let (filters, wrongs, is_first_page) = (&filters, &wrongs, before.is_none());
-    page::show(&request, page, &List { page, filters, wrongs, entries, is_first_page, older, newest, is_filtered })
+    let pager = Pager::of("/audit", &filters, &place, &found, |record| record.id.to_string());
+    let query = query_of(&filters, &[]);
+    let is_filtered = !query.is_empty();
+    let file = if is_filtered { format!("/audit.csv?{query}") } else { "/audit.csv".to_owned() };
+    let entries = found.rows.into_iter().map(|record| shown(record, page)).collect();
+    let (filters, wrongs) = (&filters, &wrongs);
+    page::show(&request, page, &List { page, filters, wrongs, entries, pager, file, is_filtered })
 }
 
 /// The filter that was meant. What cannot be understood is left out of it, and said in `language`.

@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use shared::clock::Timestamp;
 use shared::db::{Connection, DbError};
 use shared::key::{self, KeyFilter, KeyOverview};
-use shared::page::Page as Found;
+use shared::page::{Cursor, Page as Found};
+use shared::secret_key::KeyId;
 use shared::staff::Right;
 
 use crate::frame::failure::{Failed, Handled};
 use crate::frame::page::{self, Page};
-use crate::frame::paging::{self, PAGE, Pager};
+use crate::frame::paging::{self, PAGE, Pager, Place};
 use crate::frame::wrongs::Wrongs;
 use crate::panel::Panel;
 use crate::panel::access::{May, Read};
@@ -24,7 +25,6 @@ struct Filters {
     q: String,
     tenant: String,
     state: String,
-    before: String,
 }
 
 #[derive(Template)]
@@ -37,16 +37,17 @@ struct Keys<'a> {
     wrongs: Wrongs,
     rows: &'a [KeyOverview],
     pager: Pager,
+    is_first_page: bool,
     may_issue: bool,
 }
 
 /// Lists them.
 pub(in crate::panel) async fn list(request: HttpRequest, staff: May<Read>, panel: Data<Panel>) -> Handled {
     let filters: Filters = paging::filters(&request);
-    let (wanted, now) = (filters.clone(), staff.now);
-    let found = panel.database.read_records(move |connection| search(connection, &wanted, now)).await;
+    let place = Place::asked(&request);
+    let (wanted, cursor, now) = (filters.clone(), place.cursor(), staff.now);
+    let found = panel.database.read_records(move |connection| search(connection, &wanted, cursor, now)).await;
     let (found, no_tenant) = found.map_err(|error| Failed::database(&request, &error))?;
-    let last = found.rows.last().filter(|_| found.has_more).map(|last| last.key.id.to_string());
     let page = &staff.page;
     let mut wrongs = Wrongs::default();
     wrongs.check_part("q", filters.q.trim(), page.language);
@@ -56,7 +57,8 @@ pub(in crate::panel) async fn list(request: HttpRequest, staff: May<Read>, panel
         wrongs,
         no_tenant,
         rows: &found.rows,
-        pager: Pager::of("/keys", &filters, &filters.before, last),
+        pager: Pager::of("/keys", &filters, &place, &found, |row| row.key.id.to_string()),
+        is_first_page: place.is_first(),
         may_issue: staff.may(Right::IssueKeys),
     };
     page::show(&request, page, &keys)
@@ -66,11 +68,12 @@ pub(in crate::panel) async fn list(request: HttpRequest, staff: May<Read>, panel
 fn search(
     connection: &mut Connection,
     filters: &Filters,
+    cursor: Cursor<KeyId>,
     now: Timestamp,
 ) -> Result<(Found<KeyOverview>, bool), DbError> {
     let is_filtered = !filters.tenant.trim().is_empty();
     let tenant = if is_filtered { choice::filtered(connection, &filters.tenant)? } else { None };
     let filter = KeyFilter { tenant, text: filters.q.trim().to_owned(), state: filters.state.parse().ok() };
-    let found = key::search(connection, &filter, filters.before.parse().ok(), PAGE, now)?;
+    let found = key::search(connection, &filter, cursor, PAGE, now)?;
     Ok((found, is_filtered && tenant.is_none()))
 }

@@ -3,11 +3,11 @@
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Path};
 use askama::Template;
-use serde::Deserialize;
 use shared::catalogue::channel::{self, Channel};
 use shared::catalogue::price_list;
 use shared::clock::Timestamp;
 use shared::db::{Connection, DbError};
+use shared::page::{Cursor, Page as Found};
 use shared::price::{Price, PriceVersion};
 use shared::staff::Right;
 use shared::values;
@@ -18,23 +18,15 @@ use super::price::Fields;
 use super::ways;
 use crate::frame::failure::{Failed, Handled, Problem};
 use crate::frame::page::{self, Page};
-use crate::frame::paging;
+use crate::frame::paging::{PAGE, Pager, Place};
 use crate::frame::wrongs::Wrongs;
-
-/// Which versions of the price.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Asked {
-    before: String,
-}
 
 /// A model as its page shows it.
 pub(super) struct Model {
     pub(super) price: Price,
     channels: Vec<Channel>,
     /// Of its own price; of the default one if it has none.
-    versions: Vec<(Timestamp, Price)>,
-    has_older: bool,
+    versions: Found<(Timestamp, Price)>,
 }
 
 #[derive(Template)]
@@ -47,7 +39,7 @@ struct Show<'a> {
     may_price: bool,
     fields: &'a Fields,
     wrongs: &'a Wrongs,
-    is_first_page: bool,
+    pager: Pager,
 }
 
 /// Shows it.
@@ -57,13 +49,11 @@ pub(in crate::panel) async fn show(
     panel: Data<Panel>,
     name: Path<String>,
 ) -> Handled {
-    let asked: Asked = paging::filters(&request);
-    let before = asked.before.parse().ok().map(PriceVersion);
+    let place = Place::asked(&request);
     let name = named(&request, name.into_inner())?;
-    let model = read(&request, &panel, &name, before).await?;
-    let fields = Fields::of(&model.price);
-    let (wrongs, is_first_page) = (Wrongs::default(), before.is_none());
-    let template = template(&staff, &model, &fields, &wrongs, is_first_page);
+    let model = read(&request, &panel, &name, &place).await?;
+    let (fields, wrongs) = (Fields::of(&model.price), Wrongs::default());
+    let template = template(&staff, &model, &fields, &wrongs, &place);
     page::show(&request, &staff.page, &template)
 }
 
@@ -76,8 +66,9 @@ pub(super) async fn again<R>(
     fields: &Fields,
     wrongs: &Wrongs,
 ) -> Handled {
-    let model = read(request, panel, name, None).await?;
-    page::show_again(request, &staff.page, &template(staff, &model, fields, wrongs, true))
+    let place = Place::default();
+    let model = read(request, panel, name, &place).await?;
+    page::show_again(request, &staff.page, &template(staff, &model, fields, wrongs, &place))
 }
 
 /// The name of a path; any that a model can have, since a price may be set before a channel is there.
@@ -93,25 +84,27 @@ fn template<'a, R>(
     model: &'a Model,
     fields: &'a Fields,
     wrongs: &'a Wrongs,
-    is_first_page: bool,
+    place: &Place,
 ) -> Show<'a> {
     let ways = ways(&model.channels, &model.price.model).collect();
     let may_price = staff.may(Right::ManagePrices);
-    Show { page: &staff.page, model, name: &model.price.model, ways, may_price, fields, wrongs, is_first_page }
+    let (page, name) = (&staff.page, &model.price.model);
+    let version = |(_, price): &(Timestamp, Price)| price.version.to_string();
+    let pager = Pager::of(page.path("/models", name), &(), place, &model.versions, version);
+    Show { page, model, name, ways, may_price, fields, wrongs, pager }
 }
 
-async fn read(request: &HttpRequest, panel: &Panel, name: &str, before: Option<PriceVersion>) -> Result<Model, Failed> {
-    let name = name.to_owned();
-    let read = panel.database.read_records(move |connection| model(connection, &name, before)).await;
+async fn read(request: &HttpRequest, panel: &Panel, name: &str, place: &Place) -> Result<Model, Failed> {
+    let (name, cursor) = (name.to_owned(), place.cursor().map(PriceVersion));
+    let read = panel.database.read_records(move |connection| model(connection, &name, cursor)).await;
     read.map_err(|error| Failed::database(request, &error))
 }
 
-fn model(connection: &mut Connection, name: &str, before: Option<PriceVersion>) -> Result<Model, DbError> {
+fn model(connection: &mut Connection, name: &str, cursor: Cursor<PriceVersion>) -> Result<Model, DbError> {
     let price = present(connection, name)?;
     let whose = (!price.is_default).then_some(name);
-    let mut versions = price_list::history(connection, whose, before, paging::PAGE + 1)?;
-    let has_older = paging::cut(&mut versions);
-    Ok(Model { price, channels: channel::list(connection)?, versions, has_older })
+    let versions = price_list::history(connection, whose, cursor, PAGE)?;
+    Ok(Model { price, channels: channel::list(connection)?, versions })
 }
 
 /// The price of a model now.

@@ -10,7 +10,7 @@ use shared::tenant::{self, TenantOverview};
 
 use crate::frame::failure::{Failed, Handled};
 use crate::frame::page::{self, Page};
-use crate::frame::paging::{self, PAGE, Pager};
+use crate::frame::paging::{self, PAGE, Pager, Place};
 use crate::frame::wrongs::Wrongs;
 use crate::panel::Panel;
 use crate::panel::access::{May, Read};
@@ -19,7 +19,6 @@ use crate::panel::access::{May, Read};
 #[serde(default)]
 struct Filters {
     q: String,
-    before: String,
 }
 
 #[derive(Template)]
@@ -30,16 +29,17 @@ struct Tenants<'a> {
     wrongs: Wrongs,
     rows: &'a [TenantOverview],
     pager: Pager,
+    is_first_page: bool,
     may_create: bool,
 }
 
 /// Lists them.
 pub(in crate::panel) async fn list(request: HttpRequest, staff: May<Read>, panel: Data<Panel>) -> Handled {
     let filters: Filters = paging::filters(&request);
-    let (part, before) = (filters.q.trim().to_owned(), filters.before.parse().ok().map(TenantId));
-    let found = panel.database.read_records(move |connection| tenant::search(connection, &part, before, PAGE)).await;
+    let place = Place::asked(&request);
+    let (part, cursor) = (filters.q.trim().to_owned(), place.cursor().map(TenantId));
+    let found = panel.database.read_records(move |connection| tenant::search(connection, &part, cursor, PAGE)).await;
     let found = found.map_err(|error| Failed::database(&request, &error))?;
-    let last = found.rows.last().filter(|_| found.has_more).map(|last| last.tenant.id.to_string());
     let page = &staff.page;
     let mut wrongs = Wrongs::default();
     wrongs.check_part("q", filters.q.trim(), page.language);
@@ -48,7 +48,8 @@ pub(in crate::panel) async fn list(request: HttpRequest, staff: May<Read>, panel
         filters: &filters,
         wrongs,
         rows: &found.rows,
-        pager: Pager::of("/tenants", &filters, &filters.before, last),
+        pager: Pager::of("/tenants", &filters, &place, &found, |row| row.tenant.id.to_string()),
+        is_first_page: place.is_first(),
         may_create: staff.may(Right::ManageTenants),
     };
     page::show(&request, page, &tenants)

@@ -12,6 +12,7 @@ use shared::db::{Connection, DbError};
 use shared::id::TenantId;
 use shared::key::{self, KeyFilter, KeyOverview};
 use shared::ledger::{self, StatementEntry};
+use shared::page::{Cursor as At, Page as Found};
 use shared::staff::Right;
 use shared::tenant::notes::{self, Note};
 use shared::tenant::{self, TenantOverview};
@@ -60,8 +61,8 @@ struct Facts {
     statement: Vec<StatementEntry>,
     calls: Vec<CallRow>,
     refused: Vec<RefusedRow>,
-    notes: shared::page::Page<Note>,
-    users: shared::page::Page<BlockedUser>,
+    notes: Found<Note>,
+    users: Found<BlockedUser>,
 }
 
 /// What its visitor may do about the tenant.
@@ -139,9 +140,9 @@ fn gather(
 ) -> Result<Option<Facts>, DbError> {
     let Some(tenant) = tenant::by_id(connection, id)? else { return Ok(None) };
     let of_tenant = KeyFilter { tenant: Some(id), ..KeyFilter::default() };
-    let keys = key::search(connection, &of_tenant, None, ROWS, now)?.rows;
+    let keys = key::search(connection, &of_tenant, At::First, ROWS, now)?.rows;
     let of_tenant = TopUpFilter { tenant: Some(id), ..TopUpFilter::default() };
-    let top_ups = top_ups::page(connection, &of_tenant, None, ROWS)?.rows;
+    let top_ups = top_ups::page(connection, &of_tenant, At::First, ROWS)?.rows;
     let statement = ledger::statement(connection, id, None, None, ROWS as i64)?.entries;
     let of_tenant = CallFilter { tenant: Some(id), ..CallFilter::default() };
     let calls = calls::list(connection, &of_tenant, Cursor::Newest, ROWS)?.rows;

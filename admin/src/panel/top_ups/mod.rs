@@ -12,7 +12,7 @@ use shared::ledger::LedgerError;
 use shared::top_ups::{self, TopUpError, TopUpRecord};
 
 pub(super) use self::book::{book, confirm, new};
-pub(super) use self::list::list;
+pub(super) use self::list::{export, list};
 pub(super) use self::reverse::{ask_to_reverse, reverse};
 pub(super) use self::show::show;
 use super::Panel;

@@ -6,6 +6,7 @@ use askama::Template;
 use serde::Deserialize;
 use shared::audit_log::{self, Filter, Record};
 use shared::ledger::{self, LedgerLine};
+use shared::page::Cursor;
 use shared::staff::Right;
 use shared::tenant::{self, TenantOverview};
 use shared::top_ups::TopUpRecord;
@@ -54,7 +55,8 @@ pub(in crate::panel) async fn show(
     let (id, of, may_see) = (top_up.id, top_up.tenant, staff.may(Right::ReadAudit));
     let read = panel.database.read_records(move |connection| {
         let filter = Filter { tenant: Some(of), subject: Some(id.to_string()), ..Filter::default() };
-        let entries = if may_see { audit_log::page(connection, &filter, None, ENTRIES)? } else { Vec::new() };
+        let entries =
+            if may_see { audit_log::page(connection, &filter, Cursor::First, ENTRIES)?.rows } else { Vec::new() };
         Ok((ledger::line(connection, id)?, tenant::by_id(connection, of)?, entries))
     });
     let (line, tenant, entries) = read.await.map_err(|error| Failed::database(&request, &error))?;

@@ -271,3 +271,22 @@ async fn there_are_so_many_new_secrets_in_a_day() {
     browser.submit(page, path, &typed).await.is(200).says("was made before");
     assert_eq!(console.scene.read(move |connection| key::list(connection, tenant)).await.len(), 22);
 }
+
+#[actix_web::test]
+async fn the_list_goes_to_and_fro() {
+    let console = Console::new().await;
+    let tenant = console.tenant("acme").await;
+    let all = console.issue(tenant, KeyPolicy { console: Sees::Tenant, ..KeyPolicy::default() }).await;
+    for _ in 0..110 {
+        console.scene.issues(tenant, KeyPolicy::default()).await;
+    }
+    let mut browser = console.signed_in(&all).await;
+    let keys = |page: &Reply| {
+        let rows = page.body.split("<th scope=\"row\"><code>").skip(1);
+        rows.map(|row| row.split('<').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(browser.turn("/console/keys", 3, keys).await.len(), 111);
+    // Whose session sees one key has one page.
+    let own = console.issue(tenant, KeyPolicy::default()).await;
+    console.signed_in(&own).await.get("/console/keys").await.is(200).hides("class=\"pager\"");
+}

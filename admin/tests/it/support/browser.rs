@@ -53,6 +53,28 @@ impl Browser {
         self.send("GET", path, None).await
     }
 
+    /// Opens a list's pages one after the other, to its end and back; there are so many. Gives what `rows` finds on them.
+    pub(crate) async fn turn(&mut self, path: &str, pages: usize, rows: impl Fn(&Reply) -> Vec<String>) -> Vec<String> {
+        let mut there = vec![self.get(path).await.is(200)];
+        assert_eq!((there[0].page("first"), there[0].page("prev")), (None, None), "{path}");
+        while let Some(next) = there.last().unwrap().page("next") {
+            there.push(self.get(&next).await.is(200));
+        }
+        assert_eq!(there.len(), pages, "{path}");
+        let mut here = there.last().unwrap().clone();
+        for page in there.iter().rev().skip(1) {
+            assert_eq!(rows(&self.get(&here.page("first").unwrap()).await), rows(&there[0]), "{path}");
+            here = self.get(&here.page("prev").unwrap()).await.is(200);
+            assert_eq!(rows(&here), rows(page), "{path}, back");
+            assert!(here.page("next").is_some(), "{path}, back");
+        }
+        assert_eq!(here.page("prev"), None, "{path}, back");
+        let rows: Vec<String> = there.iter().flat_map(rows).collect();
+        let once: std::collections::BTreeSet<&String> = rows.iter().collect();
+        assert_eq!(once.len(), rows.len(), "{path}");
+        rows
+    }
+
     /// Sends fields, and nothing else.
     pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
         self.send("POST", path, Some(encoded(fields))).await

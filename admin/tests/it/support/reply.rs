@@ -103,6 +103,12 @@ impl Reply {
         found
     }
 
+    /// Where the link to another page of the same list leads: `first`, `prev` or `next`; `None` where there is none.
+    pub(crate) fn page(&self, rel: &str) -> Option<String> {
+        let (before, _) = self.body.split_once(&format!("\" rel=\"{rel}\">"))?;
+        Some(unescaped(before.rsplit("href=\"").next().unwrap()))
+    }
+
     /// What stands between two texts, as a person reads it.
     #[track_caller]
     pub(crate) fn between(&self, before: &str, after: &str) -> String {

@@ -14,6 +14,7 @@ use shared::clock::Clock;
 use shared::config::{Settings, Sources};
 use shared::db::{Connection, DbError};
 use shared::deployment::{Deployment, Role as Part, Workbench};
+use shared::page::Cursor;
 use shared::staff::invitation::FirstOwner;
 use shared::staff::{self, Reception, Role, StaffError, session};
 use shared::token::Token;
@@ -164,7 +165,7 @@ impl Scene {
 
     /// The entries of the audit log, the newest first.
     pub(crate) async fn records(&self) -> Vec<Record> {
-        self.read(|connection| audit_log::page(connection, &Filter::default(), None, 1_000)).await
+        self.read(|connection| audit_log::page(connection, &Filter::default(), Cursor::First, 1_000)).await.rows
     }
 
     /// Waits until it is written down that a person's session was used now.

@@ -63,6 +63,16 @@ impl Load {
         self.books.words(&query)[0].parse().unwrap()
     }
 
+    /// A payment in the middle of them.
+    pub(super) fn payment(&self) -> RequestId {
+        let hex = if self.books.is_sqlite() { "lower(hex(id))" } else { "encode(id, 'hex')" };
+        let behind = PAYMENTS / 2;
+        let query = format!(
+            "SELECT {hex} AS word FROM transfers WHERE reference IS NOT NULL ORDER BY created_at DESC LIMIT 1 OFFSET {behind}"
+        );
+        self.books.words(&query)[0].parse().unwrap()
+    }
+
     fn write_rows(&self) {
         let mut connection = self.books.bare_connection();
         let mut run = |sql: &str| connection.batch_execute(sql).unwrap_or_else(|error| panic!("{error}: {sql}"));

@@ -13,8 +13,10 @@ use shared::calls::{self, CallFilter, Cursor, StatusFilter};
 use shared::clock::Timestamp;
 use shared::db::{Connection, DbError};
 use shared::ledger::{self, LineCursor, LineFilter, LineKind};
+use shared::page::Cursor as Place;
 use shared::rollups::{self, By, Step, UsageFilter};
 use shared::search;
+use shared::top_ups::{self, TopUpFilter};
 
 use self::load::{DAYS, Load, TENANTS};
 use crate::place;
@@ -68,6 +70,12 @@ impl Questions {
     }
 
     fn lines(&mut self, name: &str, filter: LineFilter, cursor: LineCursor) {
+        if cursor == LineCursor::Newest {
+            let summed = filter.clone();
+            self.ask(format!("ledger sums: {name}"), move |connection| {
+                Ok(ledger::line_sums(connection, &summed)?.sums.len())
+            });
+        }
         self.ask(format!("ledger: {name}"), move |connection| {
             Ok(ledger::lines(connection, &filter, cursor, PAGE)?.lines.len())
         });
@@ -166,12 +174,35 @@ fn all_questions(load: &Load) -> Questions {
         ("payments of a large tenant", of_kind(LineKind::TopUp, lines_of(big))),
         ("given back", of_kind(LineKind::Reversal, LineFilter::default())),
         ("written off, a large tenant", of_kind(LineKind::WriteOff, lines_of(big))),
+        ("charges", of_kind(LineKind::Capture, LineFilter::default())),
+        ("charges of a month", a_month(of_kind(LineKind::Capture, LineFilter::default()))),
+        ("written off", of_kind(LineKind::WriteOff, LineFilter::default())),
         ("a reference", with_reference("2026-00042")),
         ("a reference that there is not", with_reference("nothing")),
     ] {
         questions.lines(name, filter.clone(), LineCursor::Newest);
         questions.lines(&format!("{name}, older"), filter.clone(), LineCursor::Older(middle));
         questions.lines(&format!("{name}, newer"), filter, LineCursor::Newer(middle));
+    }
+
+    let (payments, payment) = (TopUpFilter::default(), load.payment());
+    for (name, filter) in [
+        ("all", payments.clone()),
+        ("a month", TopUpFilter { from: Some(to.plus_ms(-30 * DAY_MS)), to: Some(to), ..payments.clone() }),
+        ("a large tenant", TopUpFilter { tenant: Some(big), ..payments.clone() }),
+        ("a reference", TopUpFilter { reference: "2026-00042".to_owned(), ..payments }),
+    ] {
+        for (place, cursor) in
+            [("", Place::First), (", older", Place::Behind(payment)), (", newer", Place::Before(payment))]
+        {
+            let filter = filter.clone();
+            questions.ask(format!("top-ups: {name}{place}"), move |connection| {
+                Ok(top_ups::page(connection, &filter, cursor, PAGE)?.rows.len())
+            });
+        }
+        questions.ask(format!("top-up sums: {name}"), move |connection| {
+            Ok(usize::try_from(top_ups::sums(connection, &filter)?.count).unwrap())
+        });
     }
 
     questions.ask("the house's balances", |connection| {

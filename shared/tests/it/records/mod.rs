@@ -18,12 +18,32 @@ use shared::epoch::EpochWatch;
 use shared::id::TenantId;
 use shared::key::{self, Key, KeyError, KeyPolicy, NewSecret};
 use shared::keyring::{Keyring, KeyringSettings};
+use shared::page::{Cursor, Page};
 use shared::secret_key::{PlainSecretKey, TagKey, hash};
 
 use crate::ledger::books::Books;
 
 /// 2026-01-01T00:00:00Z.
 const START: Timestamp = Timestamp(1_767_225_600_000);
+
+/// All of a list, page by page from its beginning. From its end the same pages come back.
+async fn there_and_back<T, K, F>(at: impl Fn(Cursor<K>) -> F, key: impl Fn(&T) -> K) -> Vec<T>
+where
+    T: Clone + std::fmt::Debug + PartialEq,
+    F: Future<Output = Page<T>>,
+{
+    let mut pages = vec![at(Cursor::First).await];
+    while let Some(last) = pages.last().filter(|page| page.has_more).and_then(|page| page.rows.last()) {
+        let next = at(Cursor::Behind(key(last))).await;
+        assert!(next.has_before && !next.rows.is_empty(), "{next:?}");
+        pages.push(next);
+    }
+    assert!(!pages[0].has_before);
+    for pair in pages.windows(2) {
+        assert_eq!(at(Cursor::Before(key(&pair[1].rows[0]))).await, pair[0]);
+    }
+    pages.into_iter().flat_map(|page| page.rows).collect()
+}
 
 impl Books {
     /// Reads.

@@ -2,13 +2,14 @@
 
 use shared::clock::Timestamp;
 use shared::id::TenantId;
-use shared::key::{self, Key, KeyError, KeyFilter, KeyPolicy, KeyState, NewSecret};
+use shared::key::{self, Key, KeyError, KeyFilter, KeyOverview, KeyPolicy, KeyState, NewSecret};
 use shared::ledger::Balance;
 use shared::money::Amount;
-use shared::secret_key::{HashedSecretKey, KeyId};
+use shared::page::Cursor;
+use shared::secret_key::HashedSecretKey;
 use shared::tenant::{self, TenantError};
 
-use super::START;
+use super::{START, there_and_back};
 use crate::ledger::books::Books;
 
 fn named(name: &str) -> KeyPolicy {
@@ -16,15 +17,9 @@ fn named(name: &str) -> KeyPolicy {
 }
 
 async fn tenants(books: &Books, part: &'static str) -> Vec<String> {
-    let (mut names, mut before) = (Vec::new(), None);
-    loop {
-        let page = books.look(move |connection| tenant::search(connection, part, before, 2)).await;
-        before = page.rows.last().map(|row| row.tenant.id);
-        names.extend(page.rows.into_iter().map(|row| row.tenant.name));
-        if !page.has_more {
-            return names;
-        }
-    }
+    let at = |cursor| books.look(move |connection| tenant::search(connection, part, cursor, 2));
+    let found = there_and_back(at, |row| row.tenant.id).await;
+    found.into_iter().map(|row| row.tenant.name).collect()
 }
 
 #[tokio::test]
@@ -72,7 +67,7 @@ async fn a_tenant_at_a_glance() {
         .unwrap();
     assert_eq!(by_id().await.unwrap().tenant.suspended_at, Some(START));
     let found = by_id().await.unwrap();
-    let listed = books.look(|connection| tenant::search(connection, "acme", None, 9)).await;
+    let listed = books.look(|connection| tenant::search(connection, "acme", Cursor::First, 9)).await;
     assert_eq!(listed.rows, [found]);
     assert_eq!(books.look(|connection| tenant::by_id(connection, TenantId(1))).await, None, "a house account");
 }
@@ -102,18 +97,16 @@ async fn keys_of_all_tenants() {
     books.advance(2_000);
     let now = books.clock.now();
     let shown = async |filter: KeyFilter, now: Timestamp| -> Vec<usize> {
-        let (mut shown, mut before): (Vec<usize>, Option<KeyId>) = (Vec::new(), None);
-        loop {
+        let at = |cursor| {
             let filter = filter.clone();
-            let page = books.look(move |connection| key::search(connection, &filter, before, 2, now)).await;
-            before = page.rows.last().map(|row| row.key.id);
-            shown.extend(page.rows.iter().map(|row| keys.iter().position(|key| key.id == row.key.id).unwrap()));
-            if !page.has_more {
-                // Keys of one moment come in the order of their ids, which are random.
-                shown.sort_unstable();
-                return shown;
-            }
-        }
+            books.look(move |connection| key::search(connection, &filter, cursor, 2, now))
+        };
+        let found = there_and_back(at, |row| row.key.id).await;
+        let place = |row: &KeyOverview| keys.iter().position(|key| key.id == row.key.id).unwrap();
+        let mut shown: Vec<usize> = found.iter().map(place).collect();
+        // Keys of one moment come in the order of their ids, which are random.
+        shown.sort_unstable();
+        shown
     };
     let all = KeyFilter::default();
     let in_state = |state| KeyFilter { state: Some(state), ..KeyFilter::default() };
@@ -137,14 +130,16 @@ async fn keys_of_all_tenants() {
         let by_list: Vec<usize> = shown(in_state(state), now).await.into_iter().filter(|number| *number < 4).collect();
         assert_eq!(by_list, by_key, "{state}");
     }
-    let newest = books.look(move |connection| key::search(connection, &KeyFilter::default(), None, 9, now)).await;
+    let newest =
+        books.look(move |connection| key::search(connection, &KeyFilter::default(), Cursor::First, 9, now)).await;
     assert!(newest.rows.is_sorted_by_key(|row| std::cmp::Reverse(row.key.created_at)));
 
     let (id, unknown) = (keys[1].id, "000000000000".parse().unwrap());
     let found = books.look(move |connection| key::overview(connection, id)).await.unwrap();
     assert_eq!((found.key, found.tenant_name.as_str(), found.tenant_suspended_at), (keys[1].clone(), "other", None));
     assert!(books.look(move |connection| key::overview(connection, unknown)).await.is_none());
-    let none = books.look(move |connection| key::search(connection, &KeyFilter::default(), Some(unknown), 9, now));
+    let none =
+        books.look(move |connection| key::search(connection, &KeyFilter::default(), Cursor::Behind(unknown), 9, now));
     assert!(none.await.rows.is_empty(), "behind an unknown one");
 }
 
@@ -168,7 +163,7 @@ async fn a_rotated_key_is_active_until_its_grace_ends() {
         .unwrap();
     let active = |now| {
         let filter = KeyFilter { state: Some(KeyState::Active), ..KeyFilter::default() };
-        books.look(move |connection| key::search(connection, &filter, None, 9, now))
+        books.look(move |connection| key::search(connection, &filter, Cursor::First, 9, now))
     };
     assert_eq!(active(START.plus_ms(999)).await.rows.len(), 2);
     let later = active(START.plus_ms(1_000)).await.rows;

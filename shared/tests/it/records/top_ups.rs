@@ -4,10 +4,10 @@ use rstest::rstest;
 use shared::id::{TenantId, TransferId};
 use shared::ledger::{self, TopUp, TopUpDecision, TopUpReversal, TopUpSource};
 use shared::money::Amount;
-use shared::page::Page;
-use shared::top_ups::{self, Payment, TopUpError, TopUpFilter, TopUpRecord, TopUpReversed};
+use shared::page::{Cursor, Page};
+use shared::top_ups::{self, Payment, TopUpError, TopUpExport, TopUpFilter, TopUpRecord, TopUpReversed, TopUpSums};
 
-use super::START;
+use super::{START, there_and_back};
 use crate::ledger::books::{Books, capture, top_up};
 
 fn nanos(amount: i64) -> Amount {
@@ -31,8 +31,8 @@ async fn reverse(books: &Books, id: TransferId, transfer: TransferId) -> Result<
     books.change(move |connection| top_ups::reverse(connection, id, transfer, " paid twice ", now)).await
 }
 
-async fn page(books: &Books, filter: TopUpFilter, before: Option<TransferId>, limit: usize) -> Page<TopUpRecord> {
-    books.look(move |connection| top_ups::page(connection, &filter, before, limit)).await
+async fn page(books: &Books, filter: TopUpFilter, cursor: Cursor<TransferId>, limit: usize) -> Page<TopUpRecord> {
+    books.look(move |connection| top_ups::page(connection, &filter, cursor, limit)).await
 }
 
 #[tokio::test]
@@ -147,17 +147,20 @@ async fn the_list_has_pages_and_filters() {
     }
     let back = TransferId::new();
     reverse(&books, back, ids[1]).await.unwrap();
+    // To and fro, with the sums of all of it, and as a file.
     let shown = async |filter: TopUpFilter| -> Vec<usize> {
-        let mut shown = Vec::new();
-        let mut before = None;
-        loop {
-            let page = page(&books, filter.clone(), before, 2).await;
-            shown.extend(page.rows.iter().map(|row| ids.iter().position(|id| *id == row.id).unwrap()));
-            before = page.rows.last().map(|row| row.id);
-            if !page.has_more {
-                return shown;
-            }
-        }
+        let at = |cursor| page(&books, filter.clone(), cursor, 2);
+        let rows = there_and_back(at, |row| row.id).await;
+        let mut export = TopUpExport::new(&books.database, filter.clone());
+        assert_eq!(export.next().await.unwrap().unwrap_or_default(), rows);
+        assert_eq!(export.next().await.unwrap(), None);
+        let sum = |of: fn(&TopUpRecord) -> Amount| Some(nanos(rows.iter().map(|row| of(row).nanos()).sum()));
+        let recovered = |row: &TopUpRecord| row.reversal.as_ref().map_or(Amount::ZERO, |reversal| reversal.recovered);
+        let (booked, recovered) = (sum(|row| row.amount), sum(recovered));
+        let left = booked.unwrap().checked_sub(recovered.unwrap());
+        let expected = TopUpSums { count: rows.len().try_into().unwrap(), booked, recovered, left };
+        assert_eq!(books.look(move |connection| top_ups::sums(connection, &filter)).await, expected);
+        rows.iter().map(|row| ids.iter().position(|id| *id == row.id).unwrap()).collect()
     };
     let all = TopUpFilter::default();
     assert_eq!(shown(all.clone()).await, [4, 3, 2, 1, 0]);
@@ -171,9 +174,12 @@ async fn the_list_has_pages_and_filters() {
     let (from, to) = (Some(START.plus_ms(1_001)), Some(START.plus_ms(3_000)));
     assert_eq!(shown(TopUpFilter { from, ..all.clone() }).await, [4, 3, 2]);
     assert_eq!(shown(TopUpFilter { from, to, tenant: Some(one), ..all.clone() }).await, [3, 2]);
-    assert!(page(&books, all.clone(), Some(TransferId::new()), 9).await.rows.is_empty(), "behind an unknown one");
+    assert!(
+        page(&books, all.clone(), Cursor::Behind(TransferId::new()), 9).await.rows.is_empty(),
+        "behind an unknown one"
+    );
 
-    let found = page(&books, TopUpFilter { tenant: Some(other), ..all }, None, 9).await.rows.remove(1);
+    let found = page(&books, TopUpFilter { tenant: Some(other), ..all }, Cursor::First, 9).await.rows.remove(1);
     let expected = TopUpRecord {
         id: ids[1],
         tenant: other,

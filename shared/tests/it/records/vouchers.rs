@@ -10,6 +10,7 @@ use shared::id::TenantId;
 use shared::key::KeyPolicy;
 use shared::ledger;
 use shared::money::Amount;
+use shared::page::Cursor;
 use shared::secret_key::KeyId;
 use shared::top_ups::{self, TopUpFilter};
 use shared::vouchers::{self, Batch, BatchId, Code, NewBatch, Redeemed, VoucherError};
@@ -78,15 +79,17 @@ async fn a_code_is_redeemed_once() {
     assert_eq!(worth(&books, made_up.expose().expose_secret()).await, Err(Redeemed::Unknown));
 
     let id = batch.id;
-    let listed = books.look(move |connection| vouchers::codes(connection, id, 0, 2)).await;
+    let listed = books.look(move |connection| vouchers::codes(connection, id, Cursor::First, 2)).await;
     assert!(listed.has_more);
     assert_eq!(listed.rows.iter().map(|code| code.number).collect::<Vec<_>>(), [1, 2]);
     assert!(codes[0].ends_with(&listed.rows[0].last_four) && listed.rows[0].redemption.is_none());
     let redemption = listed.rows[1].redemption.as_ref().unwrap();
     assert_eq!((redemption.tenant, redemption.tenant_name.as_str(), redemption.key), (ann.0, "ann", ann.1));
     assert_eq!((redemption.transfer, redemption.redeemed_at), (transfer, START));
-    let rest = books.look(move |connection| vouchers::codes(connection, id, 2, 2)).await;
-    assert_eq!((rest.rows.len(), rest.rows[0].number, rest.has_more), (1, 3, false));
+    let rest = books.look(move |connection| vouchers::codes(connection, id, Cursor::Behind(2), 2)).await;
+    assert_eq!((rest.rows.len(), rest.rows[0].number, rest.has_more, rest.has_before), (1, 3, false, true));
+    let back = books.look(move |connection| vouchers::codes(connection, id, Cursor::Before(3), 2)).await;
+    assert_eq!(back, listed);
 
     let top_up = books.look(move |connection| top_ups::find(connection, transfer)).await.unwrap();
     assert_eq!((top_up.reference.as_str(), top_up.source), ("code:1/2", ledger::TopUpSource::Promotion));
@@ -126,11 +129,14 @@ async fn what_ends_a_code() {
     let error = books.change(move |connection| vouchers::revoke(connection, unknown, "ann", now)).await.unwrap_err();
     assert!(matches!(error, VoucherError::Unknown(BatchId(99))), "{error:?}");
 
-    let all = books.look(|connection| vouchers::batches(connection, None, 1)).await;
+    let all = books.look(|connection| vouchers::batches(connection, Cursor::First, 1)).await;
     assert_eq!((&all.rows[..], all.has_more), (&[Batch { redeemed: 1, ..revoked }][..], true));
     let id = second.id;
-    let older = books.look(move |connection| vouchers::batches(connection, Some(id), 1)).await;
+    let older = books.look(move |connection| vouchers::batches(connection, Cursor::Behind(id), 1)).await;
     assert_eq!((&older.rows[..], older.has_more), (&[Batch { redeemed: 2, ..first }][..], false));
+    let id = first.id;
+    let newer = books.look(move |connection| vouchers::batches(connection, Cursor::Before(id), 1)).await;
+    assert_eq!(newer, all);
     books.prove().await;
 }
 
@@ -208,7 +214,7 @@ async fn twenty_redeem_one_code_at_once() {
     for (tenant, _) in customers {
         assert_eq!(books.balance(tenant).await, (if tenant == lucky[0] { 500 } else { 0 }, 0));
     }
-    let all = books.look(|connection| top_ups::page(connection, &TopUpFilter::default(), None, 9)).await;
+    let all = books.look(|connection| top_ups::page(connection, &TopUpFilter::default(), Cursor::First, 9)).await;
     assert_eq!(all.rows.len(), 1);
     books.prove().await;
 }
@@ -245,7 +251,7 @@ async fn attacks(#[case] attack: &str) {
     redeem(&books, &codes[0], ann).await;
     let other = books.tenant("other", 5).await;
     let other = books.look(move |connection| {
-        top_ups::page(connection, &TopUpFilter { tenant: Some(other), ..TopUpFilter::default() }, None, 1)
+        top_ups::page(connection, &TopUpFilter { tenant: Some(other), ..TopUpFilter::default() }, Cursor::First, 1)
     });
     let other = other.await.rows.remove(0).id;
     let attack = attack

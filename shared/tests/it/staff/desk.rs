@@ -7,6 +7,7 @@ use secrecy::ExposeSecret;
 use shared::audit_log::{self, Filter, Origin, Record};
 use shared::clock::Timestamp;
 use shared::db::{Connection, DbError};
+use shared::page::Cursor;
 use shared::seal::{MasterSecret, Sealer};
 use shared::staff::session::{self, SignedIn};
 use shared::staff::{self, Entrance, Oneself, Reception, RecoveryCode, Role, Staff, StaffError};
@@ -153,7 +154,7 @@ impl Desk {
 
     /// The audit log, the newest first.
     pub(super) async fn log(&self) -> Vec<Record> {
-        self.read(|connection| audit_log::page(connection, &Filter::default(), None, 1_000)).await
+        self.read(|connection| audit_log::page(connection, &Filter::default(), Cursor::First, 1_000)).await.rows
     }
 
     /// The actions of the audit log, the oldest first.
