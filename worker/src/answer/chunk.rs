@@ -174,6 +174,18 @@ mod tests {
         std::str::from_utf8(json).unwrap()
     }
 
+    /// A gateway that writes for people: its lines would end those of our stream.
+    #[test]
+    fn a_chunk_is_one_line() {
+        let job = job(Endpoint::Chat, 1);
+        let mut reader = ChunkReader::new(&job);
+        let pretty = "{\n\t\"choices\": [\r\n  {\"index\": 0,\n \"delta\": {\"content\": \"a\\nb\"}}\n]}";
+        let seen = read(&mut reader, pretty);
+        let json = seen.json.unwrap();
+        assert!(!text(&json).contains(['\n', '\r']), "{json:?}");
+        assert!(text(&json).contains(r#""content": "a\nb""#), "{json:?}");
+    }
+
     #[test]
     fn a_chunk_is_rewritten_but_for_its_values() {
         let job = job(Endpoint::Chat, 1);

@@ -181,8 +181,7 @@ mod tests {
         let answer = read(&job_of(FLOATS, 2), theirs).unwrap();
         assert_eq!(answer.usage, Some(ProviderUsage { prompt: 9, completion: 0 }));
         assert_eq!((answer.tally.tokens, answer.images), (0, 0));
-        let expected = r#"{"code":0,"msg":"","object":"list","data":[{"object":"embedding","index":0,"embedding":[ -0.0060,1E-7,
-            12345678901234567890.10 ]},{"object":"embedding","index":1,"embedding":[1],"x":1e2}],"model":"gpt-3.5","usage":{"prompt_tokens":7,"total_tokens":7},"created":1,"y":0.10}"#;
+        let expected = r#"{"code":0,"msg":"","object":"list","data":[{"object":"embedding","index":0,"embedding":[ -0.0060,1E-7,             12345678901234567890.10 ]},{"object":"embedding","index":1,"embedding":[1],"x":1e2}],"model":"gpt-3.5","usage":{"prompt_tokens":7,"total_tokens":7},"created":1,"y":0.10}"#;
         assert_eq!(answer.into_reply(7, 0), expected);
     }
 

@@ -75,7 +75,10 @@ impl ObjectWriter {
         self.separate();
         push_string(&mut self.0, name);
         self.0.push(b':');
+        let value = self.0.len();
         self.0.extend_from_slice(json.as_bytes());
+        // A provider's line breaks would end the lines of our own stream. Within strings JSON has none.
+        self.0[value..].iter_mut().filter(|byte| **byte < b' ').for_each(|byte| *byte = b' ');
     }
 
     /// Adds the usage as a reply tells it.
