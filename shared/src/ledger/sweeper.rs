@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::Binary;
+use futures_util::{StreamExt as _, stream};
 
 use super::operation::Ended;
 use super::{Ledger, LedgerError};
@@ -12,6 +13,8 @@ use crate::id::{ProcessId, RequestId, TenantId};
 
 /// Holds that one read gives.
 const PAGE: i64 = 1_000;
+/// Holds that are ended at the same time.
+const ENDED_AT_ONCE: usize = 256;
 /// Rows of processes that were silent this long are dropped, in milliseconds.
 const FORGET_PROCESS_MS: i64 = 86_400_000;
 /// A hold is committed at most this long after its id was made (body read, then id, then hold with a 10 s bound), in milliseconds.
@@ -171,15 +174,23 @@ fn page(connection: &mut Connection, after: RequestId) -> Result<Vec<OpenHold>, 
     Ok(rows.load(connection)?)
 }
 
+/// Ends all of them, many at once, so that they share commits. One that cannot be ended keeps none of the others; its error is given.
 async fn end_all(ledger: &Ledger, holds: impl Iterator<Item = OpenHold>, ended: Ended) -> Result<usize, LedgerError> {
-    let mut count = 0;
-    for hold in holds {
-        let Some(request_id) = RequestId::from_slice(&hold.request_id) else { continue };
-        // Settled by someone else in between: that is what was wanted.
-        if ledger.end(request_id, TenantId(hold.account), ended).await?.is_ok() {
-            count += 1;
-            tracing::warn!(%request_id, ?ended, "a hold that nobody settled was released");
+    let ids = holds.filter_map(|hold| Some((RequestId::from_slice(&hold.request_id)?, TenantId(hold.account))));
+    let mut ending = stream::iter(ids)
+        .map(|(request_id, account)| async move { (request_id, ledger.end(request_id, account, ended).await) })
+        .buffer_unordered(ENDED_AT_ONCE);
+    let (mut count, mut failure) = (0, None);
+    while let Some((request_id, outcome)) = ending.next().await {
+        match outcome {
+            Ok(Ok(())) => {
+                count += 1;
+                tracing::warn!(%request_id, ?ended, "a hold that nobody settled was released");
+            }
+            // Settled by someone else in between: that is what was wanted.
+            Ok(Err(_)) => {}
+            Err(error) => failure = failure.or(Some(error)),
         }
     }
-    Ok(count)
+    failure.map_or(Ok(count), Err)
 }
