@@ -152,7 +152,7 @@ impl Settler<'_> {
             }
             Ok(Err(_)) => Failure { refusal, charged: None },
             Err(error) => {
-                self.settling.release(request_id, account);
+                self.settling.undo(request_id, account);
                 unknown_after(&error, request_id)
             }
         }
@@ -164,7 +164,10 @@ impl Settler<'_> {
             Ok(Reversal::Reversed(_) | Reversal::Already | Reversal::NothingCaptured) => {
                 Failure { refusal, charged: None }
             }
-            Err(error) => unknown_after(&error, request_id),
+            Err(error) => {
+                self.settling.undo(request_id, account);
+                unknown_after(&error, request_id)
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::calls::{CallLog, CallRecord, Status};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{RequestId, TenantId};
-use crate::ledger::{Ledger, release};
+use crate::ledger::{Ledger, release, undo};
 use crate::queue::{Job, Way};
 use crate::seal::Sealer;
 
@@ -78,6 +78,12 @@ impl Settling {
         self.spawn(async move {
             release(&ledger, request_id, account).await;
         });
+    }
+
+    /// Gives back what was charged for a call whose caller got nothing, or voids its hold.
+    pub(super) fn undo(&self, request_id: RequestId, account: TenantId) {
+        let ledger = self.ledger.clone();
+        self.spawn(async move { undo(&ledger, request_id, account).await });
     }
 
     /// Voids a hold that a worker should settle, if it has not, and then keeps `record`: a worker that settles keeps its own. A process

@@ -43,7 +43,7 @@ pub use records::{
     Balance, Grouping, Page, StatementEntry, Totals, UsageRow, balance, charged_between, statement, totals, usage,
 };
 pub use records::{ChargeDetail, Period};
-pub use release::{release, settle};
+pub use release::{release, settle, undo};
 pub use store::{apply_one, open_account};
 pub use sweeper::{Sweeper, heartbeat, register_process};
 

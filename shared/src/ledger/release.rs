@@ -35,3 +35,20 @@ pub async fn settle(ledger: &Ledger, request_id: RequestId, operation: Operation
     tracing::error!(%request_id, "a call could not be settled; the sweeper will expire its hold");
     false
 }
+
+/// Makes it true that a request whose answer reached nobody costs nothing: voids its hold, or gives back what was charged for it. Tries again
+/// while the database does not answer. In the end a hold is the sweeper's; a charge stays, and the log says so.
+pub async fn undo(ledger: &Ledger, request_id: RequestId, account: TenantId) {
+    if release(ledger, request_id, account).await {
+        return;
+    }
+    for _ in 0..TRIES {
+        match ledger.reverse_capture(request_id, account).await {
+            Ok(_) => return,
+            Err(LedgerError::Stopped) => break,
+            Err(error) => tracing::warn!(%request_id, %error, "a charge could not be given back; trying again"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    tracing::error!(%request_id, "it is not known whether a call whose answer reached nobody was charged");
+}
