@@ -43,6 +43,13 @@ pub struct Call {
     request_id: RequestId,
     parts: Option<Parts>,
     allowances: Allowances,
+    progress: Progress,
+}
+
+/// How far a call has come.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// What the caller has seen.
     forwarded: Tally,
     /// What the caller was sent, where it may ask again.
     collected: Option<Collected>,
@@ -84,12 +91,8 @@ impl Call {
         Self {
             request_id: job.request_id,
             allowances: permit.allowances(),
-            collected: job.idempotency.is_some().then(Collected::default),
+            progress: Progress::at_first(&job),
             parts: Some(Parts { job, queue, clock, settling, frames, permit: Some(permit) }),
-            forwarded: Tally::default(),
-            first_at: None,
-            ending: None,
-            way: Way::default(),
         }
     }
 
@@ -105,38 +108,38 @@ impl Call {
 
     /// What comes next. `None` after the end. Dropping the future loses nothing: the next call goes on where it was.
     pub async fn next(&mut self) -> Option<Step> {
-        let parts = self.parts.as_mut()?;
-        let ending = match &self.ending {
+        let (parts, progress) = (self.parts.as_mut()?, &mut self.progress);
+        let ending = match &progress.ending {
             Some(ending) => ending.clone(),
             None => {
                 // From the first frame on it is a worker that ends the call in time.
-                let ending = match parts.next_frame(self.first_at.is_none()).await {
+                let ending = match parts.next_frame(progress.first_at.is_none()).await {
                     Ok(Frame::Chunk(chunk)) => {
-                        self.first_at.get_or_insert_with(|| parts.clock.now());
-                        self.forwarded = chunk.generated;
-                        if let Some(collected) = &mut self.collected {
+                        progress.first_at.get_or_insert_with(|| parts.clock.now());
+                        progress.forwarded = chunk.generated;
+                        if let Some(collected) = &mut progress.collected {
                             collected.push(&chunk.json);
                         }
                         return Some(Step::Chunk(chunk.json));
                     }
                     Ok(Frame::End(mut end)) => {
-                        self.way = end.take_way();
+                        progress.way = end.take_way();
                         Ending::Told(end)
                     }
                     Err(silence) => Ending::Silent(silence),
                 };
-                self.ending.insert(ending).clone()
+                progress.ending.insert(ending).clone()
             }
         };
-        let settler = Settler { settling: &parts.settling, job: &parts.job, collected: self.collected.as_ref() };
-        let step = settler.last_step(ending, self.forwarded).await;
+        let settler = Settler { settling: &parts.settling, job: &parts.job, collected: progress.collected.as_ref() };
+        let step = settler.last_step(ending, progress.forwarded).await;
         // Before the end is seen: who makes one call after the other never meets the last one.
         if let Some(permit) = parts.permit.take() {
             permit.release().await;
         }
         let Parts { job, settling, .. } = self.parts.take()?;
-        let way = std::mem::take(&mut self.way);
-        settling.record(settling.record_of(job, step.status(), self.first_at, way));
+        let way = std::mem::take(&mut self.progress.way);
+        settling.record(settling.record_of(job, step.status(), self.progress.first_at, way));
         Some(step)
     }
 }
@@ -174,40 +177,48 @@ impl Parts {
     }
 }
 
+impl Progress {
+    /// Of a call that has just been submitted.
+    pub(super) fn at_first(job: &Job) -> Self {
+        Self { collected: job.idempotency.is_some().then(Collected::default), ..Self::default() }
+    }
+}
+
 impl Drop for Call {
     fn drop(&mut self) {
         let Some(Parts { job, queue, settling, frames, permit, .. }) = self.parts.take() else { return };
-        let (forwarded, first_at) = (self.forwarded, self.first_at);
-        let (ending, mut way) = (self.ending.take(), std::mem::take(&mut self.way));
-        let collected = self.collected.take();
+        let progress = std::mem::take(&mut self.progress);
         // The place is free at once: a worker that still has the call is about to stop it.
         drop(permit);
         let later = settling.clone();
-        settling.spawn(async move {
-            let (request_id, tenant) = (job.request_id, job.tenant);
-            // A worker that has the call learns that nobody receives its frames, stops the provider and settles. An end that it had sent
-            // before is read here, so that what it left to the receiver is not forgotten.
-            let cancellation = queue.cancel(request_id).await;
-            let left_to_us = match (frames.leave().await, ending) {
-                (Some(mut end), _) => {
-                    way = end.take_way();
-                    Some(Ending::Told(end))
-                }
-                (None, Some(ending)) => Some(ending),
-                // No worker has it, and none sent an end: it waited until now, or its worker died.
-                (None, None) => (cancellation != Cancellation::Told).then_some(Ending::Silent(Silence::NoWorker)),
-            };
-            let settlement =
-                left_to_us.map(|ending| ending.settlement(&job, forwarded, collected.as_ref(), later.sealer()));
-            let record = later.record_of(job, Status::CLIENT_LEFT, first_at, way);
-            match settlement {
-                Some(settlement) => {
-                    settle(later.ledger(), request_id, settlement).await;
-                    later.record(record);
-                }
-                None => later.release_after_workers_turn(request_id, tenant, Some(record)),
-            }
-        });
+        settling.spawn(async move { call_off(&*queue, &later, job, frames, progress).await });
+    }
+}
+
+/// Calls off a call that nobody waits for any more, and settles it, unless that is its worker's.
+pub(super) async fn call_off(queue: &dyn Queue, settling: &Settling, job: Job, frames: Frames, progress: Progress) {
+    let (request_id, tenant) = (job.request_id, job.tenant);
+    let Progress { forwarded, collected, first_at, ending, mut way } = progress;
+    // A worker that has the call learns that nobody receives its frames, stops the provider and settles. An end that it had sent
+    // before is read here, so that what it left to the receiver is not forgotten.
+    let cancellation = queue.cancel(request_id).await;
+    let left_to_us = match (frames.leave().await, ending) {
+        (Some(mut end), _) => {
+            way = end.take_way();
+            Some(Ending::Told(end))
+        }
+        (None, Some(ending)) => Some(ending),
+        // No worker has it, and none sent an end: it waited until now, or its worker died.
+        (None, None) => (cancellation != Cancellation::Told).then_some(Ending::Silent(Silence::NoWorker)),
+    };
+    let settlement = left_to_us.map(|ending| ending.settlement(&job, forwarded, collected.as_ref(), settling.sealer()));
+    let record = settling.record_of(job, Status::CLIENT_LEFT, first_at, way);
+    match settlement {
+        Some(settlement) => {
+            settle(settling.ledger(), request_id, settlement).await;
+            settling.record(record);
+        }
+        None => settling.release_after_workers_turn(request_id, tenant, Some(record)),
     }
 }
 

@@ -10,15 +10,16 @@ mod repeated;
 mod repeats;
 pub mod request;
 mod settling;
+mod submission;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::call::HoldGuard;
-use self::outcome::Settler;
 use self::repeated::in_progress;
 use self::repeats::Repeats;
 use self::settling::Settling;
+use self::submission::Submission;
 pub use call::{Call, Step};
 pub use detached::Detached;
 pub use failure::{Failure, without_an_end};
@@ -27,7 +28,7 @@ pub use repeated::{Once, Replay};
 pub use request::CallRequest;
 
 use crate::billing;
-use crate::calls::{CallLog, Status};
+use crate::calls::CallLog;
 use crate::catalogue::Catalogue;
 use crate::clock::Clock;
 use crate::config::{ModelLimits, Settings};
@@ -38,7 +39,7 @@ use crate::keyring::Caller;
 use crate::ledger::{Hold, HoldDecision, Ledger};
 use crate::limits::Limits;
 use crate::price::Basis;
-use crate::queue::{Deadlines, Frames, Job, Queue, SubmitError, Way};
+use crate::queue::{Deadlines, Frames, Job, Queue, SubmitError};
 use crate::refusal::{Reason, Refusal};
 use crate::seal::Sealer;
 use crate::secret_key::KeyId;
@@ -250,23 +251,7 @@ impl Admission {
                 return Err(counted(Refusal::unavailable()));
             }
         }
-        let (kept, job) = (job.without_body(), job);
-        match inner.queue.submit(job).await {
-            Ok(frames) => {
-                guard.release();
-                Ok((kept, frames))
-            }
-            Err(error) => {
-                // Committed before the caller reads that nothing was charged; a queue that did not answer may have taken the job all the
-                // same, and a worker may have charged it by now.
-                let settler = Settler { settling: &inner.settling, job: &kept, collected: None };
-                let failure = settler.void(refused_by_queue(&error)).await;
-                guard.release();
-                let status = Status::from(failure.refusal.reason);
-                inner.settling.record(inner.settling.record_of(kept, status, None, Way::default()));
-                Err(failure.refusal)
-            }
-        }
+        Submission::of(job, guard, Arc::clone(&inner.queue), inner.settling.clone()).await
     }
 
     /// What the call may use of its key's tokens a minute: its prompt, and the longest answer that it allows. A provider's own count is

@@ -96,6 +96,11 @@ impl Bench {
         (balance.posted, balance.held)
     }
 
+    /// What is held just now.
+    pub(crate) async fn held(&self) -> Amount {
+        self.balance().await.1
+    }
+
     /// Posted and held, once every background settlement is through.
     pub(crate) async fn settled_balance(&self) -> (Amount, Amount) {
         let asked = Instant::now();

@@ -7,7 +7,8 @@ use shared::admission::{Admission, AdmissionParts, Step};
 use shared::billing::Produced;
 use shared::id::ProcessId;
 use shared::limits::MemoryLimits;
-use shared::queue::{Delivery, End, QueueLimits, RedisQueue, SLOW_CLIENT_MS, Timings, Way};
+use shared::money::Amount;
+use shared::queue::{Delivery, End, Interruption, QueueLimits, RedisQueue, SLOW_CLIENT_MS, Timings, Way};
 use shared::redis_store::{RedisPool, RedisSettings};
 use shared::refusal::{Reason, Refusal};
 use testkit::Redis;
@@ -106,4 +107,34 @@ async fn a_charge_for_an_answer_that_was_lost_is_given_back() {
     let failure = failure(&mut call).await;
     assert_eq!((failure.refusal, failure.charged), (Refusal::unavailable(), None));
     scene.bench.expect("10").await;
+}
+
+/// Until Redis has answered nobody knows whether a worker has the job: were its hold voided before, that worker would work for nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hold_of_a_client_that_leaves_stays_while_its_job_is_on_its_way() {
+    let scene = scene().await;
+    let pausing = Instant::now();
+    let mut pause = redis::cmd("CLIENT");
+    let _: redis::Value = scene.pool.command(pause.arg("PAUSE").arg(1_000).arg("WRITE")).await.unwrap();
+    let bench = &scene.bench;
+    tokio::select! {
+        admitted = bench.admit() => panic!("Redis did not stand still: {admitted:?}"),
+        () = async { while bench.held().await == Amount::ZERO {} } => {}
+    }
+    let left = Instant::now();
+    while left.elapsed() < Duration::from_millis(200) {
+        assert_ne!(bench.held().await, Amount::ZERO);
+    }
+    assert!(pausing.elapsed() < Duration::from_secs(1), "this machine is too slow for this test");
+    tokio::select! {
+        // Called off when it had reached a worker: that one settles, and what it has generated is charged.
+        delivery = bench.deployment.queue.take() => {
+            let delivery = delivery.unwrap();
+            assert_eq!(bench.deployment.queue.watch(&delivery).await, Interruption::ClientLeft);
+            capture(bench, &delivery, 4).await;
+            bench.expect("9.99986").await;
+        }
+        // Or before.
+        () = bench.expect("10") => {}
+    }
 }

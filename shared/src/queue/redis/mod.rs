@@ -22,6 +22,7 @@ mod scripts;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod time;
 mod timings;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use self::crowd::{Crowd, room_beside};
 use self::hands::Hands;
 use self::routes::Routes;
 use self::shared::Shared;
+use self::time::RedisTime;
 use self::timings::GRACE_MS;
 use super::{
     Cancellation, Delivery, Depth, End, Frames, Interruption, Job, LARGE_JOBS_BYTES, Queue, QueueLimits, Source,
@@ -86,6 +88,7 @@ impl RedisQueue {
             runtime: Handle::current(),
             routes: Routes::default(),
             crowd: Crowd::default(),
+            time: RedisTime::default(),
             hands: Hands::new(if takes_jobs { limits.slots } else { 0 }),
             is_closed: AtomicBool::new(false),
         });
@@ -199,7 +202,8 @@ impl Queue for RedisQueue {
             .arg(limits.capacity)
             .arg(limits.tenant_share)
             .arg(LARGE_JOBS_BYTES)
-            .arg(TENANTS_LARGE_JOBS_BYTES);
+            .arg(TENANTS_LARGE_JOBS_BYTES)
+            .arg(shared.time.now_ms());
         let answered = submitting.run::<(String, usize, usize)>().await;
         if let Ok((_, own, all)) = &answered {
             shared.crowd.hear(job.tenant, *own, *all);

@@ -10,6 +10,7 @@ use super::crowd::Crowd;
 use super::hands::Hands;
 use super::routes::Routes;
 use super::scripts;
+use super::time::RedisTime;
 use super::timings::Timings;
 use crate::clock::Clock;
 use crate::id::{ProcessId, RequestId};
@@ -27,6 +28,7 @@ pub(super) struct Shared {
     pub(super) runtime: Handle,
     pub(super) routes: Routes,
     pub(super) crowd: Crowd,
+    pub(super) time: RedisTime,
     pub(super) hands: Hands,
     pub(super) is_closed: AtomicBool,
 }

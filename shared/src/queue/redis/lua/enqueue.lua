@@ -1,6 +1,6 @@
 -- Takes a job in whose body is there already, and hands it out at once where a slot is free and nobody waits: id, tenant, weight, name of
 -- the answers' stream, milliseconds until the job is forgotten and until its first text is late; capacity, a tenant's share, bytes of
--- large jobs: all, one tenant's. A word: 'ok', 'full', 'share', 'here' (there is such a job), 'deaf' (nobody reads the answers' stream);
+-- large jobs: all, one tenant's; when it was submitted, by Redis' clock (0: not known). A word: 'ok', 'full', 'share', 'here' (there is such a job), 'deaf' (nobody reads the answers' stream);
 -- then how many jobs wait: the tenant's, and all.
 local id, tenant, weight, answers = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local job = 'job:' .. id
@@ -39,7 +39,9 @@ end
 
 local number = call('INCR', 'number')
 local token = all == 0 and call('ZCARD', 'leases') < slots() and hand_out(tenant, id, answers, ARGV[4])
-call('HSET', job, 'tenant', tenant, 'weight', ARGV[4], 'answers', answers, 'number', number, 'at', now(), 'late', now() + ARGV[7],
+-- Since it was submitted, who waits for it may have given it up: it may have been on its way for long.
+local at = math.min(now(), tonumber(ARGV[12]))
+call('HSET', job, 'tenant', tenant, 'weight', ARGV[4], 'answers', answers, 'number', number, 'at', at, 'late', now() + ARGV[7],
   'attempt', '1',
   unpack(token and { 'owner', token } or {}))
 -- The first try may have been carried out, and the job may have ended: whether a worker had it is not known.

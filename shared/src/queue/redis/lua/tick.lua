@@ -1,6 +1,7 @@
 -- Each process says every second that it lives, and one of them clears up behind those that do not: worker ('' for a process that
 -- takes nothing), slots, name of the answers' stream, milliseconds until it is forgotten, header for those whose worker died,
 -- milliseconds of a lease, milliseconds until a worker must have accepted a job, milliseconds between two rounds of clearing up.
+-- The time.
 local worker = ARGV[2]
 call('PEXPIRE', 'replies:' .. ARGV[4], ARGV[5])
 if worker ~= '' then
@@ -9,7 +10,7 @@ if worker ~= '' then
 end
 if not call('SET', 'cleared', 1, 'NX', 'PX', ARGV[9]) then
   dispatch()
-  return 0
+  return now()
 end
 
 -- Jobs that were handed out and that nobody has accepted: their reader died, or it never heard of them. No worker had them, so this is
@@ -75,4 +76,4 @@ for _, gone in ipairs(call('ZRANGEBYSCORE', 'workers', '-inf', now() - 6 * WORKE
 end
 call('XTRIM', 'dead', 'MINID', '=', now() - DEAD_LETTERS_MS)
 dispatch()
-return 1
+return now()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::super::{Delivery, End, Queue, QueueLimits, Timings};
 use super::leases::short;
 use super::server::Redis;
-use super::{A, LIMITS, all_of, call, new_pool, pool_of, queue_of, submitted, taken, timings, until};
+use super::{A, LIMITS, all_of, ask, call, new_pool, pool_of, queue_of, submitted, taken, timings, until};
 
 #[tokio::test]
 async fn a_job_that_nobody_has_had_is_not_asked_about_whether_it_waited_or_not() {
@@ -34,6 +34,18 @@ async fn a_job_that_waited_for_long_is_asked_about_and_so_is_one_whose_worker_st
     until(async || delivery.needs_open_hold_check()).await;
     queue.finish(delivery, End::Lost).await.unwrap();
     assert!(taken(&queue).await.needs_open_hold_check(), "it is as old");
+}
+
+/// As when Redis stood still, or a large body before it took its time: who submitted it may have given it up.
+#[tokio::test]
+async fn a_job_that_was_long_on_its_way_is_asked_about() {
+    let young = Duration::from_millis(300);
+    let pool = new_pool().await;
+    let queue = queue_of(&pool, LIMITS, true, Timings { young, ..timings() }).await;
+    call(&queue, &queue).await;
+    let _: redis::Value = ask(&pool, &["CLIENT", "PAUSE", "400", "WRITE"]).await;
+    let (_, _frames) = submitted(&queue, A).await;
+    assert!(taken(&queue).await.needs_open_hold_check());
 }
 
 #[tokio::test]
