@@ -27,6 +27,8 @@ const STATUSES: [&str; 2] = ["answered", "failed"];
 struct Filters {
     model: String,
     user: String,
+    /// Not empty: those that name no end user.
+    unnamed: String,
     status: String,
     /// The first day.
     from: String,
@@ -88,11 +90,15 @@ impl Filters {
         };
         let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let (status, from, to) = (self.status.parse().ok(), day(&self.from, 0), day(&self.to, 1));
-        let is_unread = [(&self.status, status.is_some()), (&self.from, from.is_some()), (&self.to, to.is_some())]
-            .into_iter()
-            .any(|(text, is_read)| !text.is_empty() && !is_read);
+        let is_both = !self.user.is_empty() && !self.unnamed.is_empty();
+        let is_unread = is_both
+            || [(&self.status, status.is_some()), (&self.from, from.is_some()), (&self.to, to.is_some())]
+                .into_iter()
+                .any(|(text, is_read)| !text.is_empty() && !is_read);
         let (tenant, key) = (Some(developer.tenant()), developer.sees_only());
-        let (model, end_user) = (given(&self.model), given(&self.user));
+        let model = given(&self.model);
+        let end_user =
+            if self.unnamed.is_empty() { given(&self.user) } else { Some(String::new()).filter(|_| !is_both) };
         (CallFilter { tenant, key, model, end_user, status, from, to }, is_unread)
     }
 

@@ -20,7 +20,7 @@ use crate::frame::format::local;
 use crate::frame::language::Language;
 use crate::frame::moment;
 use crate::frame::page::{self, Page};
-use crate::frame::paging::{self, query_of};
+use crate::frame::paging::{self, query, query_of};
 use crate::frame::wrongs::Wrongs;
 
 /// What is shown when no beginning is given, in days.
@@ -54,7 +54,8 @@ struct Usage<'a> {
     /// What is wrong with the days, so that others are shown.
     wrongs: Wrongs,
     chart: Chart,
-    rows: Vec<UsageRow>,
+    /// Each with the query of its calls.
+    rows: Vec<(UsageRow, String)>,
     has_more: bool,
     total: UsageRow,
     /// End users are not known before it.
@@ -91,6 +92,17 @@ impl By {
             Self::Day => page.say("Day", "日期"),
             Self::Model => page.say("Model", "模型"),
             Self::User => page.say("End user", "终端用户"),
+        }
+    }
+
+    /// The query of the calls of one group, in the days that are shown.
+    fn calls(self, group: &str, (from, to): (NaiveDate, NaiveDate)) -> String {
+        let (from, to) = (from.to_string(), to.to_string());
+        match self {
+            Self::Day => query(&[("from", group), ("to", group)]),
+            Self::Model => query(&[("model", group), ("from", &from), ("to", &to)]),
+            Self::User if group.is_empty() => query(&[("unnamed", "1"), ("from", &from), ("to", &to)]),
+            Self::User => query(&[("user", group), ("from", &from), ("to", &to)]),
         }
     }
 
@@ -144,6 +156,9 @@ pub(super) async fn show(request: HttpRequest, developer: Developer, console: Da
         None => [filters.from, filters.to],
     };
     let Largest { rows, has_more, total, known_from } = groups;
+    let first = known_from.and_then(|moment| local(moment, zone)).map(|moment| moment.date_naive());
+    let span = (first.unwrap_or(span.0).max(span.0), span.1);
+    let rows = rows.into_iter().map(|row| (row.clone(), by.calls(&row.group, span))).collect();
     let developer = &developer;
     let usage = Usage { page, developer, from, to, by, wrongs, chart, rows, has_more, total, known_from, tabs };
     page::show(&request, page, &usage)

@@ -3,6 +3,7 @@
 mod export;
 mod filters;
 mod groups;
+mod refusals;
 mod sums;
 mod sums_export;
 
@@ -58,7 +59,10 @@ pub(super) async fn show(request: HttpRequest, staff: May<Read>, panel: Data<Pan
     let typed: Typed = paging::filters(&request);
     let (zone, language) = (panel.side.zone, staff.page.language);
     if let Some(grouping) = Grouping::named(&typed.by, zone) {
-        return groups::show(&request, &staff.page, &panel, &typed, grouping).await;
+        return match grouping {
+            Grouping::Charged(by) => groups::show(&request, &staff.page, &panel, &typed, by).await,
+            Grouping::Refusals => refusals::show(&request, &staff.page, &panel, &typed).await,
+        };
     }
     let asked = typed.clone();
     let read = panel.database.read_records(move |connection| {

@@ -143,12 +143,24 @@ async fn end_users_are_blocked_by_any_name() {
     let (block, unblock) = (format!("{own}/block-user"), format!("{own}/unblock-user"));
     let page = support.get(&own).await.is(200).shows("command line");
     // Its name has an end of a line, which a browser would send as two characters.
+    let named = page.rows().into_iter().find(|path| path.starts_with("/usage?tenant=")).unwrap();
+    let filter: Vec<(String, String)> = serde_urlencoded::from_str(named.split_once('?').unwrap().1).unwrap();
+    let expected = [("tenant", tenant.to_string()), ("user", strange.to_owned())];
+    assert_eq!(filter, expected.map(|(name, value)| (name.to_owned(), value)));
     support.submit(&page, &unblock, &[]).await.leads_to(&format!("{own}#users"));
     assert!(scene.read(move |connection| blocked_users::find(connection, tenant, strange)).await.is_none());
     for _ in 0..2 {
         support.submit(&page, &block, &[("end_user", "u-1")]).await.leads_to(&format!("{own}#users"));
     }
-    support.get(&own).await.shows("<bdi>u-1</bdi>").shows("support@example.com");
+    let listed = support.get(&own).await.shows("<bdi>u-1</bdi>").shows("support@example.com");
+    // Their calls are one step away, from here and from the audit log.
+    let key = scene.issues(tenant, KeyPolicy::default()).await;
+    scene.pays(tenant, "5", "r").await;
+    let (call, other) = (scene.fails(tenant, key, "u-1").await, scene.fails(tenant, key, "u-2").await);
+    let named = listed.rows().into_iter().find(|path| path.ends_with("&user=u-1")).unwrap();
+    let mut auditor = scene.signed_in(Role::Auditor).await;
+    auditor.get("/audit?action=user.block").await.is(200).shows(&format!("href=\"{}\"", named.replace('&', "&#38;")));
+    auditor.get(&named).await.is(200).shows(&format!("/calls/{call}")).hides(&format!("/calls/{other}"));
     let again = support.submit(&page, &block, &[("end_user", "")]).await.is(422);
     again.shows("An end user&#39;s name has 1 to 512 characters.").shows("aria-describedby=\"end_user-error\"");
     support.submit(&page, &unblock, &[]).await.is(303);

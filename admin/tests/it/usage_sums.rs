@@ -8,7 +8,7 @@ use shared::refusal::Reason;
 use shared::rollups;
 use shared::staff::Role;
 
-use crate::support::{Call, Scene, csv};
+use crate::support::{Call, HOSTILE, HOSTILE_AS_TEXT, Scene, csv};
 use crate::usage::{KEY, OTHER, Traffic, key, totals};
 
 const DAY_MS: i64 = 86_400_000;
@@ -215,4 +215,56 @@ async fn refusals_are_counted() {
     }
     browser.languages = "zh";
     browser.get("/usage?by=refusal&from=2020-01-01&to=2020-01-02").await.is(200).shows("没有被拒的请求");
+}
+
+#[actix_web::test]
+async fn a_reason_leads_to_whose_requests_were_refused() {
+    let scene = Scene::new().await;
+    let (alpha, beta) = (scene.tenant("Alpha", "1.00").await, scene.tenant(HOSTILE, "0").await);
+    let (of_alpha, of_beta) =
+        (scene.issues(alpha, KeyPolicy::default()).await, scene.issues(beta, KeyPolicy::default()).await);
+    let (calls, now) = (&scene.deployment.calls, scene.workbench.clock.now());
+    for (tenant, key, model, reason, count) in [
+        (beta, of_beta, "gpt-4", Reason::InsufficientQuota, 3),
+        (alpha, of_alpha, "gpt-4", Reason::InsufficientQuota, 2),
+        (alpha, of_alpha, "gpt-3.5", Reason::InsufficientQuota, 1),
+        (alpha, of_alpha, "", Reason::InvalidParameter, 1),
+    ] {
+        for _ in 0..count {
+            calls.refused(tenant, key, model, reason, now);
+        }
+    }
+    calls.flush().await;
+    let mut browser = scene.signed_in(Role::Auditor).await;
+    let reasons = browser.get("/usage?by=refusal").await.is(200).rows();
+    assert_eq!(reasons.len(), 3, "{reasons:?}");
+    let keys = browser.get(&reasons[0]).await.is(200).says("Refused: 40200 balance too low").says("Together 5");
+    let keys = keys.shows(HOSTILE_AS_TEXT).hides("gpt-3.5</bdi>").hides("aria-invalid");
+    assert_eq!(keys.rows(), [of_beta, of_alpha].map(|key| format!("/keys/{key}")));
+    for path in keys.rows() {
+        browser.get(&path).await.is(200);
+    }
+    // Without a model it is all of that reason.
+    let unnamed = reasons.iter().find(|path| path.contains("status=40002")).unwrap();
+    let keys = browser.get(unnamed).await.is(200).says("Together 1");
+    assert_eq!(keys.rows(), [format!("/keys/{of_alpha}")]);
+    let address = keys.between("href=\"/usage.csv", "\"");
+    let file = csv(&browser.get(&format!("/usage.csv{address}")).await.is(200).body);
+    assert_eq!(file[0], ["code", "tenant_id", "tenant", "key_id", "model", "count"].map(str::to_owned));
+    assert_eq!(
+        file[1..],
+        [["40002", &alpha.to_string(), "Alpha", of_alpha.as_str(), "", "1"].map(str::to_owned).to_vec()]
+    );
+    let all = csv(&browser.get("/usage.csv?by=refusal&status=40200").await.is(200).body);
+    assert_eq!(all.iter().skip(1).map(|row| row[5].as_str()).collect::<Vec<_>>(), ["3", "2", "1"]);
+    browser.get("/usage?by=refusal&status=40300").await.is(200).says("No request was refused for this reason");
+
+    // A tenant's page leads to its own.
+    let refused = browser.get(&format!("/tenants/{alpha}")).await.is(200).rows();
+    let refused: Vec<&String> = refused.iter().filter(|path| path.contains("by=refusal")).collect();
+    assert_eq!(refused.len(), 3, "{refused:?}");
+    let keys = browser.get(refused[0]).await.is(200).says("Together 2").hides("aria-invalid");
+    assert_eq!(keys.rows(), [format!("/keys/{of_alpha}")]);
+    browser.languages = "zh";
+    browser.get(refused[0]).await.is(200).says("被拒： 40200");
 }

@@ -1,7 +1,7 @@
 //! Calls that are refused before anything is held: they leave a count behind, once their key is known, and no details.
 
 use serde_json::json;
-use shared::calls;
+use shared::calls::{self, RefusedFilter};
 use shared::key::KeyPolicy;
 
 use crate::app::{TestApp, hello};
@@ -31,7 +31,8 @@ async fn each_reason_is_counted_with_the_model_if_there_is_one() {
     let counted = |tenant| {
         let database = app.deployment.database.clone();
         async move {
-            database.read(move |connection| calls::refused(connection, tenant, None, None, from, to)).await.unwrap()
+            let filter = RefusedFilter { tenant, key: None, model: None, code: None, from, to };
+            database.read(move |connection| calls::refused(connection, &filter)).await.unwrap()
         }
     };
     let shown =

@@ -18,7 +18,7 @@ mod totals;
 pub use detail::{CallDetail, HoldDetail, ReversalDetail, SettlementDetail, detail};
 pub use export::CallExport;
 pub use filter::{CallFilter, NotAStatus, StatusFilter};
-pub use health::{ChannelHealth, RefusedRow, channel_health, refused};
+pub use health::{ChannelHealth, RefusedFilter, RefusedKey, RefusedRow, channel_health, refused, refused_keys};
 pub use list::{CallPage, CallRow, Cursor, RowCharge, list};
 pub use log::CallLog;
 pub use purge::purge;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use diesel::connection::SimpleConnection;
 use shared::admission::request::{Body, Rules};
-use shared::calls::{self, CallRecord, Status};
+use shared::calls::{self, CallRecord, RefusedFilter, RefusedKey, Status};
 use shared::clock::Timestamp;
 use shared::db::Connection;
 use shared::id::{RequestId, TenantId};
@@ -126,13 +126,21 @@ async fn what_is_refused_before_it_has_a_hold_is_only_counted() {
     let of = |tenant, key| {
         let database = bench.deployment.database.clone();
         async move {
-            database.read(move |connection| calls::refused(connection, tenant, key, None, from, to)).await.unwrap()
+            let filter = RefusedFilter { tenant, key, model: None, code: None, from, to };
+            database.read(move |connection| calls::refused(connection, &filter)).await.unwrap()
         }
     };
     let all = of(None, None).await;
     assert_eq!(all.iter().map(|row| (row.code, row.count)).collect::<Vec<_>>(), [(40200, 3), (40000, 1), (40400, 1)]);
     assert_eq!(of(Some(tenant), Some(key)).await, all);
     assert!(of(Some(TenantId(1)), None).await.is_empty());
+    let of_one = RefusedFilter { tenant: None, key: None, model: None, code: Some(40_200), from, to };
+    let asked = of_one.clone();
+    let rows = bench.deployment.database.read(move |connection| calls::refused(connection, &asked)).await.unwrap();
+    assert_eq!(rows, all[..1]);
+    let keys =
+        bench.deployment.database.read(move |connection| calls::refused_keys(connection, &of_one)).await.unwrap();
+    assert_eq!(keys, [RefusedKey { tenant, key, model: "gpt-3.5".to_owned(), count: 3 }]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,7 +22,7 @@ use crate::frame::failure::{Failed, Handled};
 use crate::frame::language::Language;
 use crate::frame::moment;
 use crate::frame::page::{self, Page};
-use crate::frame::paging::{self, PAGE, Pager, Place, query_of};
+use crate::frame::paging::{self, PAGE, Pager, Place, query, query_of};
 use crate::frame::wrongs::Wrongs;
 
 /// What is looked for, as it stands in the address.
@@ -106,15 +106,26 @@ fn filter_of(
 fn shown(record: Record, page: &Page) -> Shown {
     let changes = changes(record.before.as_ref(), record.after.as_ref());
     let words = words::words(&record.action).map(|(english, chinese)| page.say(english, chinese));
-    let folder = match record.action.split('.').next() {
-        Some("channel") => Some("/channels"),
-        Some("codes") => Some("/codes"),
-        Some("key") => Some("/keys"),
-        Some("price") => Some("/models"),
-        Some("top_up") => Some("/top-ups"),
-        // A tenant has a link of its own; a person's page is for owners.
-        _ => None,
-    };
-    let link = folder.map(|folder| page.path(folder, &record.subject));
+    let link = link(&record, page);
     Shown { record, words, changes, link }
+}
+
+/// The page of what an entry is about.
+fn link(record: &Record, page: &Page) -> Option<String> {
+    let folder = match record.action.split('.').next()? {
+        "channel" => "/channels",
+        "codes" => "/codes",
+        "key" => "/keys",
+        "price" => "/models",
+        // A code that is redeemed is a top-up.
+        "code" | "top_up" => "/top-ups",
+        "tenant" => return record.tenant.map(|tenant| format!("/tenants/{tenant}")),
+        "user" => {
+            let tenant = record.tenant?.to_string();
+            return Some(format!("/usage?{}", query(&[("tenant", &tenant), ("user", &record.subject)])));
+        }
+        // A person's page is for owners.
+        _ => return None,
+    };
+    Some(page.path(folder, &record.subject))
 }

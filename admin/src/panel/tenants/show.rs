@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde::{Deserialize, Serialize};
 use shared::blocked_users::{self, BlockedUser};
-use shared::calls::{self, CallFilter, CallRow, Cursor, RefusedRow};
+use shared::calls::{self, CallFilter, CallRow, Cursor, RefusedFilter, RefusedRow};
 use shared::clock::Timestamp;
 use shared::db::{Connection, DbError};
 use shared::id::TenantId;
@@ -86,6 +86,21 @@ struct Tenant<'a> {
     more_users: Option<String>,
 }
 
+impl Tenant<'_> {
+    /// The query of whose requests were refused for a reason, in the time for which the page counts them.
+    fn refused(&self, row: &RefusedRow) -> String {
+        let (tenant, code) = (self.facts.tenant.tenant.id.to_string(), row.code.to_string());
+        let from = self.page.now.plus_ms(-REFUSALS_MS).to_rfc3339();
+        let of = [("by", "refusal"), ("tenant", &tenant), ("model", &row.model), ("status", &code), ("from", &from)];
+        paging::query(&of)
+    }
+
+    /// The query of the calls of an end user.
+    fn calls_of(&self, end_user: &str) -> String {
+        paging::query(&[("tenant", &self.facts.tenant.tenant.id.to_string()), ("user", end_user)])
+    }
+}
+
 /// Shows it.
 pub(in crate::panel) async fn show(
     request: HttpRequest,
@@ -146,7 +161,9 @@ fn gather(
     let statement = ledger::statement(connection, id, None, None, ROWS as i64)?.entries;
     let of_tenant = CallFilter { tenant: Some(id), ..CallFilter::default() };
     let calls = calls::list(connection, &of_tenant, Cursor::Newest, ROWS)?.rows;
-    let refused = calls::refused(connection, Some(id), None, None, now.plus_ms(-REFUSALS_MS), now)?;
+    let from = now.plus_ms(-REFUSALS_MS);
+    let of_tenant = RefusedFilter { tenant: Some(id), key: None, model: None, code: None, from, to: now };
+    let refused = calls::refused(connection, &of_tenant)?;
     let notes = notes::list(connection, id, filters.notes.parse().ok(), MANY_ROWS)?;
     let after = Some(filters.users.as_str()).filter(|name| !name.is_empty());
     let users = blocked_users::list(connection, id, after, MANY_ROWS)?;

@@ -109,6 +109,13 @@ impl Typed {
         query_of(self, &[("older", ""), ("newer", ""), (name, value)])
     }
 
+    /// The query of a link to whose requests were refused for one reason.
+    pub(super) fn query_of_refusal(&self, pairs: &[(&str, &str)]) -> String {
+        let cleared = [("older", ""), ("newer", "")];
+        let changed: Vec<(&str, &str)> = cleared.iter().chain(pairs).copied().collect();
+        query_of(self, &changed)
+    }
+
     /// The query of a link to the calls of one group of the sums, which know no status.
     pub(super) fn query_of_group(&self, pairs: &[(&str, &str)]) -> String {
         let cleared = [("older", ""), ("newer", ""), ("by", ""), ("status", "")];

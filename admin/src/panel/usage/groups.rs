@@ -1,18 +1,17 @@
-//! What calls were charged, in sums: by day, model, key, end user or tenant; and what was not let in, by reason.
+//! What calls were charged, in sums: by day, model, key, end user or tenant.
 
 use std::collections::BTreeMap;
 
 use actix_web::HttpRequest;
 use askama::Template;
 use chrono_tz::Tz;
-use shared::calls::{self, RefusedRow};
 use shared::catalogue::Snapshot;
 use shared::clock::Timestamp;
 use shared::db::{Connection, DbError};
 use shared::id::TenantId;
 use shared::ledger::{Period, UsageRow};
 use shared::money::Amount;
-use shared::rollups::{self, By, Largest, Usage, UsageFilter};
+use shared::rollups::{self, By, Largest, Usage};
 use shared::tenant;
 
 use super::filters::{GROUPINGS, Grouping, Typed};
@@ -57,86 +56,45 @@ struct Group {
     sums: UsageRow,
 }
 
-/// Calls that were not let in.
-#[derive(Template)]
-#[template(path = "panel/usage_refusals.html")]
-struct Refused<'a> {
-    page: &'a Page,
-    typed: &'a Typed,
-    wrongs: &'a Wrongs,
-    models: &'a Snapshot,
-    period: Period,
-    rows: Vec<RefusedRow>,
-    total: i64,
-}
-
-/// What one question to the database gave.
-enum Sums {
-    Charged { sums: Largest, names: BTreeMap<TenantId, String> },
-    Refused(Vec<RefusedRow>),
-}
-
-/// Asks for the sums of a page.
-fn sum(connection: &mut Connection, asked: &Asked, grouping: Grouping) -> Result<Sums, DbError> {
+/// Asks for the sums of a page, and for the names of tenants where these are its groups.
+fn sum(connection: &mut Connection, asked: &Asked, by: By) -> Result<(Largest, BTreeMap<TenantId, String>), DbError> {
     let Asked { filter, period, .. } = asked;
-    let sums = match grouping {
-        Grouping::Refusals => return Ok(Sums::Refused(refused(connection, asked)?)),
-        Grouping::Charged(by @ By::Day(_)) => {
-            let Usage { rows, known_from } = rollups::usage(connection, filter, *period, by)?;
-            let total = total(&rows).ok_or_else(|| DbError::Corrupt("usage out of range".to_owned()))?;
-            Largest { rows, has_more: false, total, known_from }
-        }
-        Grouping::Charged(by) => rollups::largest(connection, filter, *period, by, MOST_GROUPS)?,
+    let sums = if matches!(by, By::Day(_)) {
+        let Usage { rows, known_from } = rollups::usage(connection, filter, *period, by)?;
+        let total = total(&rows).ok_or_else(|| DbError::Corrupt("usage out of range".to_owned()))?;
+        Largest { rows, has_more: false, total, known_from }
+    } else {
+        rollups::largest(connection, filter, *period, by, MOST_GROUPS)?
     };
-    let is_by_tenant = grouping == Grouping::Charged(By::Tenant);
-    let tenants = sums.rows.iter().filter(|_| is_by_tenant).filter_map(|row| row.group.parse().ok());
+    let tenants = sums.rows.iter().filter(|_| by == By::Tenant).filter_map(|row| row.group.parse().ok());
     let names = tenant::names(connection, tenants.map(TenantId))?;
-    Ok(Sums::Charged { sums, names })
-}
-
-/// What was not let in.
-pub(super) fn refused(connection: &mut Connection, asked: &Asked) -> Result<Vec<RefusedRow>, DbError> {
-    let (UsageFilter { tenant, key, model, .. }, (from, to)) = (&asked.filter, asked.period);
-    calls::refused(connection, *tenant, *key, model.as_deref(), from, to)
+    Ok((sums, names))
 }
 
 /// Shows them.
-pub(super) async fn show(
-    request: &HttpRequest,
-    page: &Page,
-    panel: &Panel,
-    typed: &Typed,
-    grouping: Grouping,
-) -> Handled {
+pub(super) async fn show(request: &HttpRequest, page: &Page, panel: &Panel, typed: &Typed, by: By) -> Handled {
     let (typed_too, language, zone, now) = (typed.clone(), page.language, panel.side.zone, page.now);
     let read = panel.database.read_records(move |connection| {
-        let asked = typed_too.ask(connection, grouping, language, zone, now)?;
-        let sums = sum(connection, &asked, grouping)?;
+        let asked = typed_too.ask(connection, Grouping::Charged(by), language, zone, now)?;
+        let sums = sum(connection, &asked, by)?;
         Ok((asked, sums))
     });
-    let (Asked { period, wrongs, .. }, sums) = read.await.map_err(|error| Failed::database(request, &error))?;
+    let (Asked { period, wrongs, .. }, (sums, names)) =
+        read.await.map_err(|error| Failed::database(request, &error))?;
     let (wrongs, models) = (&wrongs, &panel.catalogue.now());
-    match sums {
-        Sums::Charged { sums: Largest { rows, has_more, total, known_from }, names } => {
-            let period = (known_from.unwrap_or(period.0), period.1);
-            let chart = matches!(grouping, Grouping::Charged(By::Day(_))).then(|| chart(page, period, &rows)).flatten();
-            let begin = begin(period, zone);
-            let rows = rows.into_iter().map(|sums| group(typed, grouping, &begin, &names, sums)).collect();
-            let heading = GROUPINGS.iter().find(|(name, ..)| *name == typed.by);
-            let heading = heading.map_or("", |(_, english, chinese)| page.say(english, chinese));
-            let charged =
-                Charged { page, typed, wrongs, models, period, heading, rows, has_more, total, known_from, chart };
-            page::show(request, page, &charged)
-        }
-        Sums::Refused(rows) => {
-            let total = rows.iter().map(|row| row.count).fold(0, i64::saturating_add);
-            page::show(request, page, &Refused { page, typed, wrongs, models, period, rows, total })
-        }
-    }
+    let Largest { rows, has_more, total, known_from } = sums;
+    let period = (known_from.unwrap_or(period.0), period.1);
+    let chart = matches!(by, By::Day(_)).then(|| chart(page, period, &rows)).flatten();
+    let begin = begin(period, zone);
+    let rows = rows.into_iter().map(|sums| group(typed, by, &begin, &names, sums)).collect();
+    let heading = GROUPINGS.iter().find(|(name, ..)| *name == typed.by);
+    let heading = heading.map_or("", |(_, english, chinese)| page.say(english, chinese));
+    let charged = Charged { page, typed, wrongs, models, period, heading, rows, has_more, total, known_from, chart };
+    page::show(request, page, &charged)
 }
 
 /// The beginning of a period, as it is typed.
-fn begin((from, _): Period, zone: Tz) -> String {
+pub(super) fn begin((from, _): Period, zone: Tz) -> String {
     let day = moment::write_day(from, zone);
     if moment::read(&day, zone) == Some(from) { day } else { from.to_rfc3339() }
 }
@@ -164,24 +122,22 @@ fn total(rows: &[UsageRow]) -> Option<UsageRow> {
 }
 
 /// `begin` is when the period begins, which the calls of a group share; its end is what was typed.
-fn group(typed: &Typed, grouping: Grouping, begin: &str, names: &BTreeMap<TenantId, String>, sums: UsageRow) -> Group {
-    let name = match grouping {
-        Grouping::Charged(By::Tenant) => {
+fn group(typed: &Typed, by: By, begin: &str, names: &BTreeMap<TenantId, String>, sums: UsageRow) -> Group {
+    let name = match by {
+        By::Tenant => {
             let known = sums.group.parse().ok().and_then(|id| names.get(&TenantId(id)));
             known.unwrap_or(&sums.group).clone()
         }
         _ => sums.group.clone(),
     };
-    let query = match grouping {
-        Grouping::Charged(By::Day(zone)) => {
+    let query = match by {
+        By::Day(zone) => {
             let next = moment::read(&sums.group, zone).and_then(|day| moment::day_of(day, 1, zone));
             let next = next.map_or_else(String::new, |next| moment::write_day(next, zone));
             typed.query_of_group(&[("from", &sums.group), ("to", &next)])
         }
-        Grouping::Charged(By::User) if sums.group.is_empty() => {
-            typed.query_of_group(&[("from", begin), ("user", ""), ("unnamed", "1")])
-        }
-        Grouping::Charged(By::User) => typed.query_of_group(&[("from", begin), ("user", &sums.group), ("unnamed", "")]),
+        By::User if sums.group.is_empty() => typed.query_of_group(&[("from", begin), ("user", ""), ("unnamed", "1")]),
+        By::User => typed.query_of_group(&[("from", begin), ("user", &sums.group), ("unnamed", "")]),
         _ => typed.query_of_group(&[("from", begin), (typed.by.as_str(), &sums.group)]),
     };
     Group { name, query, sums }

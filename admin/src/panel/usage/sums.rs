@@ -1,7 +1,7 @@
 //! What sums are asked for: which charges, of when. What no sum knows is said, and not left out in silence.
 
 use chrono_tz::Tz;
-use shared::calls::CallFilter;
+use shared::calls::{CallFilter, StatusFilter};
 use shared::clock::Timestamp;
 use shared::db::{Connection, DbError};
 use shared::key;
@@ -27,6 +27,8 @@ const SHIFTED_CLOCKS_MS: i64 = 7_200_000;
 pub(super) struct Asked {
     pub(super) filter: UsageFilter,
     pub(super) period: Period,
+    /// The code of the refusals that are asked for, if one is.
+    pub(super) code: Option<u32>,
     /// What is wrong with it, and was left out.
     pub(super) wrongs: Wrongs,
 }
@@ -42,8 +44,12 @@ impl Typed {
         now: Timestamp,
     ) -> Result<Asked, DbError> {
         let Understood { filter, mut wrongs, .. } = self.understand(connection, language, zone)?;
-        let CallFilter { tenant, key, model, mut end_user, from, to, .. } = filter;
-        if !self.status.is_empty() {
+        let CallFilter { tenant, key, model, mut end_user, status, from, to } = filter;
+        let code = match (grouping, status) {
+            (Grouping::Refusals, Some(StatusFilter::Code(code))) => Some(code),
+            _ => None,
+        };
+        if !self.status.is_empty() && code.is_none() {
             let (english, chinese) = (
                 "Sums know no status: leave it out, or show each call.",
                 "汇总不区分状态：请清除此项，或显示每次调用。",
@@ -82,6 +88,6 @@ impl Typed {
             from => from.unwrap_or(usual),
         };
         let filter = UsageFilter { tenant, key, model, end_user };
-        Ok(Asked { filter, period: (from, to), wrongs })
+        Ok(Asked { filter, period: (from, to), code, wrongs })
     }
 }

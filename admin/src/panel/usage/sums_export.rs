@@ -3,7 +3,6 @@
 use actix_web::HttpRequest;
 use actix_web::web::Bytes;
 use futures_util::{StreamExt as _, stream};
-use shared::calls::RefusedRow;
 use shared::clock::Timestamp;
 use shared::db::{Database, DbError};
 use shared::id::TenantId;
@@ -12,7 +11,7 @@ use shared::rollups::{self, By, Usage, UsageFilter};
 
 use super::export::refuse;
 use super::filters::{Grouping, Typed};
-use super::groups;
+use super::refusals;
 use super::sums::Asked;
 use crate::frame::csv::{self, Rows};
 use crate::frame::failure::{Failed, Handled};
@@ -25,7 +24,6 @@ use crate::panel::tenants::names::Names;
 
 const SUMS: [&str; 8] =
     ["group", "tenant", "requests", "prompt_tokens", "completion_tokens", "images", "charged", "currency"];
-const REFUSALS: [&str; 3] = ["code", "model", "count"];
 /// Groups of one piece. Each is read by a look at all sums of the period, so more pieces would take longer.
 const PIECE: usize = 10_000;
 
@@ -41,17 +39,18 @@ pub(super) async fn send(
     let read = panel.database.read_records(move |connection| {
         let asked = typed.ask(connection, grouping, language, zone, now)?;
         let refused = match grouping {
-            Grouping::Refusals => Some(groups::refused(connection, &asked)?),
+            Grouping::Refusals => Some(refusals::file(connection, &asked)?),
             Grouping::Charged(_) => None,
         };
         Ok((asked, refused))
     });
-    let (Asked { filter, period, wrongs }, refused) = read.await.map_err(|error| Failed::database(request, &error))?;
+    let (Asked { filter, period, wrongs, .. }, refused) =
+        read.await.map_err(|error| Failed::database(request, &error))?;
     refuse(request, &wrongs)?;
     let by = match (grouping, refused) {
         (Grouping::Charged(by), _) => by,
         (Grouping::Refusals, refused) => {
-            let file = refusals(&refused.unwrap_or_default());
+            let file = refused.unwrap_or_default();
             return Ok(csv::send("usage", staff.watched(panel), stream::iter([Ok(file)])));
         }
     };
@@ -147,12 +146,4 @@ impl Sums {
 
 fn tenant(row: &UsageRow) -> Option<TenantId> {
     row.group.parse().ok().map(TenantId)
-}
-
-fn refusals(rows: &[RefusedRow]) -> Bytes {
-    let mut file = Rows::with_head(REFUSALS);
-    for row in rows {
-        file.add([row.code.to_string().as_str(), &row.model, &row.count.to_string()]);
-    }
-    file.take()
 }

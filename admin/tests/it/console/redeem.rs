@@ -5,6 +5,7 @@ use secrecy::ExposeSecret;
 use shared::audit_log::Actor;
 use shared::clock::{Clock, Timestamp};
 use shared::key::KeyPolicy;
+use shared::staff::Role;
 use shared::vouchers::{self, BatchId, NewBatch, VoucherError};
 
 use crate::support::HOSTILE;
@@ -72,6 +73,11 @@ async fn a_code_is_shown_then_redeemed_once() {
 
     let records = console.scene.records().await;
     let entries: Vec<_> = records.iter().filter(|record| record.action == "code.redeem").collect();
+    // The audit log leads to the top-up.
+    let mut auditor = console.scene.signed_in(Role::Auditor).await;
+    let top_up = format!("/top-ups/{}", entries[0].subject);
+    auditor.get("/audit?action=code.redeem").await.is(200).shows(&format!("href=\"{top_up}\""));
+    auditor.get(&top_up).await.is(200).says("redeem code").says("5.00 CNY");
     assert_eq!(entries.len(), 1);
     assert_eq!((entries[0].tenant, &entries[0].origin.actor), (Some(tenant), &Actor::Key(key.id)));
     assert!(!format!("{records:?}").contains(code));

@@ -13,8 +13,9 @@ async fn usage_is_summed_by_day_model_and_end_user() {
     let tenant = console.tenant("acme").await;
     let key = console.issue(tenant, KeyPolicy::default()).await;
     let all = console.issue(tenant, KeyPolicy { console: Sees::Tenant, ..KeyPolicy::default() }).await;
+    let mut made = Vec::new();
     for (key, user) in [(&key, Some(HOSTILE)), (&key, None), (&all, Some("bob"))] {
-        console.call(key, "hello", user).await;
+        made.push(console.call(key, "hello", user).await.to_string());
     }
     let mut browser = console.signed_in(&key).await;
     // One token in and one out: 0.00004 a call.
@@ -25,6 +26,22 @@ async fn usage_is_summed_by_day_model_and_end_user() {
     let page = browser.get("/console/usage?by=user").await.is(200).shows(HOSTILE_AS_TEXT);
     page.says("none was given 1 1 1 0 0.00004 CNY");
     browser.get("/console/usage?by=model").await.is(200).says("gpt-3.5 2 2 2 0 0.00008 CNY");
+    // Every row leads to its calls, and to no others.
+    for (by, expected) in
+        [("day", vec![[true, true]]), ("model", vec![[true, true]]), ("user", vec![[false, true], [true, false]])]
+    {
+        let groups = browser.get(&format!("/console/usage?by={by}")).await.is(200).rows();
+        assert_eq!(groups.len(), expected.len(), "{groups:?}");
+        for (path, expected) in groups.iter().zip(expected) {
+            for path in [path.clone(), path.replace("/calls?", "/calls.csv?")] {
+                let page = browser.get(&path).await.is(200).hides("could not be");
+                assert_eq!([&made[0], &made[1]].map(|call| page.body.contains(call)), expected, "{path}");
+                assert!(!page.body.contains(&made[2]), "{path}");
+            }
+        }
+    }
+    browser.get("/console/calls?user=bob&unnamed=1").await.is(200).says("A filter could not be understood");
+    browser.get("/console/calls.csv?user=bob&unnamed=1").await.is(422);
     browser.languages = "zh";
     browser.get("/console/usage").await.is(200).says("合计").says("每日费用");
 

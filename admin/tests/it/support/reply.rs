@@ -103,6 +103,12 @@ impl Reply {
         found
     }
 
+    /// Where the rows of a table lead, by the links in their headings, in their order.
+    pub(crate) fn rows(&self) -> Vec<String> {
+        let headings = self.body.split("<th scope=\"row\"><a href=\"").skip(1);
+        headings.map(|rest| unescaped(rest.split('"').next().unwrap())).collect()
+    }
+
     /// Where the link to another page of the same list leads: `first`, `prev` or `next`; `None` where there is none.
     pub(crate) fn page(&self, rel: &str) -> Option<String> {
         let (before, _) = self.body.split_once(&format!("\" rel=\"{rel}\">"))?;
