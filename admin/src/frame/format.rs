@@ -72,6 +72,8 @@ pub(crate) fn rfc3339(moment: Timestamp, zone: Tz) -> String {
 pub(crate) struct Id {
     pub(crate) id: String,
     pub(crate) copy: &'static str,
+    /// The path of the page to which it leads, if any. The button stands beside the link, not in it.
+    pub(crate) leads_to: Option<String>,
 }
 
 /// Ids of more characters than this are shortened.
@@ -92,9 +94,15 @@ impl Display for Id {
         } else {
             shown.clone_from(&escaped);
         }
+        formatter.write_str(r#"<span class="id">"#)?;
+        let code = format!(r#"<code title="{escaped}">{shown}</code>"#);
+        match &self.leads_to {
+            Some(path) => write!(formatter, r#"<a href="{path}">{code}</a>"#)?,
+            None => formatter.write_str(&code)?,
+        }
         write!(
             formatter,
-            r#"<span class="id"><code title="{escaped}">{shown}</code><button type="button" class="copy" data-copy="{escaped}" aria-label="{} {escaped}" hidden></button></span>"#,
+            r#"<button type="button" class="copy" data-copy="{escaped}" aria-label="{} {escaped}" hidden></button></span>"#,
             self.copy
         )
     }
@@ -188,9 +196,15 @@ mod tests {
 
     #[test]
     fn ids_are_shortened_and_escaped() {
-        let id = Id { id: "<script>\"'&0123456789".to_owned(), copy: "Copy" }.to_string();
+        let id = Id { id: "<script>\"'&0123456789".to_owned(), copy: "Copy", leads_to: None }.to_string();
         assert!(!id.contains("<script"), "{id}");
         assert!(id.contains("…456789"), "{id}");
+    }
+
+    #[test]
+    fn an_id_may_lead_somewhere_and_its_button_is_not_in_the_link() {
+        let id = Id { id: "abc".to_owned(), copy: "Copy", leads_to: Some("/keys/abc".to_owned()) }.to_string();
+        assert!(id.contains(r#"<a href="/keys/abc"><code title="abc">abc</code></a><button"#), "{id}");
     }
 
     #[test]

@@ -88,7 +88,13 @@ impl Page {
 
     /// An id in monospace, shortened in the middle, with a button that copies it.
     pub(crate) fn id(&self, id: impl ToString) -> Id {
-        Id { id: id.to_string(), copy: self.say("Copy", "复制") }
+        Id { id: id.to_string(), copy: self.say("Copy", "复制"), leads_to: None }
+    }
+
+    /// The same, where it is also the link to its page below `folder`, such as `/keys`.
+    pub(crate) fn id_in(&self, folder: &str, id: impl ToString) -> Id {
+        let id = id.to_string();
+        Id { leads_to: Some(self.path(folder, &id)), ..self.id(id) }
     }
 
     /// The path of the page of `name` below `folder`, such as `/channels`; a name may hold anything.

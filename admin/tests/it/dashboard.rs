@@ -211,10 +211,10 @@ async fn renews_itself_until_somebody_stops_it() {
     let page = browser.get("/dashboard?range=7d").await.is(200);
     let path = page.between("hx-get=\"", "\"");
     assert_eq!(path, "/dashboard/live?range=7d");
-    let page = page.shows("hx-trigger=\"every 5s\"").shows("/assets/htmx-");
+    let page = page.shows("hx-trigger=\"every 5s, visibilitychange from:document\"").shows("/assets/htmx-");
     let part = browser.get(&path).await.is(200).hides("<html").hides("<script").hides("hx-");
     assert_eq!(figure(&part, "Requests"), figure(&page, "Requests"));
-    let inside = page.between("hx-sync=\"this:drop\">", "<p class=\"quiet\"><a href=\"http");
+    let inside = page.between("hx-sync=\"this:drop\">", "</div>\n<div class=\"behind-note\"");
     assert!(inside.contains(part.body.split("<p class=\"quiet\">").next().unwrap().split("</h2>").nth(1).unwrap()));
 
     let still = browser.get("/dashboard?range=7d&live=off").await.is(200).hides("hx-get").hides("hx-trigger");

@@ -31,7 +31,7 @@ async fn scene_of(name: &'static str) -> (Scene, Browser, Vec<String>) {
     let page = owner.get(&format!("/tenants/{tenant}")).await;
     owner.submit(&page, &format!("/tenants/{tenant}/notes"), &[("note", name)]).await.is(303);
     let form = owner.get("/codes/new").await;
-    let typed = [("name", name), ("value", "1"), ("count", "1"), ("expires", "9d"), ("answer", "page")];
+    let typed = [("name", name), ("value", "1"), ("count", "1"), ("expires", "9d")];
     owner.submit(&form, "/codes", &typed).await.is(200).hides("<script>alert");
     let pages = [
         "/tenants".to_owned(),

@@ -103,7 +103,8 @@ async fn every_filter(#[case] filters: &[(&str, &str)], #[case] expected: &[usiz
     assert!(totals(&page).contains(sum), "{}", totals(&page));
     assert!(page.body.len() < 150_000);
 
-    // The file holds the same, and its sum is the one that is shown.
+    // The file holds the same, as is said beside its link, and its sum is the one that is shown.
+    let page = page.shows(&format!("Rows: {}. The browser shows how far it is", expected.len()));
     let file = csv(&browser.get(&format!("/usage.csv?{}", query(filters))).await.is(200).body);
     let ids: Vec<&str> = file.iter().skip(1).map(|row| row[0].as_str()).collect();
     assert_eq!(ids, traffic.ids(expected));

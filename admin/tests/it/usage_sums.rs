@@ -35,6 +35,7 @@ async fn sums_by_groups(#[case] by: &str, #[case] groups: &[&str], #[case] group
     let file = csv(&browser.get(&format!("/usage.csv?by={by}")).await.is(200).body);
     let found: Vec<&str> = file.iter().skip(1).map(|row| row[0].as_str()).collect();
     assert_eq!(found, groups);
+    page.shows(&format!("Rows: {}. ", groups.len()));
     let sum = |column: usize| file.iter().skip(1).map(|row| row[column].parse::<i64>().unwrap()).sum::<i64>();
     assert_eq!((sum(2), sum(3), sum(4), sum(5)), (5, 18 + 18 + 100 + 3, 2 + 2 + 50 + 1, 2));
     let charged: i64 = file.iter().skip(1).map(|row| row[6].parse::<Amount>().unwrap().nanos()).sum();
@@ -195,6 +196,7 @@ async fn refusals_are_counted() {
     let mut browser = scene.signed_in(Role::Auditor).await;
     let page = browser.get("/usage?by=refusal").await.is(200).shows("balance too low").shows("40002");
     assert!(totals(&page).contains(">4<"));
+    page.shows("Rows: 2. ");
     let file = csv(&browser.get("/usage.csv?by=refusal&tenant=Beta").await.is(200).body);
     assert_eq!(file, [["code", "model", "count"], ["40200", "gpt-4", "3"]].map(|row| row.map(str::to_owned).to_vec()));
     browser

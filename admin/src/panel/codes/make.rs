@@ -1,9 +1,8 @@
 //! `/codes/new` and `POST /codes`: a batch of codes, shown once, in the answer to the form. A batch's name is unique, so the same form twice
 //! makes one batch.
 
-use actix_web::http::header::CONTENT_DISPOSITION;
+use actix_web::HttpRequest;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
@@ -32,8 +31,6 @@ pub(in crate::panel) struct Fields {
     value: String,
     count: String,
     expires: String,
-    /// `file`: the answer is the codes as a file, not a page.
-    answer: String,
 }
 
 #[derive(Template)]
@@ -100,7 +97,6 @@ pub(in crate::panel) async fn make(
         Ok::<_, VoucherError>(Ok((batch, codes)))
     });
     match made.await?.map_err(|error| failed(&request, error))? {
-        Ok((batch, codes)) if fields.answer == "file" => Ok(file(&batch, &codes)),
         Ok((batch, codes)) => show(&request, page, &batch, &codes),
         Err(other) => {
             let words = page.say(
@@ -168,14 +164,6 @@ fn show(request: &HttpRequest, page: &Page, batch: &Batch, codes: &[Code]) -> Ha
     let worth = batch.value.nanos().checked_mul(batch.count).map(Amount::from_nanos);
     let file = format!("data:text/csv;charset=utf-8,{}", escaped(&table(batch, codes)));
     page::show(request, page, &Made { page, batch, worth, codes: &lines, file })
-}
-
-/// The codes as a file. What it is called holds nothing that somebody typed.
-fn file(batch: &Batch, codes: &[Code]) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/csv; charset=utf-8")
-        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"codes-{}.csv\"", batch.id)))
-        .body(table(batch, codes))
 }
 
 /// The codes in rows, each with what it is worth and until when.

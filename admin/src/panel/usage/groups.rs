@@ -47,6 +47,13 @@ struct Charged<'a> {
     chart: Option<Chart>,
 }
 
+impl Charged<'_> {
+    /// How many rows the file has, where all of them are known here.
+    fn count(&self) -> Option<i64> {
+        i64::try_from(self.rows.len()).ok().filter(|_| !self.has_more)
+    }
+}
+
 /// A group, and where it leads.
 struct Group {
     /// What it is called; empty when the calls had none.

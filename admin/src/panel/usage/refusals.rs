@@ -38,6 +38,13 @@ struct Reasons<'a> {
     total: i64,
 }
 
+impl Reasons<'_> {
+    /// How many rows the file has.
+    fn count(&self) -> Option<i64> {
+        i64::try_from(self.rows.len()).ok()
+    }
+}
+
 /// For one reason, by key and model.
 #[derive(Template)]
 #[template(path = "panel/usage_refused_keys.html")]
@@ -56,6 +63,11 @@ struct Keys<'a> {
 }
 
 impl Keys<'_> {
+    /// How many rows the file has, where all of them are known here.
+    fn count(&self) -> Option<i64> {
+        i64::try_from(self.rows.len()).ok().filter(|_| !self.has_more)
+    }
+
     fn name(&self, tenant: &TenantId) -> &str {
         self.names.get(tenant).map_or("", String::as_str)
     }

@@ -282,8 +282,8 @@ async fn the_list_goes_to_and_fro() {
     }
     let mut browser = console.signed_in(&all).await;
     let keys = |page: &Reply| {
-        let rows = page.body.split("<th scope=\"row\"><code>").skip(1);
-        rows.map(|row| row.split('<').next().unwrap().to_owned()).collect()
+        let rows = page.body.split("<th scope=\"row\"><span class=\"id\"><code title=\"").skip(1);
+        rows.map(|row| row.split('"').next().unwrap().to_owned()).collect()
     };
     assert_eq!(browser.turn("/console/keys", 3, keys).await.len(), 111);
     // Whose session sees one key has one page.

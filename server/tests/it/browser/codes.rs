@@ -15,7 +15,7 @@ const CODES: &str = "return document.querySelector('[data-secret] textarea').val
 
 impl Window {
     /// From the panel's list of batches: makes one of 3.00 a code, up to its codes.
-    async fn make_codes(&self, name: &str, count: &str) -> Vec<String> {
+    pub(super) async fn make_codes(&self, name: &str, count: &str) -> Vec<String> {
         self.press(r#"main a[href="/codes/new"]"#).await;
         self.inspect().await;
         for (field, value) in [("name", name), ("value", "3.00"), ("count", "0"), ("expires", "90d")] {

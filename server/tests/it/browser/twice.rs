@@ -10,6 +10,9 @@ use crate::support::{IssuedKey, Server};
 
 /// Names and values of the form that moves the money.
 const FIELDS: &str = r#"return [...new FormData(document.querySelector('main form[action="/top-ups"]'))]"#;
+/// Sends that form, and stops loading what comes of it.
+const STOPPED: &str =
+    r#"document.querySelector('main form[action="/top-ups"]').requestSubmit(); setTimeout(() => stop(), 200)"#;
 /// Sends such fields as a form of the page.
 const SEND: &str = r#"
 const form = document.createElement("form");
@@ -60,6 +63,24 @@ async fn a_double_click_is_one_top_up(#[case] person: Person) {
     let button = window.find(CONFIRM).await;
     let twice = window.driver.action_chain_with_delay(None, Some(std::time::Duration::ZERO));
     window.turn("a double click", async || twice.double_click_element(&button).perform().await).await;
+    window.see("invoice 1").await;
+    assert_eq!(posted(&server, &key).await, "5.00");
+    assert_eq!(ledger(&server, &key).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_whose_answer_was_stopped_can_be_sent_again_and_books_once() {
+    let (server, chromium) = (Server::start(), Chromium::start());
+    let (window, tenant, key) = begin(&server, &chromium, USUAL).await;
+    window.open(&tenant).await;
+    window.prepare_top_up("5.00", "invoice 1", "").await;
+    server.pause();
+    // The button, and then the one of the browser that stops loading.
+    window.evaluate(STOPPED).await;
+    window.find("main form[data-sent]").await;
+    server.resume();
+    window.find("main form:not([data-sent])").await;
+    window.confirm().await;
     window.see("invoice 1").await;
     assert_eq!(posted(&server, &key).await, "5.00");
     assert_eq!(ledger(&server, &key).await.len(), 1);
