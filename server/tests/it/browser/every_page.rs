@@ -1,11 +1,11 @@
-//! Every page to which a link leads, of both sides and in both languages: nothing serious to axe-core, nothing too wide for a phone, nothing
+//! Every page to which a link or a search leads, of both sides and in both languages: nothing serious to axe-core, nothing too wide for a phone, nothing
 //! that the browser complains of.
 
-use super::chromium::{Chromium, PATIENCE, Person, USUAL};
+use super::chromium::{Chromium, Person, USUAL};
 use super::operator::PASSWORD;
 use super::window::Window;
-use crate::support::visitor::Visitor;
-use crate::support::{Place, Server};
+use crate::support::visitor::{Visitor, every_page_of_the_console, every_page_of_the_panel};
+use crate::support::{IssuedKey, Place, Server};
 
 /// Scripts, and Chinese.
 const CHINESE: Person = Person { language: "zh-CN", ..USUAL };
@@ -18,11 +18,9 @@ async fn of_the_panel() {
     window.accept(&super::operator::invitation_in(&server.place, "owner@example.com", "owner", DEMO)).await;
     let mut visitor = Visitor::new(&root);
     visitor.post("/sign-in", &[("email", "owner@example.com"), ("password", PASSWORD)]).await;
-    until_it_has(&server, &mut visitor, "/usage", r#"href="/calls/"#).await;
-    let mut pages = visitor.crawl("/dashboard").await;
-    // To where only a form leads, or a mistake.
-    let others =
-        ["/search?q=demo", "/search?q=nothing", "/usage?key=nothing&status=x", "/audit?actor=nobody", "/nowhere"];
+    let mut pages = every_page_of_the_panel(&server, &mut visitor, &key_of(&server)).await;
+    // To where only a mistake leads.
+    let others = ["/usage?key=nothing&status=x", "/audit?actor=nobody", "/nowhere"];
     pages.extend(others.map(|path| (path.to_owned(), path.to_owned())));
     for person in [USUAL, CHINESE] {
         let window = chromium.window(person, &root).await;
@@ -35,11 +33,10 @@ async fn of_the_panel() {
 async fn of_the_console() {
     let (server, chromium) = (Server::start_in(Place::new(), &["demo"]), Chromium::start());
     let root = server.address("api", "");
-    let secret = server.ready["key"]["secret"].as_str().expect("a key").to_owned();
+    let secret = key_of(&server).secret;
     let mut visitor = Visitor::new(&root);
     visitor.post("/console/sign-in", &[("secret_key", &secret)]).await;
-    until_it_has(&server, &mut visitor, "/console/calls", r#"href="/console/calls/"#).await;
-    let pages = visitor.crawl("/console").await;
+    let pages = every_page_of_the_console(&server, &mut visitor).await;
     for person in [USUAL, CHINESE] {
         let window = chromium.window(person, &root).await;
         window.sign_in_with(&secret).await;
@@ -47,16 +44,16 @@ async fn of_the_console() {
     }
 }
 
-/// Waits for the demo's call: its details are written a moment after its end.
-async fn until_it_has(server: &Server, visitor: &mut Visitor, page: &str, link: &str) {
-    server.within(PATIENCE, link, async || visitor.get(page).await.body.contains(link)).await;
+/// The demo's.
+fn key_of(demo: &Server) -> IssuedKey {
+    let field = |name: &str| demo.ready["key"][name].as_str().unwrap_or_default().to_owned();
+    IssuedKey { id: field("id"), secret: field("secret") }
 }
 
 /// The folder of the demo's data.
 const DEMO: &[&str] = &["--data-dir", "data/demo"];
 
 async fn inspect_all(window: &Window, pages: &[(String, String)]) {
-    assert!(pages.len() > 5, "nobody is signed in: {pages:?}");
     for (path, kind) in pages {
         window.open(path).await;
         window.inspect().await;

@@ -1,13 +1,47 @@
-//! A visitor of the pages without a browser: signs in, follows every link, and takes the time.
+//! A visitor of the pages without a browser: signs in, follows every link, and takes the time. What is inspected and what is measured is
+//! the same: [`every_page_of_the_panel`] and [`every_page_of_the_console`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{COOKIE, HeaderMap, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::{Client, Method};
+use serde_json::json;
+
+use super::{IssuedKey, Server};
 
 /// More pages than there are; a link that leads to ever new ones would be noticed.
 const MOST_PAGES: usize = 200;
+
+/// More than it takes until what has happened is on the pages that list it.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A search that finds a tenant and a payment of the demo, and one that finds nothing: no link leads there.
+const SEARCHES: [&str; 2] = ["/search?q=demo", "/search?q=nothing"];
+
+/// Every kind of page of the panel of a demo, with something on each, for an operator who is signed in. `key` is the demo's.
+pub(crate) async fn every_page_of_the_panel(
+    server: &Server,
+    operator: &mut Visitor,
+    key: &IssuedKey,
+) -> Vec<(String, String)> {
+    let unknown = json!({"model": "no-such-model", "messages": [{"role": "user", "content": "hi"}]});
+    assert_eq!(server.post("/v1/chat/completions", key, &unknown).await.status, 404);
+    // The demo's call and this refusal are on their pages a moment after their end.
+    for (page, sign) in
+        [("/usage", r#"href="/calls/"#), ("/usage?by=model", "<tfoot>"), ("/usage?by=refusal", "<tfoot>")]
+    {
+        operator.until(server, page, sign).await;
+    }
+    let found = operator.get(SEARCHES[0]).await;
+    assert!(found.status == 200 && found.body.contains("<table"), "{} finds not several: {found:?}", SEARCHES[0]);
+    operator.crawl(&[&["/dashboard"], &SEARCHES[..]].concat()).await
+}
+
+/// The same of the console of a demo, for a developer who is signed in.
+pub(crate) async fn every_page_of_the_console(server: &Server, developer: &mut Visitor) -> Vec<(String, String)> {
+    developer.until(server, "/console/calls", r#"href="/console/calls/"#).await;
+    developer.crawl(&["/console"]).await
+}
 
 /// A page that was fetched.
 #[derive(Debug, Clone)]
@@ -65,11 +99,16 @@ impl Visitor {
         Page { status, headers, body, took }
     }
 
-    /// The pages to which links lead from `start`, at most one of each kind: `/keys/a` and `/keys/b` are of a kind. Each is given with its
-    /// kind, such as `/keys/{}`. Files are left out.
-    pub(crate) async fn crawl(&mut self, start: &str) -> Vec<(String, String)> {
+    /// Waits until a page has this in its HTML.
+    async fn until(&mut self, server: &Server, page: &str, sign: &str) {
+        server.within(PATIENCE, sign, async || self.get(page).await.body.contains(sign)).await;
+    }
+
+    /// The pages to which links lead from `starts`, and the choices of how to group something, at most one of each kind: `/keys/a` and
+    /// `/keys/b` are of a kind. Each is given with its kind, such as `/keys/{}`. Files are left out.
+    async fn crawl(&mut self, starts: &[&str]) -> Vec<(String, String)> {
         let (mut found, mut broken, mut kinds) = (Vec::new(), Vec::new(), BTreeSet::new());
-        let mut open = VecDeque::from([start.to_owned()]);
+        let mut open: VecDeque<String> = starts.iter().map(|start| (*start).to_owned()).collect();
         while let Some(path) = open.pop_front() {
             let kind = kind(&path);
             if !kinds.insert(kind.clone()) {
@@ -86,9 +125,11 @@ impl Visitor {
                 continue;
             }
             open.extend(links(&page.body, &path));
+            open.extend(groupings(&page.body, &path));
             found.push((path, kind));
         }
         assert!(broken.is_empty(), "links lead nowhere: {broken:?}");
+        assert!(found.len() > 5, "nobody is signed in: {found:?}");
         found
     }
 }
@@ -120,6 +161,14 @@ fn links(html: &str, at: &str) -> Vec<String> {
     whole.filter(is_page).collect()
 }
 
+/// Where the choices of `<select name="by">` lead: other pages, to which only a form leads.
+fn groupings(html: &str, at: &str) -> Vec<String> {
+    let here = at.split('?').next().unwrap_or(at);
+    let choices = html.split(r#"<select name="by">"#).skip(1).filter_map(|rest| rest.split("</select>").next());
+    let names = choices.flat_map(|choices| attributes(choices, "value")).filter(|name| !name.is_empty());
+    names.map(|name| format!("{here}?by={name}")).collect()
+}
+
 /// The values of an attribute, as they are meant.
 fn attributes<'a>(html: &'a str, name: &str) -> impl Iterator<Item = String> + 'a {
     let values =
@@ -127,7 +176,8 @@ fn attributes<'a>(html: &'a str, name: &str) -> impl Iterator<Item = String> + '
     values.into_iter().map(|value| value.replace("&amp;", "&").replace("&#38;", "&"))
 }
 
-/// `/keys/{}?tenant` of `/keys/new0abc?tenant=5`.
+/// `/keys/{}?tenant` of `/keys/new0abc?tenant=5`, and `/usage?by=day&from` of `/usage?by=day&from=5`: what is searched for and how it is
+/// grouped makes another page.
 fn kind(path: &str) -> String {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let segments = path.split('/').enumerate().map(|(at, segment)| {
@@ -138,8 +188,10 @@ fn kind(path: &str) -> String {
     let path = segments.collect::<Vec<_>>().join("/");
     let mut names: Vec<&str> = query
         .split('&')
-        .filter_map(|pair| pair.split('=').next())
-        .filter(|name| !matches!(*name, "" | "lang"))
+        .filter_map(
+            |pair| if pair.starts_with("by=") || pair.starts_with("q=") { Some(pair) } else { pair.split('=').next() },
+        )
+        .filter(|name| !matches!(*name, "" | "lang" | "by=" | "q="))
         .collect();
     names.sort_unstable();
     if names.is_empty() { path } else { format!("{path}?{}", names.join("&")) }
