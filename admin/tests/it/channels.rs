@@ -86,7 +86,11 @@ async fn a_channel_is_asked_and_answers_on_its_page() {
     let mut owner = scene.signed_in(Role::Owner).await;
     let page = owner.get("/channels/way").await.is(200);
     let answered = owner.submit(&page, "/channels/way/test", &[]).await.is(200);
-    answered.shows("It answers").shows("gpt-4, 12 ms").shows("<pre>pong</pre>").shows("no tenant was charged");
+    answered
+        .shows("It answers")
+        .shows("gpt-4, 12 ms")
+        .shows("<pre class=\"answer\" dir=\"auto\">pong</pre>")
+        .shows("no tenant was charged");
     *scene.answer.lock().unwrap() = Err(format!("channel way gave no answer: {HOSTILE}"));
     owner.languages = "zh";
     let failed = owner.submit(&page, "/channels/way/test", &[]).await.is(200);

@@ -1,5 +1,6 @@
 //! The panel and the console as people use them: in Chromium, against the real program, in both languages, with scripts and without.
 
+mod asides;
 mod authenticator;
 mod checks;
 mod chromium;
