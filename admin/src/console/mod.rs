@@ -20,6 +20,7 @@ use std::sync::Arc;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, PayloadConfig, ServiceConfig};
 use shared::admission::Admission;
+use shared::catalogue::Catalogue;
 use shared::clock::Clock;
 use shared::config::Settings;
 use shared::db::Database;
@@ -41,6 +42,7 @@ pub(crate) struct Console {
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) admission: Admission,
+    pub(crate) catalogue: Catalogue,
     pub(crate) throttles: Throttles,
 }
 
@@ -67,6 +69,7 @@ pub fn console(
         sealer: Arc::clone(&workbench.sealer),
         keyring: Arc::clone(&deployment.keyring),
         admission: deployment.admission.clone(),
+        catalogue: deployment.catalogue.clone(),
         throttles: Throttles::new(&deployment.clock),
     });
     move |config| {

@@ -23,7 +23,8 @@ struct Overview<'a> {
     developer: &'a Developer,
     balance: Balance,
     rows: Vec<CallRow>,
-    model: String,
+    /// Of the sample; none when nothing is served.
+    model: Option<String>,
 }
 
 /// Shows it.

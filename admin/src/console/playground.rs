@@ -50,6 +50,8 @@ struct Playground<'a> {
     page: &'a Page,
     developer: &'a Developer,
     models: Vec<String>,
+    /// Whether no model is served that the form could begin with.
+    unserved: bool,
     /// The form's own id.
     once: RequestId,
     model: &'a str,
@@ -76,7 +78,7 @@ enum Outcome {
 /// Shows the form.
 pub(super) async fn show(request: HttpRequest, developer: Developer, console: Data<Console>) -> Handled {
     let page = &developer.page;
-    let model = sample_model(&console, &developer);
+    let model = sample_model(&console, &developer).unwrap_or_default();
     let text = page.say("Introduce yourself, please.", "请介绍一下你自己");
     page::show(&request, page, &anew(&console, &developer, (&model, text, USUAL_TOKENS), None))
 }
@@ -149,7 +151,18 @@ fn anew<'a>(
     played: Option<Played>,
 ) -> Playground<'a> {
     let models = console.admission.models(&developer.session.caller());
-    Playground { page: &developer.page, developer, models, once: RequestId::new(), model, text, max_tokens, played }
+    let unserved = sample_model(console, developer).is_none();
+    Playground {
+        page: &developer.page,
+        developer,
+        models,
+        unserved,
+        once: RequestId::new(),
+        model,
+        text,
+        max_tokens,
+        played,
+    }
 }
 
 /// The call that the form asks for, by the rules for OpenAI's clients.

@@ -187,3 +187,36 @@ async fn samples_name_a_model_that_the_key_may_use() {
             .shows(&format!("model: \"{model}\""));
     }
 }
+
+#[actix_web::test]
+async fn samples_name_only_what_is_served() {
+    // Of the models that it knows, `gpt-3.5` is the usual one.
+    let console = Console::serving(&["dall-e-3", "text-embedding-3-large", "zeta-chat"]).await;
+    let tenant = console.tenant("acme").await;
+    let all = console.issue(tenant, KeyPolicy::default()).await;
+    let mut browser = console.signed_in(&all).await;
+    for path in ["/console", "/console/samples"] {
+        let page = browser.get(path).await.is(200);
+        assert!(page.body.contains("zeta-chat") && !page.body.contains("gpt-3.5"), "{path}: {}", page.body);
+        page.hides("No channel serves");
+    }
+    browser.get("/console/samples").await.says("text-embedding-3-large");
+    let page = browser.get(PATH).await.is(200).shows("<option value=\"zeta-chat\" selected>");
+    page.hides("No channel serves");
+
+    let models = Some(vec!["gpt-3.5".to_owned(), "text-embedding-3-small".to_owned(), "dall-e-3".to_owned()]);
+    let limited = console.issue(tenant, KeyPolicy { models, ..KeyPolicy::default() }).await;
+    let mut browser = console.signed_in(&limited).await;
+    for (languages, words) in [
+        ("en", "No channel serves a model for chats that this key may use"),
+        ("zh", "目前没有渠道提供本密钥可用的对话模型"),
+    ] {
+        browser.languages = languages;
+        for path in ["/console", "/console/samples", PATH] {
+            let page = browser.get(path).await.is(200).says(words);
+            assert!(!page.body.contains(" selected>"), "{path}: {}", page.body);
+            assert!(!page.body.contains("/chat/completions"), "{path} has a call that is refused: {}", page.body);
+        }
+    }
+    browser.get("/console/samples").await.says("/v1/balance").hides("/v1/embeddings");
+}

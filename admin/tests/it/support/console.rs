@@ -51,10 +51,19 @@ impl Console {
         Self::at(Clock::System).await
     }
 
+    /// The same whose channel serves these models.
+    pub(crate) async fn serving(models: &[&str]) -> Self {
+        Self::with(Clock::System, models).await
+    }
+
     /// The same at a moment that the test moves on.
     pub(crate) async fn at(clock: Clock) -> Self {
+        Self::with(clock, &["gpt-3.5", "gpt-4", "text-embedding-3-small"]).await
+    }
+
+    async fn with(clock: Clock, models: &[&str]) -> Self {
         let scene = Scene::with(clock, &[("XIAOYI_TRUSTED_PROXIES", "127.0.0.1")]).await;
-        scene.channel("echo", ChannelKind::Echo, &["gpt-3.5", "gpt-4", "text-embedding-3-small"]).await;
+        scene.channel("echo", ChannelKind::Echo, models).await;
         let deployment = scene.deployment.clone();
         deployment.catalogue.reload(&deployment.database).await.unwrap();
         actix_web::rt::spawn(work(deployment));
