@@ -63,4 +63,4 @@ XIAOYI_TEST_PAIR=servers cargo test --locked -p shared -p api -p admin -p server
     --skip browser::harness --skip browser::every_page --skip browser::keyboard --skip browser::hostile \
     --skip clients::capabilities --skip clients::curl --skip clients::errors --skip clients::repetitions \
     --skip clients::retries --skip clients::schema --skip clients::timeouts --skip clients::documented \
-    --skip clients::described::with_a_key_of_limits
+    --skip clients::console_samples --skip clients::described::with_a_key_of_limits

@@ -1,6 +1,7 @@
 //! The clients that people have already: OpenAI's SDKs, LangChain and curl, with nothing set but a base URL and a key.
 
 mod capabilities;
+mod console_samples;
 mod curl;
 mod departures;
 mod described;

@@ -1,12 +1,12 @@
 //! The original document's own samples, as printed, by the tools that they are written for: nothing in them is replaced but the base URL
 //! and the key. A tool that is missing is a failure: `scripts/test.sh` installs all of them.
 
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::support::money::{nanos, recompute};
+use crate::support::sdk;
 use crate::support::storefront::{COMPLETION_PRICE, PROMPT_PRICE, Storefront};
 
 const CHAT: &str = include_str!("../data/original/chat.sh");
@@ -130,7 +130,7 @@ async fn the_chat_of_php() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_chat_of_python() {
-    let python = python_with_requests();
+    let python = sdk::python_with_requests();
     let shop = Storefront::open("10.00").await;
     let expected = Expected { answer: "1+100=", prompt: 2, completion: 2, user: json!("张三") };
     let reply = async || {
@@ -260,14 +260,4 @@ fn require(program: &str, arguments: &[&str], package: &str) {
         works,
         "this test needs {program}: install the Debian package {package}, or run scripts/test.sh, which does it"
     );
-}
-
-#[track_caller]
-fn python_with_requests() -> PathBuf {
-    let has_requests = |python: &&str| {
-        output(Command::new(python).args(["-c", "import requests"])).is_ok_and(|output| output.status.success())
-    };
-    let python = ["python3", "/usr/bin/python3"].into_iter().find(has_requests);
-    let why = "this test needs a python3 that can import requests: install the Debian package python3-requests, or run scripts/test.sh, which does it";
-    python.expect(why).into()
 }

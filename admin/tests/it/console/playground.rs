@@ -182,7 +182,7 @@ async fn samples_name_a_model_that_the_key_may_use() {
             .says("api_secret_key")
             .says("from openai import OpenAI")
             .says("import OpenAI from")
-            .says("curl_init")
+            .says("stream_context_create")
             .says("await fetch")
             .shows(&format!("model: \"{model}\""));
     }

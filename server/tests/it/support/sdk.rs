@@ -151,6 +151,17 @@ pub(crate) fn sample(language: &str, source: &str, folder: &Path) -> Command {
     command
 }
 
+/// The first python3 that can import requests, which is Debian's: the clients have none.
+#[track_caller]
+pub(crate) fn python_with_requests() -> PathBuf {
+    let has_requests = |python: &&str| {
+        Command::new(python).args(["-c", "import requests"]).output().is_ok_and(|output| output.status.success())
+    };
+    let python = ["python3", "/usr/bin/python3"].into_iter().find(has_requests);
+    let why = "this test needs a python3 that can import requests: install the Debian package python3-requests, or run scripts/test.sh, which does it";
+    python.expect(why).into()
+}
+
 /// A program that came with the clients of Python, with an environment of almost nothing.
 pub(crate) fn tool(name: &str) -> Command {
     let mut command = Command::new(clients().join("python/bin").join(name));
