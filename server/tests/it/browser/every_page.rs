@@ -1,5 +1,5 @@
-//! Every page to which a link or a search leads, of both sides and in both languages: nothing serious to axe-core, nothing too wide for a phone, nothing
-//! that the browser complains of.
+//! Every page to which a link, a way to group or a search leads, of both sides and in both languages: nothing serious to axe-core, nothing
+//! too wide for a phone, nothing that the browser complains of.
 
 use super::chromium::{Chromium, Person, USUAL};
 use super::operator::PASSWORD;
