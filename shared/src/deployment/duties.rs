@@ -7,7 +7,8 @@ use tokio::sync::watch;
 
 use super::{Deployment, DeploymentError};
 use crate::calls;
-use crate::db::DbError;
+use crate::clock::Timestamp;
+use crate::db::{Connection, DbError};
 use crate::epoch;
 use crate::idempotency;
 use crate::key;
@@ -204,23 +205,40 @@ async fn roll(deployment: Deployment, leads: watch::Receiver<bool>) {
 /// Removes details of calls, and what else of the records is too old.
 async fn purge(deployment: Deployment, leads: watch::Receiver<bool>) {
     let mut tick = ticks(PURGE_MS);
+    let records = deployment.settings.records.clone();
+    let keep_bytes = deployment.settings.idempotency.keep_mib.saturating_mul(1024 * 1024);
     loop {
         tick.tick().await;
-        while *leads.borrow() {
-            let (records, now) = (deployment.settings.records.clone(), deployment.clock.now());
-            let keep_bytes = deployment.settings.idempotency.keep_mib.saturating_mul(1024 * 1024);
-            let purged = deployment.database.write(move |connection| {
-                let calls = calls::purge(connection, records.call_days, now)?;
-                let users = rollups::purge(connection, records.user_days(), now)?;
-                Ok::<_, DbError>(idempotency::purge(connection, keep_bytes, now)? || calls || users)
-            });
-            match purged.await {
-                Ok(true) => tokio::time::sleep(RECORDS_PAUSE).await,
-                Ok(false) => break,
-                Err(error) => {
-                    tracing::error!(%error, "records that are too old could not be removed; it is tried again");
-                    break;
-                }
+        let (call_days, user_days) = (records.call_days, records.user_days());
+        purge_all(&deployment, &leads, move |connection, now| calls::purge(connection, call_days, now)).await;
+        purge_all(&deployment, &leads, move |connection, now| rollups::purge(connection, user_days, now)).await;
+        if !*leads.borrow() {
+            continue;
+        }
+        let full_since = move |connection: &mut Connection| idempotency::full_since(connection, keep_bytes);
+        match deployment.database.read_records(full_since).await {
+            Ok(since) => {
+                purge_all(&deployment, &leads, move |connection, now| idempotency::purge(connection, since, now)).await;
+            }
+            Err(error) => tracing::error!(%error, "it could not be found out which answers have no room"),
+        }
+    }
+}
+
+/// Removes with `step` until there is no more, some at a time, so that others can write between.
+async fn purge_all(
+    deployment: &Deployment,
+    leads: &watch::Receiver<bool>,
+    step: impl Fn(&mut Connection, Timestamp) -> Result<bool, DbError> + Copy + Send + 'static,
+) {
+    while *leads.borrow() {
+        let now = deployment.clock.now();
+        match deployment.database.write(move |connection| step(connection, now)).await {
+            Ok(true) => tokio::time::sleep(RECORDS_PAUSE).await,
+            Ok(false) => break,
+            Err(error) => {
+                tracing::error!(%error, "records that are too old could not be removed; it is tried again");
+                break;
             }
         }
     }

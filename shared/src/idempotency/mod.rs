@@ -8,4 +8,4 @@ mod records;
 
 pub use answer::{Answer, Collected, KeptAnswerError, MOST_BYTES};
 pub use mark::{LONGEST_KEY, Mark};
-pub use records::{Kept, LIFE_MS, Standing, answer, find, purge, reseal};
+pub use records::{Kept, LIFE_MS, Standing, answer, find, full_since, purge, reseal};

@@ -105,14 +105,14 @@ pub fn answer(connection: &mut Connection, request_id: RequestId) -> Result<Opti
     Ok(row.map(|row| row.sealed))
 }
 
-/// Removes some of what is older than a day, and of the answers that are too many bytes together, the oldest first. Gives whether there may
-/// be more. Call it in a write transaction.
+/// Removes some of what is older than a day, and of the answers that have no room: those up to [`full_since`]. Gives whether there may be
+/// more. Call it in a write transaction.
 ///
 /// # Errors
 /// [`DbError`].
-pub fn purge(connection: &mut Connection, keep_bytes: i64, now: Timestamp) -> Result<bool, DbError> {
+pub fn purge(connection: &mut Connection, full_since: Option<Timestamp>, now: Timestamp) -> Result<bool, DbError> {
     let day_ago = now.plus_ms(-LIFE_MS).0;
-    let forgotten = full_since(connection, keep_bytes)?.map_or(day_ago, |since| since.max(day_ago));
+    let forgotten = full_since.map_or(day_ago, |since| since.0.max(day_ago));
     let answers = sql!(
         "DELETE FROM idempotency_answers WHERE request_id IN \
          (SELECT request_id FROM idempotency_answers WHERE created_at <= ? ORDER BY created_at LIMIT ?)"
@@ -131,19 +131,29 @@ pub fn purge(connection: &mut Connection, keep_bytes: i64, now: Timestamp) -> Re
     Ok(answers as i64 == ANSWERS_STEP || keys as i64 == KEYS_STEP)
 }
 
-/// When the newest answer was kept that does not fit into `keep_bytes` with all that came after it.
-fn full_since(connection: &mut Connection, keep_bytes: i64) -> Result<Option<i64>, DbError> {
+/// When the newest answer was kept that does not fit into `keep_bytes` with all that came after it. It looks at every answer that is kept, of
+/// which there may be millions: ask it where nobody waits to write.
+///
+/// # Errors
+/// [`DbError`].
+pub fn full_since(connection: &mut Connection, keep_bytes: i64) -> Result<Option<Timestamp>, DbError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = Nullable<BigInt>)]
-        since: Option<i64>,
+        value: Option<i64>,
     }
-    let sql = sql!(
-        "SELECT max(created_at) AS since FROM (SELECT created_at, \
+    // Mostly all of them fit, and that is found out at less cost.
+    let together = sql!("SELECT CAST(SUM(bytes) AS BIGINT) AS value FROM idempotency_answers");
+    let together: Row = Statement::new(together, &[]).get_result(connection)?;
+    if together.value.is_none_or(|bytes| bytes <= keep_bytes) {
+        return Ok(None);
+    }
+    let since = sql!(
+        "SELECT max(created_at) AS value FROM (SELECT created_at, \
          SUM(bytes) OVER (ORDER BY created_at DESC, request_id DESC) AS together FROM idempotency_answers) kept WHERE together > ?"
     );
-    let row: Row = Statement::new(sql, &[Value::Int(keep_bytes)]).get_result(connection)?;
-    Ok(row.since)
+    let since: Row = Statement::new(since, &[Value::Int(keep_bytes)]).get_result(connection)?;
+    Ok(since.value.map(Timestamp))
 }
 
 /// Seals the next answers behind `after` anew under the first secret. Gives how many there were and where to go on, `None` behind the last.
