@@ -197,12 +197,12 @@ impl Admission {
         }
     }
 
-    /// By the connections for records, so that whoever asks again and again delays no revocation of a key.
+    /// By connections of its own: whoever asks again and again delays no revocation of a key, and whoever reads records no call.
     async fn read_of_repeated<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut Connection) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, Refusal> {
-        self.inner.database.read_records(read).await.map_err(|error| {
+        self.inner.database.read_calls(read).await.map_err(|error| {
             tracing::error!(%error, "it could not be found out whether a call was made before");
             Refusal::unavailable()
         })

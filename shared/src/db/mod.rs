@@ -35,6 +35,9 @@ use crate::config::DatabaseUrl;
 const READERS: u32 = 4;
 /// Connections that read records at the same time. Apart from the others, so that no statement of a customer's can keep a revocation waiting.
 const RECORD_READERS: u32 = 2;
+/// Connections that find out what became of calls that are repeated: a customer's records must keep no call waiting, and who repeats calls no
+/// revocation.
+const CALL_READERS: u32 = 2;
 /// How long a read may take in all. It goes on in its thread; whoever waits does not.
 const READ_LIMIT: Duration = Duration::from_secs(10);
 
@@ -114,6 +117,7 @@ struct Inner {
     url: DatabaseUrl,
     readers: Connections,
     record_readers: Connections,
+    call_readers: Connections,
     writers: Connections,
     writer: OnceLock<Arc<dyn RunTask>>,
 }
@@ -189,9 +193,10 @@ impl Database {
     fn connect(url: DatabaseUrl) -> Self {
         let readers = Connections::new(&url, Purpose::Read, READERS, 1);
         let record_readers = Connections::new(&url, Purpose::Read, RECORD_READERS, 0);
+        let call_readers = Connections::new(&url, Purpose::Read, CALL_READERS, 0);
         // One, since writes of this kind go one at a time anyway.
         let writers = Connections::new(&url, Purpose::Write, 1, 0);
-        let inner = Inner { url, readers, record_readers, writers, writer: OnceLock::new() };
+        let inner = Inner { url, readers, record_readers, call_readers, writers, writer: OnceLock::new() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -249,6 +254,18 @@ impl Database {
         read_on(self.inner.record_readers.clone(), work).await
     }
 
+    /// The same for what became of a call that is repeated.
+    ///
+    /// # Errors
+    /// What `work` gives, or [`DbError::Busy`].
+    pub async fn read_calls<T, F>(&self, work: F) -> Result<T, DbError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, DbError> + Send + 'static,
+    {
+        read_on(self.inner.call_readers.clone(), work).await
+    }
+
     /// Writes in one transaction: all of `work` or nothing of it.
     ///
     /// # Errors
@@ -286,7 +303,9 @@ where
     T: Send + 'static,
     F: FnOnce(&mut Connection) -> Result<T, DbError> + Send + 'static,
 {
+    let turn = readers.turn().await?;
     let reading = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let mut reader = readers.get()?;
         let result = work(&mut reader);
         reader.is_gone = matches!(result, Err(DbError::Disconnected(_)));

@@ -1,11 +1,12 @@
 //! Connections that are kept, for reading and for the writes that go beside the ledger's.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use diesel::ConnectionError;
 use diesel::r2d2::{Error, ManageConnection, Pool, PooledConnection, R2D2Connection};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Connection, DbError, establish};
 use crate::config::DatabaseUrl;
@@ -27,6 +28,8 @@ pub(super) enum Purpose {
 #[derive(Clone)]
 pub(super) struct Connections {
     pool: Pool<Manager>,
+    /// As many turns as connections.
+    turns: Arc<Semaphore>,
 }
 
 impl Connections {
@@ -35,7 +38,16 @@ impl Connections {
     pub(super) fn new(url: &DatabaseUrl, purpose: Purpose, size: u32, idle: u32) -> Self {
         let builder = Pool::builder().max_size(size).min_idle(Some(idle)).connection_timeout(WAIT);
         let builder = builder.error_handler(Box::new(Quiet));
-        Self { pool: builder.build_unchecked(Manager { url: url.clone(), purpose, doubted: Mutex::new(None) }) }
+        let pool = builder.build_unchecked(Manager { url: url.clone(), purpose, doubted: Mutex::new(None) });
+        Self { pool, turns: Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1))) }
+    }
+
+    /// Waits until a connection is free, outside of the threads that may block: who waits there keeps out everybody else's work, whatever
+    /// connections that is for. Keep it for as long as the connection.
+    pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, DbError> {
+        let busy = || DbError::Busy(format!("no connection was free within {} s", WAIT.as_secs()));
+        let turn = tokio::time::timeout(WAIT, Arc::clone(&self.turns).acquire_owned()).await;
+        turn.map_err(|_| busy())?.map_err(|_| busy())
     }
 
     /// A connection, given back when it is dropped.

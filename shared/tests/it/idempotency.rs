@@ -1,6 +1,7 @@
 //! How the keys of repeated calls stand in the books, for how long, and under which secret.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use shared::clock::Timestamp;
 use shared::id::{RequestId, TenantId};
@@ -25,7 +26,8 @@ async fn sealed(books: &Books, kept: Kept) -> Option<Vec<u8>> {
 }
 
 async fn purge(books: &Books, keep_bytes: i64, now: Timestamp) -> bool {
-    books.database.write(move |connection| idempotency::purge(connection, keep_bytes, now)).await.unwrap()
+    let since = books.database.read(move |connection| idempotency::full_since(connection, keep_bytes)).await.unwrap();
+    books.database.write(move |connection| idempotency::purge(connection, since, now)).await.unwrap()
 }
 
 async fn held(books: &Books, tenant: TenantId, mark: Mark) -> Hold {
@@ -172,4 +174,42 @@ async fn what_is_kept_in_all_has_a_bound() {
     assert_eq!(books.numbers("SELECT count(*) AS number FROM idempotency_keys"), [40]);
     let second = Hold { idempotency: Some(mark("0")), ..books.hold(tenant, 10) };
     assert_eq!(books.ledger.hold(second).await.unwrap(), HoldDecision::Repeated);
+}
+
+/// Whoever reads records, slowly and often, delays nobody else: calls that are repeated and keys have connections of their own, and who waits
+/// for a connection waits on no thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_records_keep_no_call_waiting() {
+    let books = Books::new().await;
+    let (tenant, now) = (books.tenant("t", 1_000).await, books.clock.now());
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let ended = Arc::new(Mutex::new(ended));
+    // More than there are threads for blocking work.
+    let reading: Vec<_> = (0..1_000)
+        .map(|_| {
+            let (database, ended) = (books.database.clone(), Arc::clone(&ended));
+            tokio::spawn(async move {
+                database
+                    .read_records(move |_| {
+                        let _ = ended.lock().unwrap().recv();
+                        Ok(())
+                    })
+                    .await
+            })
+        })
+        .collect();
+    let asked = Instant::now();
+    for number in 0..100 {
+        let mark = mark(&number.to_string());
+        let found =
+            books.database.read_calls(move |connection| idempotency::find(connection, tenant, &mark, now)).await;
+        assert_eq!(found.unwrap(), Standing::Free);
+        assert_eq!(standing(&books, tenant, mark, now).await, Standing::Free);
+    }
+    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+    assert!(reading.iter().all(|read| !read.is_finished()), "the records were not slow");
+    drop(end);
+    for read in reading {
+        read.await.unwrap().unwrap();
+    }
 }
