@@ -3,17 +3,16 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::call::Step;
 use super::detached::{Detached, detach};
 use super::failure::Failure;
 use super::not_admitted::NotAdmitted;
-use super::repeats::REPLAY_BYTES;
+use super::repeats::{Place, REPLAY_BYTES};
 use super::{Admission, CallRequest};
 use crate::db::{Connection, DbError};
-use crate::id::RequestId;
+use crate::id::{RequestId, TenantId};
 use crate::idempotency::{self, Answer, Kept, Mark, Standing};
 use crate::keyring::Caller;
 use crate::limits::KeyLimits;
@@ -40,7 +39,7 @@ pub struct Replay {
     request_id: RequestId,
     steps: VecDeque<Step>,
     /// Of the memory that such answers may take.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Replay {
@@ -54,7 +53,7 @@ impl Replay {
         self.steps.pop_front()
     }
 
-    fn new(kept: Kept, answer: Answer, place: OwnedSemaphorePermit) -> Self {
+    fn new(kept: Kept, answer: Answer, place: Place) -> Self {
         let Answer { parts, failure } = answer;
         let charged = kept.charged;
         let steps = match failure {
@@ -103,7 +102,7 @@ impl Admission {
             }
             let in_progress = || self.refused(caller, &request, in_progress());
             if waiting.is_none() {
-                let place = self.inner.repeats.place(request.fields.len()).ok_or_else(in_progress)?;
+                let place = self.inner.repeats.place(caller.tenant, request.fields.len()).ok_or_else(in_progress)?;
                 self.count_repetition(caller, &request).await?;
                 waiting = Some(place);
             }
@@ -133,7 +132,7 @@ impl Admission {
                 if !is_counted {
                     self.count_repetition(caller, request).await?;
                 }
-                let replay = self.replay(kept).await.map_err(refused)?;
+                let replay = self.replay(caller.tenant, kept).await.map_err(refused)?;
                 Ok(Look::Done(Once::Before(replay)))
             }
             Standing::Free => match self.admit(caller, new_id(), request.clone(), Some(mark)).await {
@@ -181,15 +180,18 @@ impl Admission {
         self.read_of_repeated(move |connection| idempotency::find(connection, tenant, &mark, now)).await
     }
 
-    async fn replay(&self, kept: Kept) -> Result<Replay, Refusal> {
+    async fn replay(&self, tenant: TenantId, kept: Kept) -> Result<Replay, Refusal> {
         let request_id = kept.request_id;
-        let place = self.inner.repeats.place(REPLAY_BYTES).ok_or_else(in_progress)?;
+        let mut place = self.inner.repeats.place(tenant, REPLAY_BYTES).ok_or_else(in_progress)?;
         let sealed = self.read_of_repeated(move |connection| idempotency::answer(connection, request_id)).await?;
         let Some(sealed) = sealed else {
             return Err(not_kept(request_id, "its answer is too large to be kept, or had to make room for later ones"));
         };
         match Answer::open(&sealed, request_id, &self.inner.sealer) {
-            Ok(answer) => Ok(Replay::new(kept, answer, place)),
+            Ok(answer) => {
+                place.shrink_to(sealed.len());
+                Ok(Replay::new(kept, answer, place))
+            }
             Err(error) => {
                 tracing::error!(%request_id, %error, "a kept answer could not be opened");
                 Err(not_kept(request_id, "its answer cannot be read any more"))

@@ -1,40 +1,93 @@
 //! What bounds calls that are asked for again, in this process.
 
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::id::TenantId;
 use crate::idempotency::{MOST_BYTES, Mark};
 
-/// What those who wait for another call, and the answers that are given again, may take of the memory, in KiB.
-const ROOM_KIB: usize = 256 * 1024;
-/// What each takes at least, in bytes: so at most 8192 wait.
+/// What those who wait for another call, and the answers that are given again, may take of the memory, in bytes.
+const ROOM_BYTES: usize = 256 * 1024 * 1024;
+/// What one tenant may have of it: whoever repeats large calls, or does not read what is given again, keeps nobody else waiting.
+const TENANTS_ROOM_BYTES: usize = ROOM_BYTES / 4;
+/// What each takes at least, in bytes: so at most 8192 wait, and 2048 of one tenant.
 const LEAST_BYTES: usize = 32 * 1024;
-/// What an answer that is given again takes, in bytes: sealed and open.
+/// What an answer that is given again takes while it is opened, in bytes: sealed and open.
 pub(super) const REPLAY_BYTES: usize = 2 * MOST_BYTES;
 
 type Key = (TenantId, [u8; 32]);
 
 /// Who waits, and whose turn it is.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Repeats {
-    room: Arc<Semaphore>,
+    room: Arc<Mutex<Room>>,
     turns: Mutex<HashSet<Key>>,
 }
 
-impl Default for Repeats {
-    fn default() -> Self {
-        Self { room: Arc::new(Semaphore::new(ROOM_KIB)), turns: Mutex::default() }
+/// What is taken, in bytes.
+#[derive(Debug, Default)]
+struct Room {
+    all: usize,
+    tenants: HashMap<TenantId, usize>,
+}
+
+impl Room {
+    fn take(&mut self, tenant: TenantId, bytes: usize) -> bool {
+        let own = self.tenants.get(&tenant).copied().unwrap_or_default();
+        let has_room = self.all + bytes <= ROOM_BYTES && own + bytes <= TENANTS_ROOM_BYTES;
+        if has_room {
+            self.all += bytes;
+            self.tenants.insert(tenant, own + bytes);
+        }
+        has_room
+    }
+
+    fn give_back(&mut self, tenant: TenantId, bytes: usize) {
+        self.all = self.all.saturating_sub(bytes);
+        if let Entry::Occupied(mut own) = self.tenants.entry(tenant) {
+            *own.get_mut() = own.get().saturating_sub(bytes);
+            if *own.get() == 0 {
+                own.remove();
+            }
+        }
     }
 }
 
+/// Room that is taken until this is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    room: Arc<Mutex<Room>>,
+    tenant: TenantId,
+    bytes: usize,
+}
+
+impl Place {
+    /// Gives back all but so many bytes.
+    pub(super) fn shrink_to(&mut self, bytes: usize) {
+        let left = bytes.clamp(LEAST_BYTES, self.bytes);
+        lock(&self.room).give_back(self.tenant, self.bytes - left);
+        self.bytes = left;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.room).give_back(self.tenant, self.bytes);
+    }
+}
+
+fn lock(room: &Mutex<Room>) -> MutexGuard<'_, Room> {
+    room.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Repeats {
-    /// Room for so many bytes, until it is dropped. `None` when there is none left.
-    pub(super) fn place(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let kib = u32::try_from(bytes.max(LEAST_BYTES) / 1024).ok()?;
-        Arc::clone(&self.room).try_acquire_many_owned(kib).ok()
+    /// Room for so many bytes. `None` when there is none left, or none for this tenant.
+    pub(super) fn place(&self, tenant: TenantId, bytes: usize) -> Option<Place> {
+        let bytes = bytes.max(LEAST_BYTES);
+        let is_taken = lock(&self.room).take(tenant, bytes);
+        // Made only then: dropping it gives the room back.
+        is_taken.then(|| Place { room: Arc::clone(&self.room), tenant, bytes })
     }
 
     /// The right to begin the call of this mark, until it is dropped. `None` while somebody else has it.
@@ -79,12 +132,18 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_has_a_bound() {
+    fn what_waits_has_a_bound_and_a_tenant_has_a_quarter() {
         let repeats = Repeats::default();
-        let replays: Vec<_> = std::iter::from_fn(|| repeats.place(REPLAY_BYTES)).collect();
-        assert_eq!(replays.len(), 32);
+        let fill = |tenant, bytes| std::iter::from_fn(|| repeats.place(TenantId(tenant), bytes)).collect::<Vec<_>>();
+        let mut replays = fill(1, REPLAY_BYTES);
+        assert_eq!(replays.len(), 8);
+        replays[0].shrink_to(0);
+        assert_eq!(fill(1, LEAST_BYTES).len(), (REPLAY_BYTES - LEAST_BYTES) / LEAST_BYTES);
         drop(replays);
-        let waiting: Vec<_> = std::iter::from_fn(|| repeats.place(0)).collect();
-        assert_eq!(waiting.len(), 8192);
+        let waiting: Vec<_> = (1..=5).map(|tenant| fill(tenant, 0)).collect();
+        assert_eq!(waiting.iter().map(Vec::len).collect::<Vec<_>>(), [2048, 2048, 2048, 2048, 0]);
+        drop(waiting);
+        let room = lock(&repeats.room);
+        assert!(room.all == 0 && room.tenants.is_empty(), "{room:?}");
     }
 }
