@@ -216,12 +216,11 @@ async fn purge(deployment: Deployment, leads: watch::Receiver<bool>) {
             continue;
         }
         let full_since = move |connection: &mut Connection| idempotency::full_since(connection, keep_bytes);
-        match deployment.database.read_records(full_since).await {
-            Ok(since) => {
-                purge_all(&deployment, &leads, move |connection, now| idempotency::purge(connection, since, now)).await;
-            }
-            Err(error) => tracing::error!(%error, "it could not be found out which answers have no room"),
-        }
+        let since = deployment.database.read_records(full_since).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "it could not be found out which answers have no room; only those of a day ago are removed");
+            None
+        });
+        purge_all(&deployment, &leads, move |connection, now| idempotency::purge(connection, since, now)).await;
     }
 }
 

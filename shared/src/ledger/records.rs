@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
 use crate::clock::Timestamp;
-use crate::db::{Connection, DbError, Statement, Value, sql};
+use crate::db::{Connection, DbError, Statement, Value, snapshot, sql};
 use crate::id::{RequestId, TenantId, TransferId};
 use crate::money::Amount;
 use crate::rollups::{self, By, Usage, UsageFilter};
@@ -62,16 +62,20 @@ pub fn totals(connection: &mut Connection, tenant: TenantId) -> Result<Option<To
         #[diesel(sql_type = BigInt)]
         granted: i64,
     }
-    let Some(balance) = balance(connection, tenant)? else { return Ok(None) };
-    let row: Row = Statement::new(sql!(
-        "SELECT CAST(COALESCE(SUM(t.amount - COALESCE(r.amount, 0)), 0) AS BIGINT) AS granted FROM transfers t \
-         LEFT JOIN transfers r ON r.reverses = t.id AND r.reverses IS NOT NULL WHERE t.credit = ? AND t.reference IS NOT NULL"),
-        &[Value::Int(tenant.0)],
-    )
-    .get_result(connection)?;
-    let granted = Amount::from_nanos(row.granted);
-    let used = granted.checked_sub(balance.posted).ok_or_else(|| DbError::Corrupt("totals out of range".to_owned()))?;
-    Ok(Some(Totals { granted, used, balance }))
+    // At one moment: a payment between the two would count as used.
+    snapshot(connection, |connection| {
+        let Some(balance) = balance(connection, tenant)? else { return Ok(None) };
+        let row: Row = Statement::new(sql!(
+            "SELECT CAST(COALESCE(SUM(t.amount - COALESCE(r.amount, 0)), 0) AS BIGINT) AS granted FROM transfers t \
+             LEFT JOIN transfers r ON r.reverses = t.id AND r.reverses IS NOT NULL WHERE t.credit = ? AND t.reference IS NOT NULL"),
+            &[Value::Int(tenant.0)],
+        )
+        .get_result(connection)?;
+        let granted = Amount::from_nanos(row.granted);
+        let used =
+            granted.checked_sub(balance.posted).ok_or_else(|| DbError::Corrupt("totals out of range".to_owned()))?;
+        Ok(Some(Totals { granted, used, balance }))
+    })
 }
 
 /// One entry of a statement: a line, with the arithmetic of its charge where there is one.

@@ -19,7 +19,12 @@ const BEFORE: &str = r#"
 const all = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']";
 window.controls = [...document.querySelectorAll(all)].filter((each) => each.checkVisibility() && !each.disabled);
 window.reached = new Map();
-document.addEventListener("focusin", ({ target }) => window.reached.set(target, getComputedStyle(target).outlineStyle));
+// The browser may draw the focus a moment after it gave it: what is seen while the key is let go counts too.
+const see = (each) => {
+  if ((window.reached.get(each) ?? "none") === "none") window.reached.set(each, getComputedStyle(each).outlineStyle);
+};
+document.addEventListener("focusin", ({ target }) => see(target));
+document.addEventListener("keyup", () => window.reached.has(document.activeElement) && see(document.activeElement));
 return window.controls.length + 8 * document.querySelectorAll("input[type^=date], input[type=time]").length + 5;"#;
 
 /// What had no turn, or was not seen to have it. Of radio buttons one has it for all.
