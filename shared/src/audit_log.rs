@@ -9,6 +9,7 @@ use diesel::prelude::*;
 use crate::clock::Timestamp;
 use crate::db::schema::audit_log::dsl;
 use crate::db::{Connection, DbError, LONGEST_PART};
+use crate::export::{Export, Listed, Piece};
 use crate::id::{StaffId, TenantId};
 use crate::page::{Cursor, Page, and_one_more};
 use crate::secret_key::KeyId;
@@ -169,6 +170,18 @@ pub fn page(
     }
     let rows: Vec<Row> = query.limit(and_one_more(limit)).load(connection)?;
     Page::of(rows, &cursor, limit).try_map(Row::into_record)
+}
+
+/// All entries of a filter, the newest first.
+pub type AuditExport = Export<Filter>;
+
+impl Listed for Filter {
+    type Row = Record;
+    type Key = i64;
+
+    fn rows(&self, connection: &mut Connection, cursor: Cursor<i64>, limit: usize) -> Result<Piece<Self>, DbError> {
+        Ok(page(connection, self, cursor, limit)?.with_last(|record| record.id))
+    }
 }
 
 const ESCAPE: char = '!';

@@ -13,6 +13,7 @@ pub mod csrf;
 pub mod db;
 pub mod deployment;
 pub mod epoch;
+pub mod export;
 mod facts;
 pub mod health;
 pub mod id;

@@ -75,6 +75,12 @@ impl<T> Page<T> {
         Self { rows: Vec::new(), has_more: false, has_before: false }
     }
 
+    /// Its rows, and the key of the last one where the list goes on behind it.
+    pub(crate) fn with_last<K>(self, key: impl FnOnce(&T) -> K) -> (Vec<T>, Option<K>) {
+        let last = self.rows.last().filter(|_| self.has_more).map(key);
+        (self.rows, last)
+    }
+
     /// The same page of what `change` makes of the rows.
     pub(crate) fn try_map<U, E>(self, change: impl FnMut(T) -> Result<U, E>) -> Result<Page<U>, E> {
         let rows = self.rows.into_iter().map(change).collect::<Result<_, _>>()?;

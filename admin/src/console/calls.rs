@@ -6,7 +6,8 @@ use actix_web::HttpRequest;
 use actix_web::web::Data;
 use askama::Template;
 use serde::{Deserialize, Serialize};
-use shared::calls::{self, CallFilter, CallRow, CallTotals, Cursor};
+use shared::calls::{self, CallFilter, CallRow, CallTotals};
+use shared::id::RequestId;
 
 pub(super) use self::export::export;
 
@@ -15,7 +16,7 @@ use super::access::Developer;
 use crate::frame::failure::{Failed, Handled};
 use crate::frame::moment;
 use crate::frame::page::{self, Page};
-use crate::frame::paging::{self, PAGE, query_of};
+use crate::frame::paging::{self, PAGE, Place, query_of};
 use crate::frame::words;
 
 /// What a form of filters may choose as a status, in the order of the choices.
@@ -34,9 +35,6 @@ struct Filters {
     from: String,
     /// The last day.
     to: String,
-    /// Only in the links to other pages: calls older, or newer, than this one.
-    older: String,
-    newer: String,
 }
 
 #[derive(Template)]
@@ -59,13 +57,13 @@ struct Calls<'a> {
 pub(super) async fn show(request: HttpRequest, developer: Developer, console: Data<Console>) -> Handled {
     let filters: Filters = paging::filters(&request);
     let (filter, is_unread) = filters.read(&developer);
-    let cursor = filters.cursor();
+    let cursor = Place::asked(&request).cursor();
     let read = console.database.read_records(move |connection| {
         Ok((calls::list(connection, &filter, cursor, PAGE)?, calls::totals(connection, &filter)?))
     });
     let (found, totals) = read.await.map_err(|error| Failed::database(&request, &error))?;
     let page = &developer.page;
-    let own = |older: &str, newer: &str| query_of(&filters, &[("older", older), ("newer", newer)]);
+    let around = |name, id: RequestId| query_of(&filters, &[(name, &id.to_string())]);
     let calls = Calls {
         page,
         developer: &developer,
@@ -73,9 +71,9 @@ pub(super) async fn show(request: HttpRequest, developer: Developer, console: Da
         is_unread,
         rows: found.rows,
         totals,
-        older: found.older.map(|id| own(&id.to_string(), "")),
-        newer: found.newer.map(|id| own("", &id.to_string())),
-        query: own("", ""),
+        older: found.older.map(|id| around("older", id)),
+        newer: found.newer.map(|id| around("newer", id)),
+        query: query_of(&filters, &[]),
     };
     page::show(&request, page, &calls)
 }
@@ -100,13 +98,5 @@ impl Filters {
         let end_user =
             if self.unnamed.is_empty() { given(&self.user) } else { Some(String::new()).filter(|_| !is_both) };
         (CallFilter { tenant, key, model, end_user, status, from, to }, is_unread)
-    }
-
-    fn cursor(&self) -> Cursor {
-        match (self.older.parse(), self.newer.parse()) {
-            (Ok(id), _) => Cursor::Older(id),
-            (_, Ok(id)) => Cursor::Newer(id),
-            _ => Cursor::Newest,
-        }
     }
 }

@@ -3,8 +3,9 @@
 use actix_web::HttpRequest;
 use actix_web::web::Data;
 use askama::Template;
-use shared::calls::{self, CallFilter, CallRow, Cursor};
+use shared::calls::{self, CallFilter, CallRow};
 use shared::ledger::{self, Balance};
+use shared::page::Cursor;
 
 use super::Console;
 use super::access::Developer;
@@ -32,7 +33,7 @@ pub(super) async fn show(request: HttpRequest, developer: Developer, console: Da
     let tenant = developer.tenant();
     let filter = CallFilter { tenant: Some(tenant), key: developer.sees_only(), ..CallFilter::default() };
     let read = console.database.read_records(move |connection| {
-        Ok((ledger::balance(connection, tenant)?, calls::list(connection, &filter, Cursor::Newest, LAST)?))
+        Ok((ledger::balance(connection, tenant)?, calls::list(connection, &filter, Cursor::First, LAST)?))
     });
     let (balance, last) = read.await.map_err(|error| Failed::database(&request, &error))?;
     let balance = balance.ok_or_else(|| Failed::internal(&request, "a key's tenant has no account"))?;

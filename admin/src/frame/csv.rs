@@ -7,6 +7,7 @@ use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::web::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use shared::db::DbError;
+use shared::export::{Export, Listed};
 
 /// A file of comma-separated values, written row by row.
 #[derive(Debug, Default)]
@@ -53,6 +54,23 @@ impl Rows {
     pub(crate) fn take(&mut self) -> Bytes {
         Bytes::from(std::mem::take(&mut self.text))
     }
+}
+
+/// A file that begins with `rows`: `write` adds all that `list` gives, page by page.
+pub(crate) fn pieces<F: Listed>(
+    list: Export<F>,
+    rows: Rows,
+    write: impl AsyncFnMut(&mut Rows, &[F::Row]) -> Result<(), DbError> + 'static,
+) -> impl Stream<Item = Result<Bytes, DbError>> + 'static {
+    stream::try_unfold((list, rows, write), |(mut list, mut rows, mut write)| async move {
+        // Without any rows the headings are still to be sent.
+        let page = list.next().await?;
+        if let Some(page) = &page {
+            write(&mut rows, page).await?;
+        }
+        let piece = rows.take();
+        Ok((page.is_some() || !piece.is_empty()).then_some((piece, (list, rows, write))))
+    })
 }
 
 /// The session that a file is for.

@@ -10,10 +10,9 @@ use askama::Template;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use shared::db::{Connection, DbError};
-use shared::id::{TenantId, TransferId};
+use shared::id::TenantId;
 use shared::ledger::{
-    self, Balance, HouseBalances, LastAudits, LedgerLine, LineCursor, LineFilter, LineKind, LinePage, LineSide,
-    LineSum, LineSums,
+    self, Balance, HouseBalances, LastAudits, LedgerLine, LineFilter, LineKind, LinePage, LineSide, LineSum, LineSums,
 };
 use shared::money::Amount;
 use shared::tenant;
@@ -21,11 +20,11 @@ use shared::tenant;
 pub(super) use self::export::export;
 use super::Panel;
 use super::access::{May, Read};
-use super::usage::{read_period, read_tenant};
+use super::list_filters::{read_period, read_tenant};
 use crate::frame::failure::{Failed, Handled};
 use crate::frame::language::Language;
 use crate::frame::page::{self, Page};
-use crate::frame::paging::{self, query_of};
+use crate::frame::paging::{self, PAGE, Place, query_of};
 use crate::frame::wrongs::Wrongs;
 
 /// What the address says. Empty is not asked for.
@@ -39,8 +38,6 @@ struct Typed {
     reference: String,
     from: String,
     to: String,
-    older: String,
-    newer: String,
 }
 
 impl Typed {
@@ -67,22 +64,13 @@ impl Typed {
         Ok((LineFilter { tenant, kind, reference, from, to }, wrongs))
     }
 
-    fn cursor(&self) -> LineCursor {
-        let id = |text: &str| text.parse::<TransferId>().ok();
-        match (id(&self.older), id(&self.newer)) {
-            (Some(id), _) => LineCursor::Older(id),
-            (None, Some(id)) => LineCursor::Newer(id),
-            (None, None) => LineCursor::Newest,
-        }
-    }
-
     fn is_filtered(&self) -> bool {
-        *self != Self { older: self.older.clone(), newer: self.newer.clone(), ..Self::default() }
+        *self != Self::default()
     }
 
     /// The query of a link to the same with one thing changed, from the newest on.
     fn query(&self, name: &str, value: &str) -> String {
-        query_of(self, &[("older", ""), ("newer", ""), (name, value)])
+        query_of(self, &[(name, value)])
     }
 }
 
@@ -157,10 +145,11 @@ impl LedgerPage<'_> {
 /// Shows it.
 pub(super) async fn show(request: HttpRequest, staff: May<Read>, panel: Data<Panel>) -> Handled {
     let typed: Typed = paging::filters(&request);
-    let (asked, language, zone) = (typed.clone(), staff.page.language, panel.side.zone);
+    let (asked, cursor) = (typed.clone(), Place::asked(&request).cursor());
+    let (language, zone) = (staff.page.language, panel.side.zone);
     let read = panel.database.read_records(move |connection| {
         let (filter, wrongs) = asked.understand(connection, language, zone)?;
-        let lines = ledger::lines(connection, &filter, asked.cursor(), paging::PAGE)?;
+        let lines = ledger::lines(connection, &filter, cursor, PAGE)?;
         let sums = ledger::line_sums(connection, &filter)?;
         let names = tenant::names(connection, lines.lines.iter().filter_map(|line| line.tenant))?;
         let balance = match filter.tenant {

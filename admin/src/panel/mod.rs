@@ -9,6 +9,7 @@ mod dashboard;
 mod entrance;
 pub(crate) mod keys;
 mod ledger;
+mod list_filters;
 mod models;
 pub(crate) mod navigation;
 mod routes;

@@ -17,14 +17,13 @@ use shared::catalogue::Snapshot;
 use shared::id::TenantId;
 use shared::tenant;
 
-pub(super) use self::export::{export, refuse};
+pub(super) use self::export::export;
 use self::filters::{Grouping, Typed};
-pub(super) use self::filters::{read_period, read_tenant};
 use super::Panel;
 use super::access::{May, Read};
 use crate::frame::failure::{Failed, Handled};
 use crate::frame::page::{self, Page};
-use crate::frame::paging;
+use crate::frame::paging::{self, PAGE, Place};
 use crate::frame::wrongs::Wrongs;
 
 /// The list.
@@ -64,11 +63,11 @@ pub(super) async fn show(request: HttpRequest, staff: May<Read>, panel: Data<Pan
             Grouping::Refusals => refusals::show(&request, &staff.page, &panel, &typed).await,
         };
     }
-    let asked = typed.clone();
+    let (asked, cursor) = (typed.clone(), Place::asked(&request).cursor());
     let read = panel.database.read_records(move |connection| {
         let understood = asked.understand(connection, language, zone)?;
         let totals = calls::totals(connection, &understood.filter)?;
-        let calls = calls::list(connection, &understood.filter, understood.cursor, paging::PAGE)?;
+        let calls = calls::list(connection, &understood.filter, cursor, PAGE)?;
         let names = tenant::names(connection, calls.rows.iter().map(|row| row.tenant))?;
         Ok((understood.wrongs, totals, calls, names))
     });

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use shared::calls::{self, CallFilter, CallRow, Cursor};
+use shared::calls::{self, CallFilter, CallRow};
 use shared::config::DatabaseUrl;
 use shared::db::Database;
+use shared::page::Cursor;
 use shared::queue::TryOutcome;
 
 use crate::support::provider::{Act, Provider, answer, reply, stream_head, text};
@@ -34,7 +35,7 @@ async fn kept(reseller: &Reseller, wanted: usize) -> Vec<CallRow> {
     let asked = Instant::now();
     loop {
         let page = database
-            .read(|connection| calls::list(connection, &CallFilter::default(), Cursor::Newest, 100))
+            .read(|connection| calls::list(connection, &CallFilter::default(), Cursor::First, 100))
             .await
             .unwrap();
         if page.rows.len() >= wanted {

@@ -7,32 +7,22 @@ use super::filter::{CallFilter, Path};
 use super::{DAY_MS, SLOT_MS, floor};
 use crate::clock::Timestamp;
 use crate::db::{Composed, Connection, DbError, Value, snapshot};
+use crate::export::{Export, Listed, Piece};
 use crate::id::{RequestId, TenantId};
 use crate::money::Amount;
+use crate::page::Cursor;
 use crate::queue::Try;
 use crate::rollups::billed;
 use crate::secret_key::KeyId;
-
-/// Where a page begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Cursor {
-    /// At the newest call.
-    #[default]
-    Newest,
-    /// Behind this one, towards the past.
-    Older(RequestId),
-    /// Behind this one, towards the present.
-    Newer(RequestId),
-}
 
 /// A page of calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallPage {
     /// The calls, newest first.
     pub rows: Vec<CallRow>,
-    /// With [`Cursor::Older`], the page after this one; `None`: there is none.
+    /// With [`Cursor::Behind`], the page after this one; `None`: there is none.
     pub older: Option<RequestId>,
-    /// With [`Cursor::Newer`], the page before this one; `None`: there is none.
+    /// With [`Cursor::Before`], the page before this one; `None`: there is none.
     pub newer: Option<RequestId>,
 }
 
@@ -95,14 +85,14 @@ pub struct RowCharge {
 pub fn list(
     connection: &mut Connection,
     filter: &CallFilter,
-    cursor: Cursor,
+    cursor: Cursor<RequestId>,
     limit: usize,
 ) -> Result<CallPage, DbError> {
     let (first, behind) = filter.ids();
     let (ids, is_towards_past) = match cursor {
-        Cursor::Newest => ((first, behind), true),
-        Cursor::Older(than) => ((first, behind.min(than)), true),
-        Cursor::Newer(than) => ((first.max(than.after()), behind), false),
+        Cursor::First => ((first, behind), true),
+        Cursor::Behind(than) => ((first, behind.min(than)), true),
+        Cursor::Before(than) => ((first.max(than.after()), behind), false),
     };
     // One more, to know whether there are more.
     let wanted = limit.saturating_add(1);
@@ -126,12 +116,30 @@ pub fn list(
     }
     let (newest, oldest) = (rows.first().map(|row| row.request_id), rows.last().map(|row| row.request_id));
     let (older, newer) = match cursor {
-        Cursor::Newest => (oldest.filter(|_| has_more), None),
+        Cursor::First => (oldest.filter(|_| has_more), None),
         // The one that the page begins behind lies on its other side.
-        Cursor::Older(than) => (oldest.filter(|_| has_more), Some(newest.unwrap_or_else(|| than.before()))),
-        Cursor::Newer(than) => (Some(oldest.unwrap_or_else(|| than.after())), newest.filter(|_| has_more)),
+        Cursor::Behind(than) => (oldest.filter(|_| has_more), Some(newest.unwrap_or_else(|| than.before()))),
+        Cursor::Before(than) => (Some(oldest.unwrap_or_else(|| than.after())), newest.filter(|_| has_more)),
     };
     Ok(CallPage { rows, older, newer })
+}
+
+/// All calls of a filter, newest first.
+pub type CallExport = Export<CallFilter>;
+
+impl Listed for CallFilter {
+    type Row = CallRow;
+    type Key = RequestId;
+
+    fn rows(
+        &self,
+        connection: &mut Connection,
+        cursor: Cursor<RequestId>,
+        limit: usize,
+    ) -> Result<Piece<Self>, DbError> {
+        let page = list(connection, self, cursor, limit)?;
+        Ok((page.rows, page.older))
+    }
 }
 
 /// The call of this id, if its details are still kept.

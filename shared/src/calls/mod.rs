@@ -4,7 +4,6 @@
 //! lose some; what a call cost is always read from the ledger.
 
 mod detail;
-mod export;
 mod filter;
 mod health;
 mod list;
@@ -16,10 +15,9 @@ mod store;
 mod totals;
 
 pub use detail::{CallDetail, HoldDetail, ReversalDetail, SettlementDetail, detail};
-pub use export::CallExport;
 pub use filter::{CallFilter, NotAStatus, StatusFilter};
 pub use health::{ChannelHealth, RefusedFilter, RefusedKey, RefusedRow, channel_health, refused, refused_keys};
-pub use list::{CallPage, CallRow, Cursor, RowCharge, list};
+pub use list::{CallExport, CallPage, CallRow, RowCharge, list};
 pub use log::CallLog;
 pub use purge::purge;
 pub use record::{CallRecord, Status};

@@ -5,24 +5,11 @@ use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use super::line_filter::{CLOCKS_APART_MS, LineFilter};
 use crate::clock::Timestamp;
-use crate::db::{Composed, Connection, Database, DbError, Statement, Value, snapshot, sql};
+use crate::db::{Composed, Connection, DbError, Statement, Value, snapshot, sql};
+use crate::export::{Export, Listed, Piece};
 use crate::id::{RequestId, TenantId, TransferId};
 use crate::money::Amount;
-
-/// Lines that one read of an export gives.
-const PAGE: usize = 500;
-
-/// Where a page begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LineCursor {
-    /// At the newest transfer.
-    #[default]
-    Newest,
-    /// Behind this one, towards the past.
-    Older(TransferId),
-    /// Behind this one, towards the present.
-    Newer(TransferId),
-}
+use crate::page::Cursor;
 
 /// A transfer, with the customer's side of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,9 +51,9 @@ pub struct LedgerLine {
 pub struct LinePage {
     /// Newest first: of one tenant by the numbers of its lines; of all by their ids, which for a charge is when its call was received.
     pub lines: Vec<LedgerLine>,
-    /// With [`LineCursor::Older`], the page after this one; `None`: there is none.
+    /// With [`Cursor::Behind`], the page after this one; `None`: there is none.
     pub older: Option<TransferId>,
-    /// With [`LineCursor::Newer`], the page before this one; `None`: there is none.
+    /// With [`Cursor::Before`], the page before this one; `None`: there is none.
     pub newer: Option<TransferId>,
 }
 
@@ -77,10 +64,10 @@ pub struct LinePage {
 pub fn lines(
     connection: &mut Connection,
     filter: &LineFilter,
-    cursor: LineCursor,
+    cursor: Cursor<TransferId>,
     limit: usize,
 ) -> Result<LinePage, DbError> {
-    let is_towards_past = !matches!(cursor, LineCursor::Newer(_));
+    let is_towards_past = !matches!(cursor, Cursor::Before(_));
     let wanted = limit.saturating_add(1);
     let mut lines = snapshot(connection, |connection| match filter.tenant.filter(|_| !filter.is_rare()) {
         Some(tenant) => of_tenant(connection, filter, tenant, cursor, wanted),
@@ -93,9 +80,9 @@ pub fn lines(
     }
     let (newest, oldest) = (lines.first().map(|line| line.id), lines.last().map(|line| line.id));
     let (older, newer) = match cursor {
-        LineCursor::Newest => (oldest.filter(|_| has_more), None),
-        LineCursor::Older(than) => (oldest.filter(|_| has_more), Some(newest.unwrap_or(than))),
-        LineCursor::Newer(than) => (Some(oldest.unwrap_or(than)), newest.filter(|_| has_more)),
+        Cursor::First => (oldest.filter(|_| has_more), None),
+        Cursor::Behind(than) => (oldest.filter(|_| has_more), Some(newest.unwrap_or(than))),
+        Cursor::Before(than) => (Some(oldest.unwrap_or(than)), newest.filter(|_| has_more)),
     };
     Ok(LinePage { lines, older, newer })
 }
@@ -117,19 +104,19 @@ const JOINS: &str = ") t LEFT JOIN lines l ON l.transfer = t.id LEFT JOIN transf
 fn of_all(
     connection: &mut Connection,
     filter: &LineFilter,
-    cursor: LineCursor,
+    cursor: Cursor<TransferId>,
     wanted: usize,
 ) -> Result<Vec<LedgerLine>, DbError> {
     let Ok(pattern) = filter.pattern() else { return Ok(Vec::new()) };
     let (mut first, mut behind) = filter.ids();
     match cursor {
-        LineCursor::Newest => {}
-        LineCursor::Older(than) => behind = behind.min(than),
-        LineCursor::Newer(than) => first = first.max(than.after()),
+        Cursor::First => {}
+        Cursor::Behind(than) => behind = behind.min(than),
+        Cursor::Before(than) => first = first.max(than.after()),
     }
     let mut statement = Composed::new(SELECT);
     filter.select_from(&mut statement, connection, filter.is_rare(), pattern.as_deref());
-    let is_towards_past = !matches!(cursor, LineCursor::Newer(_));
+    let is_towards_past = !matches!(cursor, Cursor::Before(_));
     statement
         .and(" AND id >= ? AND id < ?", [Value::Blob(first.as_bytes()), Value::Blob(behind.as_bytes())])
         .and(if is_towards_past { " ORDER BY id DESC" } else { " ORDER BY id" }, [])
@@ -144,7 +131,7 @@ fn of_tenant(
     connection: &mut Connection,
     filter: &LineFilter,
     tenant: TenantId,
-    cursor: LineCursor,
+    cursor: Cursor<TransferId>,
     wanted: usize,
 ) -> Result<Vec<LedgerLine>, DbError> {
     let mut first = 1;
@@ -156,11 +143,11 @@ fn of_tenant(
         behind = first_since(connection, tenant, to.plus_ms(CLOCKS_APART_MS))?;
     }
     match cursor {
-        LineCursor::Newest => {}
-        LineCursor::Older(than) => behind = behind.min(seq_of(connection, than)?),
-        LineCursor::Newer(than) => first = first.max(seq_of(connection, than)?.saturating_add(1)),
+        Cursor::First => {}
+        Cursor::Behind(than) => behind = behind.min(seq_of(connection, than)?),
+        Cursor::Before(than) => first = first.max(seq_of(connection, than)?.saturating_add(1)),
     }
-    let order = if matches!(cursor, LineCursor::Newer(_)) { " ORDER BY l.seq" } else { " ORDER BY l.seq DESC" };
+    let order = if matches!(cursor, Cursor::Before(_)) { " ORDER BY l.seq" } else { " ORDER BY l.seq DESC" };
     let mut statement = Composed::new(
         "SELECT t.id, t.kind, t.debit, t.credit, t.amount, t.request_id, t.reverses, t.reference, t.note, t.created_at, \
          l.account, l.seq, l.delta, l.balance, x.id AS reversed_by \
@@ -291,30 +278,20 @@ impl Row {
     }
 }
 
-/// All transfers of a filter, newest first, page by page, for whoever writes them to a file. What comes in between is not in it.
-#[derive(Debug)]
-pub struct LineExport {
-    database: Database,
-    filter: LineFilter,
-    /// Where the next page begins; `None` behind the last one.
-    next: Option<LineCursor>,
-}
+/// All transfers of a filter, newest first.
+pub type LineExport = Export<LineFilter>;
 
-impl LineExport {
-    /// Nothing is read before it is asked for.
-    pub fn new(database: &Database, filter: LineFilter) -> Self {
-        Self { database: database.clone(), filter, next: Some(LineCursor::Newest) }
-    }
+impl Listed for LineFilter {
+    type Row = LedgerLine;
+    type Key = TransferId;
 
-    /// The next transfers; `None` when there are no more.
-    ///
-    /// # Errors
-    /// [`DbError`]; asked again, it tries the same page again.
-    pub async fn next(&mut self) -> Result<Option<Vec<LedgerLine>>, DbError> {
-        let Some(cursor) = self.next else { return Ok(None) };
-        let filter = self.filter.clone();
-        let page = self.database.read_records(move |connection| lines(connection, &filter, cursor, PAGE)).await?;
-        self.next = page.older.map(LineCursor::Older);
-        Ok((!page.lines.is_empty()).then_some(page.lines))
+    fn rows(
+        &self,
+        connection: &mut Connection,
+        cursor: Cursor<TransferId>,
+        limit: usize,
+    ) -> Result<Piece<Self>, DbError> {
+        let page = lines(connection, self, cursor, limit)?;
+        Ok((page.lines, page.older))
     }
 }

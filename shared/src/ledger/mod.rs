@@ -32,7 +32,7 @@ pub use components::{ChargeTotal, TokenCharge};
 pub use house::{HouseBalances, house_balances};
 pub use line_filter::{LineFilter, LineKind, NotALineKind};
 pub use line_sums::{LineSide, LineSum, LineSums, line_sums};
-pub use lines::{LedgerLine, LineCursor, LineExport, LinePage, line, lines};
+pub use lines::{LedgerLine, LineExport, LinePage, line, lines};
 pub use open_holds::OpenHolds;
 pub use operation::{
     Capture, Captured, Charge, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, SettlementOutcome,

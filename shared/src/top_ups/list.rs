@@ -4,14 +4,12 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use crate::clock::Timestamp;
-use crate::db::{Composed, Connection, Database, DbError, Statement, Value, containing, sql};
+use crate::db::{Composed, Connection, DbError, Statement, Value, containing, sql};
+use crate::export::{Export, Listed, Piece};
 use crate::id::{TenantId, TransferId};
 use crate::ledger::TopUpSource;
 use crate::money::Amount;
 use crate::page::{Cursor, Page, and_one_more};
-
-/// Top-ups that one read of an export gives.
-const STEP: usize = 500;
 
 /// A top-up as it was booked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,32 +175,20 @@ pub fn sums(connection: &mut Connection, filter: &TopUpFilter) -> Result<TopUpSu
     Ok(TopUpSums { count, booked: amount(booked), recovered: amount(recovered), left: amount(booked - recovered) })
 }
 
-/// All top-ups of a filter, newest first, page by page, for whoever writes them to a file. What comes in between is not in it.
-#[derive(Debug)]
-pub struct TopUpExport {
-    database: Database,
-    filter: TopUpFilter,
-    /// Where the next page begins; `None` behind the last one.
-    next: Option<Cursor<TransferId>>,
-}
+/// All top-ups of a filter, newest first.
+pub type TopUpExport = Export<TopUpFilter>;
 
-impl TopUpExport {
-    /// Nothing is read before it is asked for.
-    pub fn new(database: &Database, filter: TopUpFilter) -> Self {
-        Self { database: database.clone(), filter, next: Some(Cursor::First) }
-    }
+impl Listed for TopUpFilter {
+    type Row = TopUpRecord;
+    type Key = TransferId;
 
-    /// The next top-ups; `None` when there are no more.
-    ///
-    /// # Errors
-    /// [`DbError`]; asked again, it tries the same page again.
-    pub async fn next(&mut self) -> Result<Option<Vec<TopUpRecord>>, DbError> {
-        let Some(cursor) = self.next else { return Ok(None) };
-        let filter = self.filter.clone();
-        let read = self.database.read_records(move |connection| page(connection, &filter, cursor, STEP));
-        let Page { rows, has_more, .. } = read.await?;
-        self.next = rows.last().filter(|_| has_more).map(|last| Cursor::Behind(last.id));
-        Ok((!rows.is_empty()).then_some(rows))
+    fn rows(
+        &self,
+        connection: &mut Connection,
+        cursor: Cursor<TransferId>,
+        limit: usize,
+    ) -> Result<Piece<Self>, DbError> {
+        Ok(page(connection, self, cursor, limit)?.with_last(|row| row.id))
     }
 }
 

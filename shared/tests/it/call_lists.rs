@@ -2,14 +2,13 @@
 
 use chrono_tz::Tz;
 use diesel::connection::SimpleConnection as _;
-use shared::calls::{
-    self, CallExport, CallFilter, CallLog, CallPage, CallRecord, CallTotals, Cursor, Status, StatusFilter,
-};
+use shared::calls::{self, CallExport, CallFilter, CallLog, CallPage, CallRecord, CallTotals, Status, StatusFilter};
 use shared::clock::Timestamp;
 use shared::db::Database;
 use shared::id::{RequestId, TenantId};
 use shared::ledger::{Capture, Charge, Ended, Hold, Reversal, SettlementOutcome};
 use shared::money::Amount;
+use shared::page::Cursor;
 use shared::queue::{Endpoint, Try, TryOutcome, Way};
 use shared::refusal::Reason;
 use shared::rollups::{self, Rolled};
@@ -157,7 +156,7 @@ impl Archive {
         self.calls.iter().rev().filter(fits).collect()
     }
 
-    async fn page(&self, filter: &CallFilter, cursor: Cursor, limit: usize) -> CallPage {
+    async fn page(&self, filter: &CallFilter, cursor: Cursor<RequestId>, limit: usize) -> CallPage {
         let filter = filter.clone();
         self.books
             .database
@@ -174,7 +173,7 @@ impl Archive {
     async fn check(&self, filter: &CallFilter) {
         let expected = self.expected(filter);
         let ids: Vec<RequestId> = expected.iter().map(|call| call.record.request_id).collect();
-        let (mut cursor, mut seen, mut last) = (Cursor::Newest, Vec::new(), None);
+        let (mut cursor, mut seen, mut last) = (Cursor::First, Vec::new(), None);
         loop {
             let page = self.page(filter, cursor, 17).await;
             for row in &page.rows {
@@ -187,7 +186,7 @@ impl Archive {
             seen.extend(page.rows.iter().map(|row| row.request_id));
             last = page.rows.last().map(|row| row.request_id).or(last);
             match page.older {
-                Some(older) => cursor = Cursor::Older(older),
+                Some(older) => cursor = Cursor::Behind(older),
                 None => break,
             }
         }
@@ -197,7 +196,7 @@ impl Archive {
             let mut back = vec![last];
             let mut next = Some(last);
             while let Some(newer) = next {
-                let page = self.page(filter, Cursor::Newer(newer), 17).await;
+                let page = self.page(filter, Cursor::Before(newer), 17).await;
                 assert!(page.older.is_some());
                 back.extend(page.rows.iter().rev().map(|row| row.request_id));
                 next = page.newer;
@@ -315,19 +314,19 @@ async fn pages_end_where_they_should() {
     let archive = Archive::fill(6).await;
     let all = CallFilter::default();
     let count = archive.calls.len();
-    let whole = archive.page(&all, Cursor::Newest, count).await;
+    let whole = archive.page(&all, Cursor::First, count).await;
     assert_eq!((whole.rows.len(), whole.older, whole.newer), (count, None, None));
-    let most = archive.page(&all, Cursor::Newest, count - 1).await;
+    let most = archive.page(&all, Cursor::First, count - 1).await;
     assert_eq!((most.older, most.newer), (Some(whole.rows[count - 2].request_id), None));
-    let rest = archive.page(&all, Cursor::Older(most.older.unwrap()), 9).await;
+    let rest = archive.page(&all, Cursor::Behind(most.older.unwrap()), 9).await;
     assert_eq!(rest.rows, whole.rows[count - 1..]);
     assert_eq!((rest.older, rest.newer), (None, Some(whole.rows[count - 1].request_id)));
-    let beyond = archive.page(&all, Cursor::Older(whole.rows[count - 1].request_id), 9).await;
+    let beyond = archive.page(&all, Cursor::Behind(whole.rows[count - 1].request_id), 9).await;
     assert!(beyond.rows.is_empty() && beyond.older.is_none());
-    let back = archive.page(&all, Cursor::Newer(beyond.newer.unwrap()), 1).await;
+    let back = archive.page(&all, Cursor::Before(beyond.newer.unwrap()), 1).await;
     assert_eq!(back.rows, whole.rows[count - 1..], "the way back from behind the end leads to the last one");
-    let newest = archive.page(&all, Cursor::Newer(whole.rows[0].request_id), 9).await;
+    let newest = archive.page(&all, Cursor::Before(whole.rows[0].request_id), 9).await;
     assert!(newest.rows.is_empty() && newest.newer.is_none());
-    let again = archive.page(&all, Cursor::Older(newest.older.unwrap()), 1).await;
+    let again = archive.page(&all, Cursor::Behind(newest.older.unwrap()), 1).await;
     assert_eq!(again.rows, whole.rows[..1]);
 }

@@ -1,10 +1,8 @@
 //! All calls that the filters leave, as a file.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Bytes, Data};
-use futures_util::stream;
+use actix_web::web::Data;
 use shared::calls::{CallExport, CallRow};
-use shared::db::DbError;
 
 use super::Filters;
 use crate::console::Console;
@@ -19,28 +17,12 @@ pub(in crate::console) async fn export(request: HttpRequest, developer: Develope
     if is_unread {
         return Err(paging::unread(&request));
     }
-    let file = File { calls: CallExport::new(&console.database, filter), rows: heading() };
-    Ok(csv::send("calls", developer.watched(&console), stream::try_unfold(file, File::piece)))
-}
-
-/// A file on its way.
-struct File {
-    calls: CallExport,
-    rows: Rows,
-}
-
-impl File {
-    async fn piece(mut self) -> Result<Option<(Bytes, Self)>, DbError> {
-        let Some(calls) = self.calls.next().await? else {
-            // Without any calls the heading is still to be sent.
-            let rest = self.rows.take();
-            return Ok((!rest.is_empty()).then_some((rest, self)));
-        };
-        for call in &calls {
-            add(&mut self.rows, call);
-        }
-        Ok(Some((self.rows.take(), self)))
-    }
+    let write = async |rows: &mut Rows, calls: &[CallRow]| {
+        calls.iter().for_each(|call| add(rows, call));
+        Ok(())
+    };
+    let pieces = csv::pieces(CallExport::new(&console.database, filter), heading(), write);
+    Ok(csv::send("calls", developer.watched(&console), pieces))
 }
 
 fn heading() -> Rows {

@@ -1,22 +1,16 @@
 //! The audit log as a file: exactly what is filtered, whatever its size.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Bytes, Data};
-use futures_util::{Stream, stream};
-use shared::audit_log::{self, Filter, Record};
-use shared::db::{Database, DbError};
-use shared::page::{Cursor, Page};
+use actix_web::web::Data;
+use shared::audit_log::{AuditExport, Record};
 
 use super::super::Panel;
 use super::super::access::{May, ReadAudit};
-use super::super::usage::refuse;
+use super::super::list_filters::refuse;
 use super::{Filters, filter_of};
 use crate::frame::csv::{self, Rows};
 use crate::frame::failure::{Failed, Handled};
 use crate::frame::paging;
-
-/// Entries that are read at a time.
-const STEP: usize = 500;
 
 const HEADINGS: [&str; 9] = ["id", "at", "actor", "address", "action", "tenant", "subject", "before", "after"];
 
@@ -27,22 +21,12 @@ pub(in crate::panel) async fn export(request: HttpRequest, staff: May<ReadAudit>
     let read = panel.database.read_records(move |connection| filter_of(connection, &filters, language, zone)).await;
     let (filter, wrongs) = read.map_err(|error| Failed::database(&request, &error))?;
     refuse(&request, &wrongs)?;
-    Ok(csv::send("audit", staff.watched(&panel), pieces(panel.database.clone(), filter)))
-}
-
-fn pieces(database: Database, filter: Filter) -> impl Stream<Item = Result<Bytes, DbError>> {
-    let begin = (Rows::with_head(HEADINGS), Some(Cursor::First));
-    stream::try_unfold(begin, move |(mut rows, cursor)| {
-        let (database, filter) = (database.clone(), filter.clone());
-        async move {
-            let Some(cursor) = cursor else { return Ok(None) };
-            let read = move |connection: &mut _| audit_log::page(connection, &filter, cursor, STEP);
-            let Page { rows: records, has_more, .. } = database.read_records(read).await?;
-            records.iter().for_each(|record| add(&mut rows, record));
-            let next = records.last().filter(|_| has_more).map(|last| Cursor::Behind(last.id));
-            Ok(Some((rows.take(), (rows, next))))
-        }
-    })
+    let write = async |rows: &mut Rows, records: &[Record]| {
+        records.iter().for_each(|record| add(rows, record));
+        Ok(())
+    };
+    let pieces = csv::pieces(AuditExport::new(&panel.database, filter), Rows::with_head(HEADINGS), write);
+    Ok(csv::send("audit", staff.watched(&panel), pieces))
 }
 
 fn add(rows: &mut Rows, record: &Record) {

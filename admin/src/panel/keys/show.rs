@@ -3,8 +3,9 @@
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Path};
 use askama::Template;
-use shared::calls::{self, CallFilter, CallRow, Cursor};
+use shared::calls::{self, CallFilter, CallRow};
 use shared::key::{KeyOverview, KeyState};
+use shared::page::Cursor;
 use shared::staff::Right;
 
 use super::find;
@@ -36,7 +37,7 @@ pub(in crate::panel) async fn show(
 ) -> Handled {
     let (page, found) = (&staff.page, find(&request, &panel, &id).await?);
     let filter = CallFilter { key: Some(found.key.id), ..CallFilter::default() };
-    let calls = panel.database.read_records(move |connection| calls::list(connection, &filter, Cursor::Newest, CALLS));
+    let calls = panel.database.read_records(move |connection| calls::list(connection, &filter, Cursor::First, CALLS));
     let calls = calls.await.map_err(|error| Failed::database(&request, &error))?.rows;
     let state = found.key.state(staff.now);
     let shown = Shown {

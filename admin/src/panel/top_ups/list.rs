@@ -19,7 +19,7 @@ use crate::frame::paging::{self, PAGE, Pager, Place, query_of};
 use crate::frame::wrongs::Wrongs;
 use crate::panel::Panel;
 use crate::panel::access::{May, Read};
-use crate::panel::usage::{read_period, read_tenant};
+use crate::panel::list_filters::{read_period, read_tenant};
 
 /// What the address says. Empty is not asked for.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]

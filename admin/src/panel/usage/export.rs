@@ -1,21 +1,19 @@
 //! The calls of the usage page as CSV: exactly what is filtered, of any size.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Data;
 use chrono_tz::Tz;
-use futures_util::stream;
 use shared::calls::{CallExport, CallRow};
-use shared::db::DbError;
 
 use super::filters::{Grouping, Typed};
 use super::sums_export;
 use crate::frame::csv::{self, Rows};
-use crate::frame::failure::{Failed, Handled, Problem};
+use crate::frame::failure::{Failed, Handled};
 use crate::frame::format::rfc3339;
 use crate::frame::paging;
-use crate::frame::wrongs::Wrongs;
 use crate::panel::Panel;
 use crate::panel::access::{May, Read};
+use crate::panel::list_filters::refuse;
 use crate::panel::tenants::names::Names;
 
 const CALLS: [&str; 21] = [
@@ -51,74 +49,41 @@ pub(in crate::panel) async fn export(request: HttpRequest, staff: May<Read>, pan
     let read = panel.database.read_records(move |connection| typed.understand(connection, language, zone));
     let understood = read.await.map_err(|error| Failed::database(&request, &error))?;
     refuse(&request, &understood.wrongs)?;
-    let export = Export {
-        calls: CallExport::new(&panel.database, understood.filter),
-        names: Names::of(&panel.database),
-        rows: csv::Rows::with_head(CALLS),
-        zone,
-        currency,
+    let mut names = Names::of(&panel.database);
+    let write = async move |rows: &mut Rows, calls: &[CallRow]| {
+        names.learn(calls.iter().map(|call| call.tenant)).await?;
+        calls.iter().for_each(|call| add(rows, call, &names, zone, &currency));
+        Ok(())
     };
-    let pieces = stream::try_unfold(export, |mut export| async move {
-        let piece = export.next().await?;
-        Ok(piece.map(|piece| (piece, export)))
-    });
+    let pieces = csv::pieces(CallExport::new(&panel.database, understood.filter), Rows::with_head(CALLS), write);
     Ok(csv::send("usage", staff.watched(&panel), pieces))
 }
 
-/// What cannot be understood is left out on a page that says so; a file would pass for what was asked for.
-pub(in crate::panel) fn refuse(request: &HttpRequest, wrongs: &Wrongs) -> Result<(), Failed> {
-    let wrong = wrongs.first().map(|text| Problem::Wrong(text.to_owned(), text.to_owned()));
-    wrong.map_or(Ok(()), |wrong| Err(Failed::new(request, wrong)))
-}
-
-struct Export {
-    calls: CallExport,
-    names: Names,
-    rows: Rows,
-    zone: Tz,
-    currency: String,
-}
-
-impl Export {
-    /// The next piece of the file; the first one has the headings.
-    async fn next(&mut self) -> Result<Option<Bytes>, DbError> {
-        let Some(calls) = self.calls.next().await? else {
-            let rest = self.rows.take();
-            return Ok((!rest.is_empty()).then_some(rest));
-        };
-        self.names.learn(calls.iter().map(|call| call.tenant)).await?;
-        for call in &calls {
-            self.add(call);
-        }
-        Ok(Some(self.rows.take()))
-    }
-
-    fn add(&mut self, call: &CallRow) {
-        let number = |number: Option<i64>| number.map_or_else(String::new, |number| number.to_string());
-        let charge = call.charge.as_ref();
-        let fields = [
-            call.request_id.to_string(),
-            rfc3339(call.received_at, self.zone),
-            call.tenant.to_string(),
-            self.names.get(call.tenant).unwrap_or_default().to_owned(),
-            call.key.to_string(),
-            call.endpoint.clone(),
-            call.model.clone(),
-            call.end_user.clone().unwrap_or_default(),
-            call.streamed.to_string(),
-            call.status.to_string(),
-            call.word.clone(),
-            number(call.queued_ms),
-            number(call.first_text_ms),
-            call.ended_ms.to_string(),
-            call.channel.clone().unwrap_or_default(),
-            number(charge.map(|charge| charge.prompt_tokens)),
-            number(charge.map(|charge| charge.completion_tokens)),
-            number(charge.map(|charge| charge.images)),
-            charge.map_or_else(String::new, |charge| charge.amount.to_string()),
-            self.currency.clone(),
-            charge.map_or_else(String::new, |charge| charge.is_reversed.to_string()),
-        ];
-        self.rows.add(fields.iter().map(String::as_str));
-    }
+fn add(rows: &mut Rows, call: &CallRow, names: &Names, zone: Tz, currency: &str) {
+    let number = |number: Option<i64>| number.map_or_else(String::new, |number| number.to_string());
+    let charge = call.charge.as_ref();
+    let fields = [
+        call.request_id.to_string(),
+        rfc3339(call.received_at, zone),
+        call.tenant.to_string(),
+        names.get(call.tenant).unwrap_or_default().to_owned(),
+        call.key.to_string(),
+        call.endpoint.clone(),
+        call.model.clone(),
+        call.end_user.clone().unwrap_or_default(),
+        call.streamed.to_string(),
+        call.status.to_string(),
+        call.word.clone(),
+        number(call.queued_ms),
+        number(call.first_text_ms),
+        call.ended_ms.to_string(),
+        call.channel.clone().unwrap_or_default(),
+        number(charge.map(|charge| charge.prompt_tokens)),
+        number(charge.map(|charge| charge.completion_tokens)),
+        number(charge.map(|charge| charge.images)),
+        charge.map_or_else(String::new, |charge| charge.amount.to_string()),
+        currency.to_owned(),
+        charge.map_or_else(String::new, |charge| charge.is_reversed.to_string()),
+    ];
+    rows.add(fields.iter().map(String::as_str));
 }

@@ -2,17 +2,15 @@
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
-use shared::calls::{CallFilter, Cursor};
-use shared::clock::Timestamp;
+use shared::calls::CallFilter;
 use shared::db::{Connection, DbError};
-use shared::id::{RequestId, TenantId};
 use shared::rollups::By;
 
 use crate::frame::language::Language;
 use crate::frame::paging::query_of;
+use crate::frame::words;
 use crate::frame::wrongs::Wrongs;
-use crate::frame::{moment, words};
-use crate::panel::tenants::choice;
+use crate::panel::list_filters::{given, read_period, read_tenant};
 
 /// What the address says. Empty is not asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -31,15 +29,12 @@ pub(super) struct Typed {
     pub(super) to: String,
     /// `day`, `model`, `key`, `user`, `tenant` or `refusal`: sums instead of calls.
     pub(super) by: String,
-    older: String,
-    newer: String,
 }
 
 /// What was understood of it.
 #[derive(Debug, Default)]
 pub(super) struct Understood {
     pub(super) filter: CallFilter,
-    pub(super) cursor: Cursor,
     /// What was not, and was left out.
     pub(super) wrongs: Wrongs,
 }
@@ -76,16 +71,7 @@ impl Typed {
             }
         };
         let filter = CallFilter { tenant, key, model: text(&self.model), end_user, status, from, to };
-        Ok(Understood { filter, cursor: self.cursor(), wrongs })
-    }
-
-    fn cursor(&self) -> Cursor {
-        let id = |text: &str| text.parse::<RequestId>().ok();
-        match (id(&self.older), id(&self.newer)) {
-            (Some(id), _) => Cursor::Older(id),
-            (None, Some(id)) => Cursor::Newer(id),
-            (None, None) => Cursor::Newest,
-        }
+        Ok(Understood { filter, wrongs })
     }
 
     /// The codes that the form offers: the usual ones, and the one that is asked for.
@@ -101,24 +87,22 @@ impl Typed {
 
     /// Whether anything is filtered.
     pub(super) fn is_filtered(&self) -> bool {
-        *self != Self { by: self.by.clone(), older: self.older.clone(), newer: self.newer.clone(), ..Self::default() }
+        *self != Self { by: self.by.clone(), ..Self::default() }
     }
 
     /// The query of a link to the same with one thing changed, from the newest on.
     pub(super) fn query(&self, name: &str, value: &str) -> String {
-        query_of(self, &[("older", ""), ("newer", ""), (name, value)])
+        query_of(self, &[(name, value)])
     }
 
     /// The query of a link to whose requests were refused for one reason.
     pub(super) fn query_of_refusal(&self, pairs: &[(&str, &str)]) -> String {
-        let cleared = [("older", ""), ("newer", "")];
-        let changed: Vec<(&str, &str)> = cleared.iter().chain(pairs).copied().collect();
-        query_of(self, &changed)
+        query_of(self, pairs)
     }
 
     /// The query of a link to the calls of one group of the sums, which know no status.
     pub(super) fn query_of_group(&self, pairs: &[(&str, &str)]) -> String {
-        let cleared = [("older", ""), ("newer", ""), ("by", ""), ("status", "")];
+        let cleared = [("by", ""), ("status", "")];
         let changed: Vec<(&str, &str)> = cleared.iter().chain(pairs).copied().collect();
         query_of(self, &changed)
     }
@@ -158,47 +142,4 @@ impl Grouping {
             _ => None,
         }
     }
-}
-
-/// Reads the id, or the whole name, of a tenant.
-pub(in crate::panel) fn read_tenant(
-    connection: &mut Connection,
-    text: &str,
-    language: Language,
-    wrongs: &mut Wrongs,
-) -> Result<Option<TenantId>, DbError> {
-    let Some(text) = given(text) else { return Ok(None) };
-    let found = choice::filtered(connection, text)?;
-    if found.is_none() {
-        wrongs.add("tenant", language.say("No tenant has this id or name.", "没有该编号或名称的客户。"));
-    }
-    Ok(found)
-}
-
-/// Reads where a period begins and ends; each may be left open.
-pub(in crate::panel) fn read_period(
-    from: &str,
-    to: &str,
-    language: Language,
-    zone: Tz,
-    wrongs: &mut Wrongs,
-) -> (Option<Timestamp>, Option<Timestamp>) {
-    let mut read = |field, text| {
-        let text = given(text)?;
-        let moment = moment::read(text, zone);
-        if moment.is_none() {
-            wrongs.add(field, language.say(moment::ALLOWED.0, moment::ALLOWED.1));
-        }
-        moment
-    };
-    let (from, to) = (read("from", from), read("to", to));
-    if from.zip(to).is_some_and(|(from, to)| from >= to) {
-        wrongs.add("to", language.say("The end must lie after the beginning.", "结束时间必须晚于开始时间。"));
-    }
-    (from, to)
-}
-
-fn given(text: &str) -> Option<&str> {
-    let text = text.trim();
-    (!text.is_empty()).then_some(text)
 }

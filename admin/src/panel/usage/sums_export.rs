@@ -9,7 +9,6 @@ use shared::id::TenantId;
 use shared::ledger::{Period, UsageRow};
 use shared::rollups::{self, By, Usage, UsageFilter};
 
-use super::export::refuse;
 use super::filters::{Grouping, Typed};
 use super::refusals;
 use super::sums::Asked;
@@ -20,6 +19,7 @@ use crate::frame::moment;
 use crate::frame::wrongs::Wrongs;
 use crate::panel::Panel;
 use crate::panel::access::{May, Read};
+use crate::panel::list_filters::refuse;
 use crate::panel::tenants::names::Names;
 
 const SUMS: [&str; 8] =

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use shared::clock::{Clock, Timestamp};
 use shared::id::{RequestId, TenantId, TransferId};
 use shared::ledger::{
-    self, Hold, LineCursor, LineFilter, LineKind, LineSide, LineSum, LineSums, Operation, Outcome, Reversal, TopUp,
-    TopUpReversal, TopUpSource,
+    self, Hold, LineFilter, LineKind, LineSide, LineSum, LineSums, Operation, Outcome, Reversal, TopUp, TopUpReversal,
+    TopUpSource,
 };
 use shared::money::Amount;
+use shared::page::Cursor;
 use shared::rollups::{self, Rolled};
 
 use super::books::{Books, capture, request_at, top_up};
@@ -190,7 +191,7 @@ impl History {
             let asked = filter.clone();
             let read = self.books.database.read(move |connection| {
                 let sums = ledger::line_sums(connection, &asked)?;
-                Ok((sums, ledger::lines(connection, &asked, LineCursor::Newest, ALL)?.lines))
+                Ok((sums, ledger::lines(connection, &asked, Cursor::First, ALL)?.lines))
             });
             let (sums, listed) = read.await.unwrap();
             let expected = self.expected(&filter);

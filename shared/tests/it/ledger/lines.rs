@@ -1,8 +1,9 @@
 //! What was booked, of all and of one, by kind, reference and time, page by page.
 
 use shared::clock::Timestamp;
-use shared::id::{RequestId, TenantId};
-use shared::ledger::{self, LedgerLine, LineCursor, LineExport, LineFilter, LineKind, LinePage};
+use shared::id::{RequestId, TenantId, TransferId};
+use shared::ledger::{self, LedgerLine, LineExport, LineFilter, LineKind, LinePage};
+use shared::page::Cursor;
 
 use super::books::{Books, capture, top_up};
 
@@ -38,7 +39,7 @@ impl Journal {
         Self { books, rich, poor }
     }
 
-    async fn page(&self, filter: &LineFilter, cursor: LineCursor, limit: usize) -> LinePage {
+    async fn page(&self, filter: &LineFilter, cursor: Cursor<TransferId>, limit: usize) -> LinePage {
         let filter = filter.clone();
         self.books
             .database
@@ -49,19 +50,19 @@ impl Journal {
 
     /// All of a filter, by pages of three in one direction and then in the other.
     async fn all(&self, filter: &LineFilter) -> Vec<LedgerLine> {
-        let (mut cursor, mut seen) = (LineCursor::Newest, Vec::new());
+        let (mut cursor, mut seen) = (Cursor::First, Vec::new());
         loop {
             let page = self.page(filter, cursor, 3).await;
             seen.extend(page.lines);
             match page.older {
-                Some(older) => cursor = LineCursor::Older(older),
+                Some(older) => cursor = Cursor::Behind(older),
                 None => break,
             }
         }
         let mut next = seen.last().map(|line| line.id);
         let mut back: Vec<LedgerLine> = seen.last().cloned().into_iter().collect();
         while let Some(newer) = next {
-            let page = self.page(filter, LineCursor::Newer(newer), 3).await;
+            let page = self.page(filter, Cursor::Before(newer), 3).await;
             back.extend(page.lines.iter().rev().cloned());
             next = page.newer;
         }

@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use diesel::connection::{Connection as _, InstrumentationEvent};
-use shared::calls::{self, CallFilter, Cursor, StatusFilter};
+use shared::calls::{self, CallFilter, StatusFilter};
 use shared::clock::Timestamp;
 use shared::db::{Connection, DbError};
-use shared::ledger::{self, LineCursor, LineFilter, LineKind};
-use shared::page::Cursor as Place;
+use shared::id::{RequestId, TransferId};
+use shared::ledger::{self, LineFilter, LineKind};
+use shared::page::Cursor;
 use shared::rollups::{self, By, Step, UsageFilter};
 use shared::search;
 use shared::top_ups::{self, TopUpFilter};
@@ -57,20 +58,20 @@ impl Questions {
         self.0.push((name.into(), Arc::new(Box::new(ask))));
     }
 
-    fn list(&mut self, name: &str, filter: CallFilter, cursor: Cursor) {
+    fn list(&mut self, name: &str, filter: CallFilter, cursor: Cursor<RequestId>) {
         let wanted = filter.clone();
         self.ask(format!("calls: {name}"), move |connection| {
             Ok(calls::list(connection, &wanted, cursor, PAGE)?.rows.len())
         });
-        if cursor == Cursor::Newest {
+        if cursor == Cursor::First {
             self.ask(format!("totals: {name}"), move |connection| {
                 Ok(usize::try_from(calls::totals(connection, &filter)?.calls).unwrap())
             });
         }
     }
 
-    fn lines(&mut self, name: &str, filter: LineFilter, cursor: LineCursor) {
-        if cursor == LineCursor::Newest {
+    fn lines(&mut self, name: &str, filter: LineFilter, cursor: Cursor<TransferId>) {
+        if cursor == Cursor::First {
             let summed = filter.clone();
             self.ask(format!("ledger sums: {name}"), move |connection| {
                 Ok(ledger::line_sums(connection, &summed)?.sums.len())
@@ -147,9 +148,9 @@ fn all_questions(load: &Load) -> Questions {
         ("without an end user, a key, a month", month(without_user(with_key(big_key)))),
         ("an end user, failed", with_status(StatusFilter::Failed, with_user(everything.clone()))),
     ] {
-        questions.list(name, filter.clone(), Cursor::Newest);
-        questions.list(&format!("{name}, older"), filter.clone(), Cursor::Older(middle));
-        questions.list(&format!("{name}, newer"), filter, Cursor::Newer(middle));
+        questions.list(name, filter.clone(), Cursor::First);
+        questions.list(&format!("{name}, older"), filter.clone(), Cursor::Behind(middle));
+        questions.list(&format!("{name}, newer"), filter, Cursor::Before(middle));
     }
     questions.ask("one call", move |connection| Ok(calls::detail(connection, middle)?.into_iter().count()));
     let last_day = to.plus_ms(-DAY_MS);
@@ -180,9 +181,9 @@ fn all_questions(load: &Load) -> Questions {
         ("a reference", with_reference("2026-00042")),
         ("a reference that there is not", with_reference("nothing")),
     ] {
-        questions.lines(name, filter.clone(), LineCursor::Newest);
-        questions.lines(&format!("{name}, older"), filter.clone(), LineCursor::Older(middle));
-        questions.lines(&format!("{name}, newer"), filter, LineCursor::Newer(middle));
+        questions.lines(name, filter.clone(), Cursor::First);
+        questions.lines(&format!("{name}, older"), filter.clone(), Cursor::Behind(middle));
+        questions.lines(&format!("{name}, newer"), filter, Cursor::Before(middle));
     }
 
     let (payments, payment) = (TopUpFilter::default(), load.payment());
@@ -193,7 +194,7 @@ fn all_questions(load: &Load) -> Questions {
         ("a reference", TopUpFilter { reference: "2026-00042".to_owned(), ..payments }),
     ] {
         for (place, cursor) in
-            [("", Place::First), (", older", Place::Behind(payment)), (", newer", Place::Before(payment))]
+            [("", Cursor::First), (", older", Cursor::Behind(payment)), (", newer", Cursor::Before(payment))]
         {
             let filter = filter.clone();
             questions.ask(format!("top-ups: {name}{place}"), move |connection| {
