@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{LOCATION, RETRY_AFTER};
-use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 use shared::db::DbError;
@@ -12,7 +12,7 @@ use shared::plain_path::plain_path;
 use shared::secret_key::without_keys;
 
 use super::assets;
-use super::guard::Visit;
+use super::guard::{Visit, is_safe};
 use super::language::Language;
 use super::looks::Looks;
 use super::paging::{asked, query};
@@ -76,7 +76,7 @@ impl Failed {
         let extensions = request.extensions();
         let request_id = extensions.get::<Visit>().map(|visit| visit.0.to_string()).unwrap_or_default();
         let root = extensions.get::<Arc<Side>>().map_or("", |side| side.root);
-        let is_page = request.method() == Method::GET && request.headers().get("hx-request").is_none();
+        let is_page = is_safe(request.method()) && request.headers().get("hx-request").is_none();
         let back = is_page.then(|| address(request));
         Self { problem, looks, root, back, request_id }
     }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{self, BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{
@@ -75,6 +75,10 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     if let Some(cookie) = chosen {
         response.response_mut().add_cookie(&cookie).map_err(Error::from)?;
     }
+    // Nobody reads the rows of a file whose head alone was asked for. What has a length keeps it.
+    if method == Method::HEAD && response.response().body().size() == BodySize::Stream {
+        response = response.map_body(|_, _| BoxBody::new(body::None::new()));
+    }
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
@@ -104,7 +108,8 @@ async fn look_again(
     ServiceResponse::new(request, failed.with_looks(looks).response())
 }
 
-fn is_safe(method: &Method) -> bool {
+/// Whether this only reads.
+pub(super) fn is_safe(method: &Method) -> bool {
     *method == Method::GET || *method == Method::HEAD
 }
 

@@ -242,6 +242,22 @@ async fn a_form_of_another_site_is_refused() {
 }
 
 #[actix_web::test]
+async fn a_head_is_that_of_the_page() {
+    let scene = Scene::new().await;
+    for mut browser in [scene.browser(), scene.signed_in(Role::Owner).await] {
+        for route in ROUTES.iter().filter(|route| route.method == "GET") {
+            let page = send(&mut browser, route, true).await;
+            let head = browser.send("HEAD", &sample(route.path), None).await;
+            has_every_header(&head, route.path);
+            assert_eq!((head.status, head.body.as_str()), (page.status, ""), "{route:?}");
+            for name in ["location", "content-type", "content-length", "content-disposition"] {
+                assert_eq!(head.header(name), page.header(name), "{name} of {route:?}");
+            }
+        }
+    }
+}
+
+#[actix_web::test]
 async fn other_paths_and_methods_are_refused() {
     let scene = Scene::new().await;
     let mut owner = scene.signed_in(Role::Owner).await;
@@ -253,8 +269,9 @@ async fn other_paths_and_methods_are_refused() {
     }
     let paths: BTreeSet<_> = ROUTES.iter().map(|route| route.path).collect();
     for path in paths {
-        for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"] {
-            let is_route = ROUTES.iter().any(|route| route.method == method && route.path == path);
+        for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"] {
+            let way = if method == "HEAD" { "GET" } else { method };
+            let is_route = ROUTES.iter().any(|route| route.method == way && route.path == path);
             if !is_route {
                 let reply = owner.send(method, &sample(path), Some(String::new())).await;
                 assert_eq!(reply.status, 405, "{method} {path}");

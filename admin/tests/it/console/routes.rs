@@ -171,6 +171,25 @@ async fn who_gets_in_and_whose_forms_are_taken(#[case] sees: Sees) {
     assert_eq!((balance.posted, balance.held.nanos()), untouched, "only the first two calls were made");
 }
 
+#[actix_web::test]
+async fn a_head_is_that_of_the_page() {
+    let console = Console::new().await;
+    let tenant = console.tenant("acme").await;
+    let key = console.issue(tenant, KeyPolicy::default()).await;
+    let call = console.call(&key, "hello world", None).await;
+    for mut browser in [console.browser(), console.signed_in(&key).await] {
+        for (_, path) in ROUTES.into_iter().filter(|(method, _)| *method == "GET") {
+            let path = sample(path, &key, call);
+            let page = visit(&mut browser, ("GET", &path), "").await;
+            let head = visit(&mut browser, ("HEAD", &path), "").await;
+            assert_eq!((head.status, head.body.as_str()), (page.status, ""), "{path}");
+            for name in ["location", "content-type", "content-length", "content-disposition"] {
+                assert_eq!(head.header(name), page.header(name), "{name} of {path}");
+            }
+        }
+    }
+}
+
 #[rstest]
 #[case("PUT", "/console", 405)]
 #[case("DELETE", "/console/keys", 405)]
