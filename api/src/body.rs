@@ -1,5 +1,6 @@
 //! Reading a request's body within bounds: header key, content type, size, in this order.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -9,19 +10,21 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use shared::keyring::Caller;
 use shared::refusal::{Reason, Refusal};
+use shared::throttle::network_of;
 use tokio::time::timeout;
 
-use crate::auth;
 use crate::reply::Refused;
+use crate::room::{FREE_BYTES, Room, Sender, Share};
 use crate::surface::Surface;
 use crate::visit::Visit;
+use crate::{auth, peer};
 
 /// How long a whole body may take.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// How long a client may pause within its body.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// What is taken in at once for a body whose length is declared; more comes as it arrives.
-const FIRST_CAPACITY: usize = 64 * 1024;
+/// Seconds after which a body for which there was no room may be sent again.
+const NO_ROOM_RETRY_S: u32 = 2;
 /// Up to this much of a refused request's body is read and forgotten, so that its connection can serve the next one.
 const MOST_DISCARDED: usize = 64 * 1024;
 /// How long that may take.
@@ -33,6 +36,8 @@ pub(crate) struct Received {
     pub(crate) bytes: Bytes,
     /// Who called, when the key was in a header.
     pub(crate) caller: Option<Caller>,
+    /// The room that it takes, if it is not small: for those who keep it, or what they read out of it.
+    pub(crate) share: Option<Share>,
 }
 
 /// Reads the body of `request`.
@@ -67,7 +72,7 @@ async fn read(
     let caller = auth::from_headers(surface, visit, request).await?;
     let headers = request.headers();
     if !has_body(headers) {
-        return Ok(Received { bytes: Bytes::new(), caller });
+        return Ok(Received { bytes: Bytes::new(), caller, share: None });
     }
     let limits = &surface.deployment.settings.limits;
     let limit = if caller.is_some() { limits.body_bytes } else { limits.keyed_body_bytes };
@@ -80,33 +85,54 @@ async fn read(
     if length.is_some_and(|length| length > limit as u64) {
         return Err(too_large(limit, caller.is_some()));
     }
-    let reading = collect(payload, limit, length, unsupported);
-    let bytes = match timeout(LONGEST_WAIT, reading).await {
+    let sender = || match &caller {
+        Some(caller) => Sender::Tenant(caller.tenant),
+        None => {
+            let address = peer::address(request, &surface.deployment.settings.trusted.proxies);
+            Sender::Network(address.map(network_of))
+        }
+    };
+    let reading = collect(payload, Wanted { limit, length, unsupported }, &surface.room, sender);
+    let (bytes, share) = match timeout(LONGEST_WAIT, reading).await {
         Ok(collected) => collected.map_err(|failed| match failed {
             Interrupted::TooLarge => too_large(limit, caller.is_some()),
             Interrupted::Broken => incomplete("the body did not arrive whole: check its Content-Length or its chunks"),
             Interrupted::Paused => incomplete("the body stopped arriving"),
+            Interrupted::NoRoom => no_room(caller.is_some()),
             Interrupted::Refused(refusal) => refusal,
         })?,
         Err(_) => return Err(incomplete("the body took too long to arrive")),
     };
-    Ok(Received { bytes, caller })
+    Ok(Received { bytes, caller, share })
 }
 
 enum Interrupted {
     TooLarge,
+    NoRoom,
     Broken,
     Paused,
     Refused(Refusal),
 }
 
-/// Collects the pieces up to `limit` bytes. With `unsupported`, a body that is not empty is refused.
+/// What is taken in.
+struct Wanted {
+    /// So many bytes at most.
+    limit: usize,
+    /// The declared length.
+    length: Option<u64>,
+    /// Why a body that is not empty is refused.
+    unsupported: Option<Refusal>,
+}
+
+/// Collects the pieces, and takes room for them as they arrive.
 async fn collect(
     payload: &mut Payload,
-    limit: usize,
-    length: Option<u64>,
-    unsupported: Option<Refusal>,
-) -> Result<Bytes, Interrupted> {
+    Wanted { limit, length, unsupported }: Wanted,
+    room: &Arc<Room>,
+    sender: impl Fn() -> Sender,
+) -> Result<(Bytes, Option<Share>), Interrupted> {
+    let most = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(limit);
+    let mut share = None;
     let mut whole = BytesMut::new();
     while let Some(piece) = timeout(LONGEST_PAUSE, payload.next()).await.map_err(|_| Interrupted::Paused)? {
         let piece = piece.map_err(|_| Interrupted::Broken)?;
@@ -118,20 +144,25 @@ async fn collect(
         if piece.len() > limit.saturating_sub(whole.len()) {
             return Err(Interrupted::TooLarge);
         }
-        if whole.is_empty() {
-            // Most bodies come in one piece, which needs no copy.
-            if length == Some(piece.len() as u64) {
-                return Ok(piece);
+        let arrived = whole.len() + piece.len();
+        if arrived > FREE_BYTES {
+            let share = share.get_or_insert_with(|| Share::new(Arc::clone(room), sender()));
+            if !share.cover(arrived, most) {
+                return Err(Interrupted::NoRoom);
             }
-            whole.reserve(
-                length.map_or(piece.len(), |length| {
-                    usize::try_from(length).unwrap_or(FIRST_CAPACITY).min(FIRST_CAPACITY)
-                }),
-            );
+        }
+        // Most bodies come in one piece, which needs no copy.
+        if whole.is_empty() && length == Some(arrived as u64) {
+            return Ok((piece, share));
+        }
+        if length.is_some() && whole.capacity() < arrived {
+            // All that is still to come: growing step by step would take up to three times as much. But whoever has sent little gets little.
+            let expected = if arrived > FREE_BYTES { most } else { most.min(FREE_BYTES) };
+            whole.reserve(expected - whole.len());
         }
         whole.extend_from_slice(&piece);
     }
-    Ok(whole.freeze())
+    Ok((whole.freeze(), share))
 }
 
 /// Reads and forgets the rest. Gives whether that was all of it.
@@ -179,6 +210,17 @@ fn too_large(limit: usize, has_header_key: bool) -> Refusal {
         " (more is allowed when the Secret Key is in a header: \"Authorization: Bearer KEY\")"
     };
     Refusal::new(Reason::RequestTooLarge, format!("the body is larger than {limit} bytes{advice}"))
+}
+
+fn no_room(has_header_key: bool) -> Refusal {
+    let advice = if has_header_key {
+        ""
+    } else {
+        " (there is more room for those who send the Secret Key in a header: \"Authorization: Bearer KEY\")"
+    };
+    let message =
+        format!("too many large bodies are on their way just now; nothing was charged, try again shortly{advice}");
+    Refusal::new(Reason::QueueFull, message).retry_after(NO_ROOM_RETRY_S)
 }
 
 fn incomplete(message: &str) -> Refusal {

@@ -14,6 +14,7 @@ use shared::refusal::{Reason, Refusal};
 use crate::body::{self, Received};
 use crate::idempotency_key::{REPLAYED, idempotency_key};
 use crate::reply::Refused;
+use crate::room::Share;
 use crate::steps::Steps;
 use crate::surface::Surface;
 use crate::visit::Visit;
@@ -31,7 +32,7 @@ pub(crate) async fn answer(
     payload: Payload,
 ) -> Result<HttpResponse, Refused> {
     let read = read(endpoint, &surface, &visit, &request, payload).await;
-    let Asked { caller, wanted, mark } = read.map_err(|NotRead { refused, model }| {
+    let Asked { caller, wanted, mark, share } = read.map_err(|NotRead { refused, model }| {
         // Only of a key that is known: anybody can send nonsense.
         if let Some((key, tenant)) = visit.caller() {
             let admission = &surface.deployment.admission;
@@ -45,10 +46,14 @@ pub(crate) async fn answer(
     let Some(mark) = mark else {
         let admitted = admission.admit(&caller, visit.new_request_id(), wanted, None).await;
         let call = admitted.map_err(not_admitted)?;
+        // From here on its bytes are counted among those of the queue.
+        drop(share);
         visit.set_allowances(call.allowances());
         return follow(call, is_stream, visit, &surface).await;
     };
-    match admission.admit_once(&caller, || visit.new_request_id(), wanted, mark).await.map_err(not_admitted)? {
+    let once = admission.admit_once(&caller, || visit.new_request_id(), wanted, mark).await;
+    drop(share);
+    match once.map_err(not_admitted)? {
         Once::New(call) => {
             visit.set_allowances(call.allowances());
             follow(call, is_stream, visit, &surface).await
@@ -82,6 +87,8 @@ struct Asked {
     wanted: CallRequest,
     /// What the call is known by when it is asked for again.
     mark: Option<Mark>,
+    /// The room that its body took.
+    share: Option<Share>,
 }
 
 /// Who calls, and what they want.
@@ -92,9 +99,9 @@ async fn read(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<Asked, NotRead> {
-    let Received { bytes, caller } = body::receive(surface, visit, request, payload).await?;
+    let Received { bytes, caller, share } = body::receive(surface, visit, request, payload).await?;
     let key = idempotency_key(request.headers());
-    let order = Order { endpoint, surface: surface.clone(), key };
+    let order = Order { endpoint, surface: surface.clone(), key, share };
     match caller {
         Some(caller) if bytes.len() > LARGE_BODY => Ok(order.read_elsewhere(bytes, caller).await?),
         Some(caller) => Ok(order.read(&Body::parse(&bytes)?, caller, Rules::OpenAi)?),
@@ -160,15 +167,18 @@ struct Order {
     surface: web::Data<Surface>,
     /// What the caller gave as an Idempotency-Key.
     key: Result<Option<Vec<u8>>, Refusal>,
+    /// The room that the body takes.
+    share: Option<Share>,
 }
 
 impl Order {
-    fn read(self, body: &Body<'_>, caller: Caller, rules: Rules) -> Result<Asked, Unfit> {
+    fn read(mut self, body: &Body<'_>, caller: Caller, rules: Rules) -> Result<Asked, Unfit> {
+        let share = self.share.take();
         // With a key in a header it is not looked at further, but it is a key or nothing.
         body.api_secret_key()?;
         let model = body.model(self.endpoint, &self.surface.deployment.settings.models)?;
         match self.read_for(body, &caller, rules, &model) {
-            Ok((wanted, mark)) => Ok(Asked { caller, wanted, mark }),
+            Ok((wanted, mark)) => Ok(Asked { caller, wanted, mark, share }),
             Err(refusal) => Err(Unfit { refusal, model: Some(model) }),
         }
     }

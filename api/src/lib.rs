@@ -23,6 +23,7 @@ mod peer;
 mod period;
 mod query;
 mod reply;
+mod room;
 mod routes;
 mod steps;
 mod stream;

@@ -1,11 +1,13 @@
 //! What every handler works with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use shared::db::{Connection, DbError};
 use shared::deployment::Deployment;
 use shared::refusal::Refusal;
 
+use crate::room::Room;
 use crate::visit::Visit;
 
 /// How long a stream is silent before a comment keeps it alive, and how long its status line waits for the first text.
@@ -15,11 +17,14 @@ const SILENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Surface {
     pub(crate) deployment: Deployment,
     pub(crate) silence: Duration,
+    /// What bodies that are on their way may take.
+    pub(crate) room: Arc<Room>,
 }
 
 impl Surface {
     pub(crate) fn new(deployment: Deployment) -> Self {
-        Self { deployment, silence: SILENCE }
+        let room = Arc::new(Room::new(&deployment.settings.limits));
+        Self { deployment, silence: SILENCE, room }
     }
 
     /// Reads from the database. A failure is logged here, under the request's id, and the caller is told that we are unavailable.

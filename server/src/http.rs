@@ -1,15 +1,17 @@
 //! The three listeners and the servers behind them.
 
 mod door;
+mod readers;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{ServerHandle, Service as _};
 use actix_web::http::KeepAlive;
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
+use futures_util::TryFutureExt as _;
 use serde::Serialize;
 use shared::config::{HttpSettings, Settings};
 use shared::deployment::Role;
@@ -17,6 +19,7 @@ use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 
 use self::door::Door;
+use self::readers::Sliced;
 use crate::failure::Failure;
 
 /// What of the time for a shutdown is left when the servers have ended, in seconds.
@@ -109,7 +112,12 @@ impl Servers {
             0 => KeepAlive::Disabled,
             seconds => KeepAlive::Timeout(Duration::from_secs(seconds)),
         };
-        let mut server = HttpServer::new(move || App::new().configure(routes.clone()))
+        let app = move || {
+            App::new().configure(routes.clone()).wrap_fn(|request, service| {
+                service.call(request).map_ok(|response| response.map_body(|_, body| Sliced::of(body)))
+            })
+        };
+        let mut server = HttpServer::new(app)
             .max_connections(settings.max_connections)
             .keep_alive(keep_alive)
             .client_request_timeout(Duration::from_secs(settings.header_timeout_s))
@@ -121,6 +129,7 @@ impl Servers {
         if settings.workers > 0 {
             server = server.workers(settings.workers);
         }
+        readers::limit_silence(&listener, settings.stalled_s);
         self.doors.extend(Door::of(&listener));
         let server = server.listen(listener).map_err(Failure::internal)?.run();
         self.handles.push(server.handle());

@@ -150,7 +150,7 @@ pub(super) const fn told(reason: Reason) -> Told {
             None,
         ),
         Reason::QueueFull => (
-            "The service takes no further calls just now; nothing was charged.",
+            "The service takes no further calls, or no further large bodies, just now; nothing was charged.",
             "the service is at its limit and takes no further calls just now; nothing was charged, try again shortly",
             None,
         ),

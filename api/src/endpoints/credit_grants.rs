@@ -79,7 +79,8 @@ pub(crate) async fn post(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refused> {
-    let Received { bytes, caller } = body::receive(&surface, &visit, &request, payload.into_inner()).await?;
+    let Received { bytes, caller, share: _share } =
+        body::receive(&surface, &visit, &request, payload.into_inner()).await?;
     let body = if bytes.is_empty() { None } else { Some(Body::parse(&bytes)?) };
     let caller = match (caller, &body) {
         (Some(caller), Some(body)) => {

@@ -9,6 +9,7 @@
 
 mod app;
 mod blocked_users;
+mod bodies;
 mod calls;
 mod client;
 mod connections;

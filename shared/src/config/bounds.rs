@@ -65,7 +65,7 @@ pub struct KeysSettings {
     pub hash_concurrency: usize,
 }
 
-/// The largest bodies, in bytes.
+/// The largest bodies, and all of them together, in bytes.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsSettings {
@@ -75,6 +75,17 @@ pub struct LimitsSettings {
     /// Of a call whose key is in the body: 1024 to 1073741824.
     #[serde(deserialize_with = "between::<_, _, 1024, 1_073_741_824>")]
     pub keyed_body_bytes: usize,
+    /// Of all calls whose bodies are on their way: 1048576 to 1099511627776. See [`LimitsSettings::bodies_bytes`].
+    #[serde(deserialize_with = "between::<_, _, 1_048_576, 1_099_511_627_776>")]
+    bodies_bytes: usize,
+}
+
+impl LimitsSettings {
+    /// Bytes that bodies on their way may have all together. Half of it is one tenant's, an eighth one network's that shows no key before: so
+    /// it is never less than what gives each of them room for the largest body.
+    pub fn bodies_bytes(&self) -> usize {
+        self.bodies_bytes.max(2 * self.body_bytes).max(8 * self.keyed_body_bytes)
+    }
 }
 
 /// How HTTP is served.
@@ -96,6 +107,9 @@ pub struct HttpSettings {
     /// Seconds that a client may take to send the head of its request: 1 to 600.
     #[serde(deserialize_with = "between::<_, _, 1, 600>")]
     pub header_timeout_s: u64,
+    /// Seconds for which a client may take nothing of a reply that waits for it: 1 to 3600.
+    #[serde(deserialize_with = "between::<_, _, 1, 3600>")]
+    pub stalled_s: u64,
 }
 
 /// What a provider may send, in bytes.
