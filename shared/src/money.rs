@@ -22,6 +22,11 @@ impl Amount {
         Self(nanos)
     }
 
+    /// The amount of so many billionths of the currency, of which there may be more than it holds: `None` then.
+    pub fn from_wide(nanos: i128) -> Option<Self> {
+        i64::try_from(nanos).ok().map(Self)
+    }
+
     /// The amount in billionths of the currency, as the database keeps it.
     pub const fn nanos(self) -> i64 {
         self.0

@@ -74,7 +74,7 @@ pub fn cost_of_tokens(tokens: i64, per_million: Amount) -> Option<Amount> {
     // Two values below 2^63 multiply to less than 2^126, so nothing here overflows.
     let millionths = i128::from(tokens) * i128::from(per_million.nanos());
     let nanos = (millionths + (TOKENS_PER_PRICE - 1)) / TOKENS_PER_PRICE;
-    i64::try_from(nanos).ok().map(Amount::from_nanos)
+    Amount::from_wide(nanos)
 }
 
 /// How many tokens a price is for.

@@ -10,17 +10,20 @@ mod list;
 mod log;
 mod purge;
 mod record;
+mod refusals;
 mod refused;
 mod store;
 mod totals;
 
 pub use detail::{CallDetail, HoldDetail, ReversalDetail, SettlementDetail, detail};
 pub use filter::{CallFilter, NotAStatus, StatusFilter};
-pub use health::{ChannelHealth, RefusedFilter, RefusedKey, RefusedRow, channel_health, refused, refused_keys};
+pub(crate) use health::TriesRow;
+pub use health::{ChannelHealth, channel_health};
 pub use list::{CallExport, CallPage, CallRow, RowCharge, list};
 pub use log::CallLog;
 pub use purge::purge;
 pub use record::{CallRecord, Status};
+pub use refusals::{RefusedFilter, RefusedKey, RefusedRow, refused, refused_keys};
 pub(crate) use store::{CLASS_BOUNDS_MS, CLASSES};
 pub use totals::{CallTotals, totals};
 

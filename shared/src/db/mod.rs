@@ -12,6 +12,7 @@ pub mod schema;
 mod snapshot;
 mod sqlite;
 mod statement;
+mod whole;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub use pattern::LONGEST_PART;
 pub(crate) use pattern::containing;
 pub(crate) use snapshot::snapshot;
 pub(crate) use statement::{Column, Composed, FixedSql, Statement, Value, count_pieces, pieces, sql};
+pub(crate) use whole::whole;
 pub use write::{WriteError, write_alone};
 pub(crate) use write::{is_disconnection, write_batch, write_statement};
 

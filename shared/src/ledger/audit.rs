@@ -14,7 +14,7 @@ use self::rows::{HoldCheck, LineCheck, SettlementCheck, TransferCheck};
 use super::operation::TopUpSource;
 use super::{FIRST_CUSTOMER, REVENUE, WRITE_OFF};
 use crate::clock::{Clock, Timestamp};
-use crate::db::{self, Connection, Database, DbError, Statement, Value, sql};
+use crate::db::{self, Connection, Database, DbError, Statement, Value, sql, whole};
 use crate::facts::{self, SETTLED_BELOW};
 use crate::id::{RequestId, TenantId};
 
@@ -349,8 +349,8 @@ fn check_sum(connection: &mut Connection) -> Result<Vec<Violation>, DbError> {
     let first = Value::Int(FIRST_CUSTOMER);
     let row: Row = Statement::new(sql!(rows::SUM), &[first, first]).get_result(connection)?;
     // Summed in halves: all balances together may leave the range of 64 bits.
-    let customers = (i128::from(row.customers_high) << 32) + i128::from(row.customers_low);
-    let house = (i128::from(row.house_high) << 32) + i128::from(row.house_low);
+    let customers = whole(row.customers_high, row.customers_low);
+    let house = whole(row.house_high, row.house_low);
     if customers + house == 0 {
         return Ok(Vec::new());
     }

@@ -5,7 +5,7 @@ use diesel::QueryableByName;
 use diesel::sql_types::BigInt;
 
 use super::{CASH, PROMOTION, REVENUE, WRITE_OFF};
-use crate::db::{Connection, DbError, Statement, sql};
+use crate::db::{Connection, DbError, Statement, sql, whole};
 use crate::money::Amount;
 
 /// What the house's accounts hold, and all customers together. A balance that does not fit in 64 bits is `None`.
@@ -56,13 +56,12 @@ pub fn house_balances(connection: &mut Connection) -> Result<HouseBalances, DbEr
     };
     let held_by = |account| rows.iter().filter(|row| row.account == account).map(Row::sum).sum::<i128>();
     let others: i128 = rows.iter().filter(|row| row.account != REVENUE).map(Row::sum).sum();
-    let amount = |nanos| i64::try_from(nanos).ok().map(Amount::from_nanos);
     Ok(HouseBalances {
-        cash: amount(held_by(CASH)),
-        promotion: amount(held_by(PROMOTION)),
-        revenue: amount(-others),
-        write_off: amount(held_by(WRITE_OFF)),
-        customers: amount(held_by(CUSTOMERS)),
+        cash: Amount::from_wide(held_by(CASH)),
+        promotion: Amount::from_wide(held_by(PROMOTION)),
+        revenue: Amount::from_wide(-others),
+        write_off: Amount::from_wide(held_by(WRITE_OFF)),
+        customers: Amount::from_wide(held_by(CUSTOMERS)),
     })
 }
 
@@ -81,6 +80,6 @@ struct Row {
 
 impl Row {
     fn sum(&self) -> i128 {
-        (i128::from(self.high) << 32) + i128::from(self.low)
+        whole(self.high, self.low)
     }
 }

@@ -11,7 +11,7 @@ use diesel::sql_types::{BigInt, Text};
 use super::line_filter::{LineFilter, LineKind};
 use super::{FIRST_CUSTOMER, Period};
 use crate::clock::Timestamp;
-use crate::db::{Composed, Connection, DbError, Value, snapshot};
+use crate::db::{Composed, Connection, DbError, Value, snapshot, whole};
 use crate::id::TenantId;
 use crate::money::Amount;
 use crate::rollups::{self, END_OF_TIME, UsageFilter};
@@ -67,12 +67,8 @@ pub fn line_sums(connection: &mut Connection, filter: &LineFilter) -> Result<Lin
     let signed = |side, nanos: i128| if side == LineSide::FromCustomers { -nanos } else { nanos };
     let of_customers = moved.iter().filter(|((_, side), _)| *side != LineSide::House);
     let change = of_customers.map(|((_, side), nanos)| signed(*side, *nanos)).sum();
-    let sum = |((kind, side), nanos)| LineSum { kind, side, amount: amount(signed(side, nanos)) };
-    Ok(LineSums { sums: moved.into_iter().map(sum).collect(), change: amount(change) })
-}
-
-fn amount(nanos: i128) -> Option<Amount> {
-    i64::try_from(nanos).ok().map(Amount::from_nanos)
+    let sum = |((kind, side), nanos)| LineSum { kind, side, amount: Amount::from_wide(signed(side, nanos)) };
+    Ok(LineSums { sums: moved.into_iter().map(sum).collect(), change: Amount::from_wide(change) })
 }
 
 /// What was charged, in 1e-9: also what was given back, since that is a line of its own.
@@ -140,7 +136,7 @@ struct Row {
 
 impl Row {
     fn nanos(&self) -> i128 {
-        (i128::from(self.high) << 32) + i128::from(self.low)
+        whole(self.high, self.low)
     }
 
     fn name(&self) -> Result<(LineKind, LineSide), DbError> {

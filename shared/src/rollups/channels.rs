@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::BigInt;
 
 use super::steps::Step;
-use crate::calls::ChannelHealth;
+use crate::calls::{ChannelHealth, TriesRow};
 use crate::clock::Timestamp;
 use crate::db::{Composed, Connection, DbError, Value};
 
@@ -32,12 +32,12 @@ impl Did {
         }
     }
 
-    fn add(&mut self, row: Row) {
-        self.attempts += row.attempts;
-        self.first_texts += row.first_texts;
-        self.first_text_ms = self.first_text_ms.saturating_add(row.first_text_ms);
-        *self.failures.entry(row.place).or_default() += row.failures;
-        let error = row.last_error_at.map(Timestamp).zip(row.last_error);
+    fn add(&mut self, place: i64, tries: TriesRow) {
+        self.attempts += tries.attempts;
+        self.first_texts += tries.first_texts;
+        self.first_text_ms = self.first_text_ms.saturating_add(tries.first_text_ms);
+        *self.failures.entry(place).or_default() += tries.failures;
+        let error = tries.last_error_at.map(Timestamp).zip(tries.last_error);
         self.last_error = self.last_error.take().max(error);
     }
 }
@@ -65,9 +65,9 @@ pub(super) fn channels(
             [Value::Int(from), Value::Int(to)],
         );
         let rows: Vec<Row> = statement.load(connection)?;
-        for mut row in rows {
-            let name = std::mem::take(&mut row.channel);
-            channels.entry(name).or_default().add(row);
+        for Row { place, mut tries } in rows {
+            let name = std::mem::take(&mut tries.channel);
+            channels.entry(name).or_default().add(place, tries);
         }
     }
     Ok(channels)
@@ -77,18 +77,6 @@ pub(super) fn channels(
 struct Row {
     #[diesel(sql_type = BigInt)]
     place: i64,
-    #[diesel(sql_type = Text)]
-    channel: String,
-    #[diesel(sql_type = BigInt)]
-    attempts: i64,
-    #[diesel(sql_type = BigInt)]
-    failures: i64,
-    #[diesel(sql_type = BigInt)]
-    first_texts: i64,
-    #[diesel(sql_type = BigInt)]
-    first_text_ms: i64,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    last_error_at: Option<i64>,
-    #[diesel(sql_type = Nullable<Text>)]
-    last_error: Option<String>,
+    #[diesel(embed)]
+    tries: TriesRow,
 }

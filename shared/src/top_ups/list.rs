@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use crate::clock::Timestamp;
-use crate::db::{Composed, Connection, DbError, Statement, Value, containing, sql};
+use crate::db::{Composed, Connection, DbError, Statement, Value, containing, sql, whole};
 use crate::export::{Export, Listed, Piece};
 use crate::id::{TenantId, TransferId};
 use crate::ledger::TopUpSource;
@@ -166,13 +166,16 @@ pub fn sums(connection: &mut Connection, filter: &TopUpFilter) -> Result<TopUpSu
     filter.conditions(&mut statement, pattern.as_deref().unwrap_or_default());
     let rows: Vec<SumsRow> = if pattern.is_some() { statement.load(connection)? } else { Vec::new() };
     let sums = |row: &SumsRow| {
-        let whole = |high: i64, low: i64| (i128::from(high) << 32) + i128::from(low);
         let booked = whole(row.booked_high, row.booked_low);
         (row.count, booked, whole(row.recovered_high, row.recovered_low))
     };
     let (count, booked, recovered) = rows.first().map_or((0, 0, 0), sums);
-    let amount = |nanos: i128| i64::try_from(nanos).ok().map(Amount::from_nanos);
-    Ok(TopUpSums { count, booked: amount(booked), recovered: amount(recovered), left: amount(booked - recovered) })
+    Ok(TopUpSums {
+        count,
+        booked: Amount::from_wide(booked),
+        recovered: Amount::from_wide(recovered),
+        left: Amount::from_wide(booked - recovered),
+    })
 }
 
 /// All top-ups of a filter, newest first.

@@ -7,7 +7,7 @@ use diesel::sql_types::Binary;
 
 use super::super::refused::Refused;
 use super::{CLASSES, ChannelCount, Counts, Row, SlotCount};
-use crate::db::{Column, Connection, DbError, Statement, Value, sql};
+use crate::db::{Column, Connection, DbError, FixedSql, Statement, Value, sql};
 
 /// Writes the calls that are not there yet, and gives which of `rows` these are.
 pub(super) fn insert_calls(connection: &mut Connection, rows: &[Row]) -> Result<Vec<usize>, DbError> {
@@ -56,6 +56,22 @@ pub(super) fn insert_calls(connection: &mut Connection, rows: &[Row]) -> Result<
     Ok(is_new.map(|(at, _)| at).collect())
 }
 
+/// Adds what came of trying channels, by `time`, to `table`.
+macro_rules! add_tries {
+    ($table:literal, $time:literal) => {
+        sql!(concat!(
+            "INSERT INTO ",
+            $table,
+            " (",
+            $time,
+            ", channel, attempts, failures, first_texts, first_text_ms, last_error, last_error_at) \
+             SELECT unnest(?::bigint[]), unnest(?::text[]), unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), \
+             unnest(?::bigint[]), unnest(?::text[]), unnest(?::bigint[]) ",
+            super::add_to_channel!($table, $time)
+        ))
+    };
+}
+
 /// Adds to the counts.
 pub(super) fn add(connection: &mut Connection, counts: &Counts, refused: &[(Refused, i64)]) -> Result<(), DbError> {
     if !counts.slots.is_empty() {
@@ -79,26 +95,8 @@ pub(super) fn add(connection: &mut Connection, counts: &Counts, refused: &[(Refu
         ));
         Statement::new(sql, &columns.each_ref().map(Value::Column)).touch(counts.days.len(), connection)?;
     }
-    if !counts.channel_minutes.is_empty() {
-        let sql = sql!(concat!(
-            "INSERT INTO channel_minutes (minute, channel, attempts, failures, first_texts, first_text_ms, last_error, last_error_at) \
-             SELECT unnest(?::bigint[]), unnest(?::text[]), unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), \
-             unnest(?::bigint[]), unnest(?::text[]), unnest(?::bigint[]) ",
-            super::add_to_channel!("channel_minutes", "minute")
-        ));
-        let columns = tries(&counts.channel_minutes);
-        Statement::new(sql, &columns.each_ref().map(Value::Column)).touch(counts.channel_minutes.len(), connection)?;
-    }
-    if !counts.channel_slots.is_empty() {
-        let sql = sql!(concat!(
-            "INSERT INTO channel_slots (slot_start, channel, attempts, failures, first_texts, first_text_ms, last_error, last_error_at) \
-             SELECT unnest(?::bigint[]), unnest(?::text[]), unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::bigint[]), \
-             unnest(?::bigint[]), unnest(?::text[]), unnest(?::bigint[]) ",
-            super::add_to_channel!("channel_slots", "slot_start")
-        ));
-        let columns = tries(&counts.channel_slots);
-        Statement::new(sql, &columns.each_ref().map(Value::Column)).touch(counts.channel_slots.len(), connection)?;
-    }
+    add_tries(connection, add_tries!("channel_minutes", "minute"), &counts.channel_minutes)?;
+    add_tries(connection, add_tries!("channel_slots", "slot_start"), &counts.channel_slots)?;
     if !refused.is_empty() {
         let keys = || refused.iter().map(|(refused, _)| refused);
         let columns = [
@@ -196,9 +194,16 @@ fn add_to_slots(connection: &mut Connection, counts: &Counts) -> Result<(), DbEr
     Ok(())
 }
 
-fn tries(counts: &BTreeMap<(i64, String), ChannelCount>) -> [Column<'_>; 8] {
+fn add_tries(
+    connection: &mut Connection,
+    sql: impl FixedSql,
+    counts: &BTreeMap<(i64, String), ChannelCount>,
+) -> Result<(), DbError> {
+    if counts.is_empty() {
+        return Ok(());
+    }
     let ints = |value: fn(&ChannelCount) -> i64| Column::Ints(counts.values().map(value).collect());
-    [
+    let columns = [
         Column::Ints(counts.keys().map(|(start, _)| *start).collect()),
         Column::Texts(counts.keys().map(|(_, channel)| channel.as_str()).collect()),
         ints(|count| count.attempts),
@@ -207,5 +212,7 @@ fn tries(counts: &BTreeMap<(i64, String), ChannelCount>) -> [Column<'_>; 8] {
         ints(|count| count.first_text_ms),
         Column::MaybeTexts(counts.values().map(|count| count.last_error.map(|(word, _)| word)).collect()),
         Column::MaybeInts(counts.values().map(|count| count.last_error.map(|(_, moment)| moment.0)).collect()),
-    ]
+    ];
+    Statement::new(sql, &columns.each_ref().map(Value::Column)).touch(counts.len(), connection)?;
+    Ok(())
 }

@@ -39,6 +39,21 @@ pub(super) fn insert_calls(connection: &mut Connection, rows: &[Row]) -> Result<
     Ok(new)
 }
 
+/// Adds what came of trying channels, by `time`, to `table`.
+macro_rules! add_tries {
+    ($table:literal, $time:literal) => {
+        sql!(concat!(
+            "INSERT INTO ",
+            $table,
+            " (",
+            $time,
+            ", channel, attempts, failures, first_texts, first_text_ms, last_error, last_error_at) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?) ",
+            super::add_to_channel!($table, $time)
+        ))
+    };
+}
+
 /// Adds to the counts.
 pub(super) fn add(connection: &mut Connection, counts: &Counts, refused: &[(Refused, i64)]) -> Result<(), DbError> {
     for ((slot_start, model), slot) in &counts.slots {
@@ -102,26 +117,12 @@ pub(super) fn add(connection: &mut Connection, counts: &Counts, refused: &[(Refu
         .touch_one(connection)?;
     }
     for ((minute, channel), count) in &counts.channel_minutes {
-        Statement::new(
-            sql!(concat!(
-                "INSERT INTO channel_minutes (minute, channel, attempts, failures, first_texts, first_text_ms, last_error, \
-                 last_error_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ",
-                super::add_to_channel!("channel_minutes", "minute")
-            )),
-            &tries(*minute, channel, count),
-        )
-        .touch_one(connection)?;
+        let values = tries(*minute, channel, count);
+        Statement::new(add_tries!("channel_minutes", "minute"), &values).touch_one(connection)?;
     }
     for ((slot_start, channel), count) in &counts.channel_slots {
-        Statement::new(
-            sql!(concat!(
-                "INSERT INTO channel_slots (slot_start, channel, attempts, failures, first_texts, first_text_ms, last_error, \
-                 last_error_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ",
-                super::add_to_channel!("channel_slots", "slot_start")
-            )),
-            &tries(*slot_start, channel, count),
-        )
-        .touch_one(connection)?;
+        let values = tries(*slot_start, channel, count);
+        Statement::new(add_tries!("channel_slots", "slot_start"), &values).touch_one(connection)?;
     }
     for (refused, count) in refused {
         Statement::new(
