@@ -33,9 +33,14 @@ impl Surface {
         T: Send + 'static,
         F: FnOnce(&mut Connection) -> Result<T, DbError> + Send + 'static,
     {
-        self.deployment.database.read_records(work).await.map_err(|error| {
-            tracing::error!(request_id = %visit.request_id(), %error, "the database could not be read for a request");
-            Refusal::unavailable()
-        })
+        was_read(visit, self.deployment.database.read_records(work).await)
     }
+}
+
+/// What was read for a request; see [`Surface::read`].
+pub(crate) fn was_read<T>(visit: &Visit, read: Result<T, DbError>) -> Result<T, Refusal> {
+    read.map_err(|error| {
+        tracing::error!(request_id = %visit.request_id(), %error, "the database could not be read for a request");
+        Refusal::unavailable()
+    })
 }

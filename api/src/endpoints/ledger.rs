@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::auth::KeyHolder;
 use crate::description::{Cursor, Money, PageSize, QueryRefusals};
 use crate::reply::{self, Refused};
-use crate::surface::Surface;
+use crate::surface::{Surface, was_read};
 use crate::visit::Visit;
 use crate::{arithmetic, query};
 
@@ -26,6 +26,7 @@ pub(crate) struct Page {
     object: &'static str,
     #[schema(max_items = 1000)]
     data: Vec<Entry>,
+    /// Whether there may be more, also where this page is not full: a key that seldom calls has few of its account's entries.
     has_more: bool,
     /// The `cursor` of the next page.
     #[schema(required)]
@@ -157,8 +158,8 @@ pub(crate) async fn get(
     let limit = whole_number("limit", limit.as_deref(), 1..=MOST_ENTRIES)?.unwrap_or(USUAL_LIMIT);
     let before = whole_number("cursor", cursor.as_deref(), 1..=i64::MAX)?;
     let (tenant, key) = (caller.tenant, caller.sees_only());
-    let page =
-        surface.read(&visit, move |connection| ledger::statement(connection, tenant, key, before, limit)).await?;
+    let database = &surface.deployment.database;
+    let page = was_read(&visit, ledger::statement_page(database, tenant, key, before, limit).await)?;
     let next_cursor = page.next.map(|next| next.to_string());
     let data = page.entries.into_iter().map(Entry::from).collect();
     reply::json(&Page { code: 0, msg: "", object: "list", data, has_more: next_cursor.is_some(), next_cursor })

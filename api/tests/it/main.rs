@@ -22,5 +22,6 @@ mod order;
 mod records;
 mod refusals;
 mod refused_counts;
+mod slow_records;
 mod streams;
 mod worker;

@@ -40,7 +40,12 @@ const RECORD_READERS: u32 = 2;
 /// Connections that find out what became of calls that are repeated: a customer's records must keep no call waiting, and who repeats calls no
 /// revocation.
 const CALL_READERS: u32 = 2;
-/// How long a read may take in all. It goes on in its thread; whoever waits does not.
+/// How many may wait for one of them; who comes then is refused at once. Keys and calls are looked up in much less than a millisecond, so of
+/// those more may wait.
+const READS_WAITING: usize = 4096;
+const RECORD_READS_WAITING: usize = 128;
+/// How long a read may take in all. PostgreSQL ends a statement that takes longer; on SQLite it goes on in its thread, and only whoever waits
+/// does not.
 const READ_LIMIT: Duration = Duration::from_secs(10);
 
 /// What can go wrong between us and the database.
@@ -186,18 +191,18 @@ impl Database {
             std::fs::create_dir_all(folder)
                 .map_err(|error| DbError::Open { place: url.place(), message: error.to_string() })?;
         }
-        let mut connection = establish(&url, Purpose::Read)?;
+        let mut connection = establish(&url, Purpose::Schema)?;
         Versions::read(&mut connection)?.refuse_newer()?;
         let run = migrations::run(&mut connection)?;
         Ok((Self::connect(url), run))
     }
 
     fn connect(url: DatabaseUrl) -> Self {
-        let readers = Connections::new(&url, Purpose::Read, READERS, 1);
-        let record_readers = Connections::new(&url, Purpose::Read, RECORD_READERS, 0);
-        let call_readers = Connections::new(&url, Purpose::Read, CALL_READERS, 0);
+        let readers = Connections::new(&url, Purpose::Read, READERS, 1, READS_WAITING);
+        let record_readers = Connections::new(&url, Purpose::Read, RECORD_READERS, 0, RECORD_READS_WAITING);
+        let call_readers = Connections::new(&url, Purpose::Read, CALL_READERS, 0, READS_WAITING);
         // One, since writes of this kind go one at a time anyway.
-        let writers = Connections::new(&url, Purpose::Write, 1, 0);
+        let writers = Connections::new(&url, Purpose::Write, 1, 0, 0);
         let inner = Inner { url, readers, record_readers, call_readers, writers, writer: OnceLock::new() };
         Self { inner: Arc::new(inner) }
     }

@@ -20,8 +20,11 @@ const FRESH: Duration = Duration::from_secs(1);
 /// What connections of a pool are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
+    /// Statements end when nobody waits for them any more, where the engine can do that.
     Read,
     Write,
+    /// To bring the schema up to date, which takes as long as it takes.
+    Schema,
 }
 
 /// A small pool. Cheap to clone.
@@ -30,22 +33,30 @@ pub(super) struct Connections {
     pool: Pool<Manager>,
     /// As many turns as connections.
     turns: Arc<Semaphore>,
+    /// As many places as may wait for a turn.
+    places: Arc<Semaphore>,
 }
 
 impl Connections {
-    /// A pool of at most `size` connections, of which `idle` are kept ready. It connects when it is asked, so a server that is away
-    /// is an error of the read, not of this.
-    pub(super) fn new(url: &DatabaseUrl, purpose: Purpose, size: u32, idle: u32) -> Self {
+    /// A pool of at most `size` connections, of which `idle` are kept ready, and for which `waiting` may wait. It connects when it is asked,
+    /// so a server that is away is an error of the read, not of this.
+    pub(super) fn new(url: &DatabaseUrl, purpose: Purpose, size: u32, idle: u32, waiting: usize) -> Self {
         let builder = Pool::builder().max_size(size).min_idle(Some(idle)).connection_timeout(WAIT);
         let builder = builder.error_handler(Box::new(Quiet));
         let pool = builder.build_unchecked(Manager { url: url.clone(), purpose, doubted: Mutex::new(None) });
-        Self { pool, turns: Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1))) }
+        let turns = Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1)));
+        Self { pool, turns, places: Arc::new(Semaphore::new(waiting)) }
     }
 
     /// Waits until a connection is free, outside of the threads that may block: who waits there keeps out everybody else's work, whatever
-    /// connections that is for. Keep it for as long as the connection.
+    /// connections that is for. Fails at once where too many wait already. Keep it for as long as the connection.
     pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, DbError> {
+        if let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() {
+            return Ok(turn);
+        }
         let busy = || DbError::Busy(format!("no connection was free within {} s", WAIT.as_secs()));
+        let full = |_| DbError::Busy("too many wait for a connection already".to_owned());
+        let _place = self.places.try_acquire().map_err(full)?;
         let turn = tokio::time::timeout(WAIT, Arc::clone(&self.turns).acquire_owned()).await;
         turn.map_err(|_| busy())?.map_err(|_| busy())
     }

@@ -5,6 +5,7 @@ use diesel::{ConnectionError, ConnectionResult, PgConnection, QueryResult};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use super::READ_LIMIT;
 use super::pool::Purpose;
 
 /// What libpq is told unless the URL says otherwise: give up connecting after 5 s, and notice within about 20 s that the other side of
@@ -33,9 +34,13 @@ const WRITER_SETTINGS: &str = "SET enable_seqscan = off; SET enable_hashjoin = o
 pub(super) fn establish(url: &SecretString, purpose: Purpose) -> ConnectionResult<PgConnection> {
     let mut connection = PgConnection::establish(&with_settings(url.expose_secret()))?;
     connection.batch_execute(SETTINGS).map_err(ConnectionError::CouldntSetupConfiguration)?;
-    if purpose == Purpose::Write {
-        connection.batch_execute(WRITER_SETTINGS).map_err(ConnectionError::CouldntSetupConfiguration)?;
-    }
+    let settings = match purpose {
+        // What is read for nobody any more must not keep the connection from the next one.
+        Purpose::Read => &format!("SET statement_timeout = {}", READ_LIMIT.as_millis()),
+        Purpose::Write => WRITER_SETTINGS,
+        Purpose::Schema => return Ok(connection),
+    };
+    connection.batch_execute(settings).map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)
 }
 

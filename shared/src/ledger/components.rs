@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::records::ChargeDetail;
+use super::statement::ChargeDetail;
 use crate::money::Amount;
 use crate::price::Basis;
 

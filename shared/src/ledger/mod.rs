@@ -2,7 +2,7 @@
 //!
 //! Every movement is an [`Operation`]. `decide` is the one piece of code that says what an operation does; `store` reads what the
 //! decisions need and writes what they gave; `caller` asks, `writer` lets many callers share one commit; `audit` proves the result from outside;
-//! `sweeper` ends the holds of the dead; `records` reads statements and usage.
+//! `sweeper` ends the holds of the dead; `records` reads balances and usage, `statement` the lines of a customer.
 
 mod audit;
 mod caller;
@@ -20,6 +20,7 @@ mod operation;
 mod records;
 mod release;
 mod state;
+mod statement;
 mod store;
 mod sweeper;
 mod writer;
@@ -38,12 +39,10 @@ pub use operation::{
     Capture, Captured, Charge, Ended, Hold, HoldDecision, Operation, Outcome, Reversal, Settlement, SettlementOutcome,
     TopUp, TopUpDecision, TopUpReversal, TopUpSource,
 };
-pub(crate) use records::charge_of;
-pub use records::{
-    Balance, Grouping, Page, StatementEntry, Totals, UsageRow, balance, charged_between, statement, totals, usage,
-};
-pub use records::{ChargeDetail, Period};
+pub use records::{Balance, Grouping, Period, Totals, UsageRow, balance, charged_between, totals, usage};
 pub use release::{release, settle, undo};
+pub(crate) use statement::charge_of;
+pub use statement::{ChargeDetail, Page, StatementEntry, statement, statement_page};
 pub use store::{apply_one, open_account};
 pub use sweeper::{Sweeper, heartbeat, register_process};
 

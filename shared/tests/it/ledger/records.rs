@@ -1,9 +1,10 @@
 //! Balances, statements and usage, against values that were worked out by hand.
 
+use diesel::connection::{Connection as _, InstrumentationEvent};
 use rstest::rstest;
 use shared::clock::Timestamp;
 use shared::id::TenantId;
-use shared::ledger::{self, Charge, Grouping, Page, Period, TopUp, UsageRow};
+use shared::ledger::{self, Charge, Grouping, Page, Period, StatementEntry, TopUp, UsageRow};
 use shared::money::Amount;
 use shared::price::Basis;
 
@@ -54,6 +55,28 @@ async fn balance_and_totals() {
         assert!(books.database.read(move |connection| ledger::balance(connection, nobody)).await.unwrap().is_none());
     }
     books.prove().await;
+}
+
+/// A payment that is booked between the balance and the sum of all payments is in both or in neither.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn totals_are_of_one_moment() {
+    let office = Office::open().await;
+    let (books, tenant) = (&office.books, office.tenant);
+    let mut connection = books.bare_connection();
+    let (ledger, runtime) = (books.ledger.clone(), tokio::runtime::Handle::current());
+    connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::StartQuery { query, .. } = event
+            && query.to_string().contains("AS granted")
+        {
+            std::thread::scope(|scope| {
+                let payment = top_up(tenant, 1_000_000_000, "between");
+                scope.spawn(|| runtime.block_on(ledger.top_up(payment)).unwrap());
+            });
+        }
+    });
+    let totals = tokio::task::block_in_place(|| ledger::totals(&mut connection, tenant)).unwrap().unwrap();
+    assert_eq!((totals.granted, totals.used), (amount("10.00"), Amount::ZERO));
+    assert_eq!(books.balance(tenant).await, (11_000_000_000, 0), "it was not booked between");
 }
 
 /// Calls in the last millisecond before a day, in its first and last one, and in the first after it.
@@ -254,4 +277,45 @@ async fn a_statement_has_pages_newest_first() {
     assert_eq!((lines(&own), own.next), (vec![all[3].clone()], None));
     assert_eq!(lines(&office.statement(Some(OTHER_KEY), None, 9).await), [all[2].clone()]);
     office.books.prove().await;
+}
+
+/// Also where calls were made in another order than they were charged, several in a millisecond, and some given back later.
+#[tokio::test]
+async fn the_pages_of_a_key_are_its_part_of_the_whole() {
+    let office = Office::open().await;
+    let mut chats = Vec::new();
+    for number in 0..24_i64 {
+        let key = if number % 3 == 0 { OTHER_KEY } else { KEY }.parse().unwrap();
+        let charge = Charge { key, ..office.chat((1_000, 200), ("0.0035", "0.0021")) };
+        let (moment, made) = (START.plus_ms(number / 4), START.plus_ms(-1_000 * number));
+        chats.push(office.charged(office.tenant, moment, made, charge).await);
+        if number % 5 == 4 {
+            office
+                .books
+                .ledger
+                .reverse_capture(chats[usize::try_from(number / 2).unwrap()], office.tenant)
+                .await
+                .unwrap();
+        }
+    }
+    let whole = office.statement(None, None, 100).await.entries;
+    assert_eq!(whole.len(), 1 + 24 + 4);
+    for key in [KEY, OTHER_KEY] {
+        let is_own = |entry: &&StatementEntry| entry.charge.as_ref().is_some_and(|charge| charge.key_id == key);
+        let wanted: Vec<i64> = whole.iter().filter(is_own).map(|entry| entry.seq).collect();
+        assert!(whole.iter().filter(is_own).any(|entry| entry.kind == "reversal"), "{key} was given nothing back");
+        for limit in 1..=7 {
+            let (mut found, mut before) = (Vec::new(), None);
+            loop {
+                let page = office.statement(Some(key), before, limit).await;
+                assert!(page.entries.len() as i64 <= limit);
+                found.extend(page.entries.iter().map(|entry| entry.seq));
+                before = page.next;
+                if before.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, wanted, "{key} by pages of {limit}");
+        }
+    }
 }

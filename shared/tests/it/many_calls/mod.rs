@@ -186,6 +186,20 @@ fn all_questions(load: &Load) -> Questions {
         questions.lines(&format!("{name}, newer"), filter, Cursor::Before(middle));
     }
 
+    for (name, whose, key) in [
+        ("a large tenant", big, None),
+        ("a small tenant", small, None),
+        ("a key of a large tenant", big, Some(big_key)),
+        ("a key of a small tenant", small, Some(small_key)),
+        ("a key that never called", big, Some(Load::key(0, 99))),
+    ] {
+        for (place, before) in [("", None), (", older", Some(load.calls / 100))] {
+            questions.ask(format!("statement: {name}{place}"), move |connection| {
+                Ok(ledger::statement(connection, whose, key, before, 50)?.entries.len())
+            });
+        }
+    }
+
     let (payments, payment) = (TopUpFilter::default(), load.payment());
     for (name, filter) in [
         ("all", payments.clone()),
@@ -318,6 +332,7 @@ async fn every_question_is_answered_in_a_moment() {
         }
     }
     if calls == CALLS {
+        check_statement(&load).await;
         load.books.prove().await;
     }
     let counted = load.books.numbers("SELECT CAST(sum(requests) AS BIGINT) AS number FROM usage_sums WHERE grain = 1");
@@ -325,6 +340,36 @@ async fn every_question_is_answered_in_a_moment() {
     let given_back =
         load.books.numbers("SELECT CAST(count(*) AS BIGINT) AS number FROM transfers WHERE kind = 'reversal'");
     assert_eq!(counted[0], charged[0] - given_back[0]);
+}
+
+/// The pages of a key of the largest tenant are its part of all lines, whether one read of them finds some, few or none.
+async fn check_statement(load: &Load) {
+    let (tenant, database) = (Load::tenant(0), &load.books.database);
+    for (key, is_known) in [(Load::key(0, 1), true), (Load::key(0, 99), false)] {
+        let wanted = load.books.numbers(&format!(
+            "SELECT l.seq AS number FROM lines l JOIN transfers x ON x.id = l.transfer JOIN charges c ON c.request_id = x.request_id \
+             WHERE l.account = {} AND c.account = l.account AND c.key_id = '{key}' ORDER BY l.seq DESC",
+            tenant.0
+        ));
+        assert_eq!(!wanted.is_empty(), is_known);
+        let first = database.read(move |connection| ledger::statement(connection, tenant, Some(key), None, 1_000_000));
+        let first = first.await.unwrap();
+        assert!(
+            first.next.is_some() && (first.entries.len() < wanted.len() || !is_known),
+            "one read looks at all lines"
+        );
+        let (mut found, mut before) = (Vec::new(), None);
+        loop {
+            let page = ledger::statement_page(database, tenant, Some(key), before, 700).await.unwrap();
+            assert!(page.entries.len() == 700 || page.next.is_none(), "it is read on until it is full");
+            found.extend(page.entries.iter().map(|entry| i128::from(entry.seq)));
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, wanted);
+    }
 }
 
 /// Whatever is asked of SQLite, no plan goes through all rows of a large table. Its plans do not depend on how many rows there are.

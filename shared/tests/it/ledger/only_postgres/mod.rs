@@ -8,3 +8,4 @@ mod processes;
 mod remembered;
 pub(crate) mod role;
 mod shared_accounts;
+mod slow_reads;
