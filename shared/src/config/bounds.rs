@@ -36,6 +36,9 @@ pub struct QueueSettings {
     /// Calls of one tenant that may wait: 1 to 1000000.
     #[serde(deserialize_with = "between::<_, _, 1, 1_000_000>")]
     pub tenant_share: usize,
+    /// Bytes of calls of more than 64 KiB that may wait or run: 33554432 to 1099511627776.
+    #[serde(deserialize_with = "between::<_, _, 33_554_432, 1_099_511_627_776>")]
+    pub large_bytes: usize,
     /// Pieces of one answer kept for a slow client before it is treated as gone: 1 to 65536.
     #[serde(deserialize_with = "between::<_, _, 1, 65_536>")]
     pub frames: usize,

@@ -58,6 +58,7 @@ impl Settings {
             ("deadline.database_s", self.deadline.database_s.to_string()),
             ("queue.capacity", self.queue.capacity.to_string()),
             ("queue.tenant_share", self.queue.tenant_share.to_string()),
+            ("queue.large_bytes", self.queue.large_bytes.to_string()),
             ("queue.frames", self.queue.frames.to_string()),
             ("worker.concurrency", self.worker.concurrency.to_string()),
             ("keys.cache_s", self.keys.cache_s.to_string()),

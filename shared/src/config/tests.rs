@@ -65,6 +65,7 @@ fn the_defaults_are_those_of_the_contract() {
         ("deadline.between_chunks_s", "60"),
         ("limits.body_bytes", "10485760"),
         ("limits.keyed_body_bytes", "1048576"),
+        ("queue.large_bytes", "268435456"),
         ("limits.bodies_bytes", "134217728"),
         ("models.image_sizes", "256x256,512x512,1024x1024"),
         ("log.filter", "info"),

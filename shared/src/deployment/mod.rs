@@ -148,6 +148,7 @@ impl Deployment {
         let queue_limits = QueueLimits {
             capacity: settings.queue.capacity,
             tenant_share: settings.queue.tenant_share,
+            large_bytes: settings.queue.large_bytes,
             frames: settings.queue.frames,
             slots: settings.worker.concurrency,
             slow_client_ms: SLOW_CLIENT_MS,

@@ -33,7 +33,7 @@ macro_rules! queue_contract {
             a_full_queue_refuses_until_one_is_taken,
             a_full_share_refuses_only_its_tenant_until_one_is_taken,
             tenants_take_turns,
-            large_jobs_are_bounded_by_their_bytes,
+            large_jobs_are_bounded_by_their_bytes_until_they_end,
             a_tenant_alone_may_use_all_slots,
             a_tenant_gets_half_of_the_slots_while_others_wait,
             a_cancellation_that_leaves_one_tenant_waiting_lets_it_go_on,
@@ -71,8 +71,14 @@ macro_rules! queue_contract {
 }
 pub(crate) use queue_contract;
 
-const LIMITS: QueueLimits =
-    QueueLimits { capacity: 100, tenant_share: 100, frames: 16, slots: 4, slow_client_ms: SLOW_CLIENT_MS };
+const LIMITS: QueueLimits = QueueLimits {
+    capacity: 100,
+    tenant_share: 100,
+    large_bytes: 1 << 30,
+    frames: 16,
+    slots: 4,
+    slow_client_ms: SLOW_CLIENT_MS,
+};
 const A: TenantId = TenantId(1001);
 const B: TenantId = TenantId(1002);
 

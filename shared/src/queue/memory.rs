@@ -206,8 +206,14 @@ mod tests {
 
     queue_contract!(async |limits| Arc::new(MemoryQueue::new(limits, Clock::default())) as Arc<dyn Queue>);
 
-    const LIMITS: QueueLimits =
-        QueueLimits { capacity: 10, tenant_share: 10, frames: 4, slots: 4, slow_client_ms: SLOW_CLIENT_MS };
+    const LIMITS: QueueLimits = QueueLimits {
+        capacity: 10,
+        tenant_share: 10,
+        large_bytes: 1 << 30,
+        frames: 4,
+        slots: 4,
+        slow_client_ms: SLOW_CLIENT_MS,
+    };
     const A: TenantId = TenantId(1001);
     const B: TenantId = TenantId(1002);
 

@@ -31,24 +31,29 @@ pub const SLOW_CLIENT_MS: u64 = 10_000;
 
 /// A job of more bytes than this is large: a long text, an image in a message. Smaller ones are bounded by their number.
 pub const LARGE_JOB_BYTES: usize = 64 * 1024;
-/// The bytes of large jobs that may wait, all tenants together.
-pub const LARGE_JOBS_BYTES: usize = 256 * 1024 * 1024;
-/// The bytes of one tenant's large jobs that may wait.
-pub const TENANTS_LARGE_JOBS_BYTES: usize = LARGE_JOBS_BYTES / 4;
 
 /// The bounds of a queue. Every one of them is enforced when a job is submitted or taken.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueLimits {
     /// Jobs that may wait, all tenants together. A queue may count one that has got a slot as no longer waiting, before a worker takes it.
     pub capacity: usize,
-    /// Jobs of one tenant that may wait. Of both bounds a part is for large jobs: see [`LARGE_JOBS_BYTES`].
+    /// Jobs of one tenant that may wait.
     pub tenant_share: usize,
+    /// Bytes of large jobs ([`LARGE_JOB_BYTES`]) that may wait or run, all tenants together; one tenant gets half of it.
+    pub large_bytes: usize,
     /// Frames that are buffered for one client.
     pub frames: usize,
     /// Jobs that run at once in this process. While others wait, one tenant gets at most half of those of all processes (at least one).
     pub slots: usize,
     /// How long a worker waits for a client that reads too slowly, in milliseconds; usually [`SLOW_CLIENT_MS`].
     pub slow_client_ms: u64,
+}
+
+impl QueueLimits {
+    /// Bytes of one tenant's large jobs that may wait or run.
+    pub(crate) const fn tenants_large_bytes(&self) -> usize {
+        self.large_bytes / 2
+    }
 }
 
 impl QueueLimits {

@@ -95,7 +95,14 @@ async fn scene_with(timeouts: RedisTimeouts) -> Scene {
     };
     let mut bench = Bench::new(&[]).await;
     let deployment = &mut bench.deployment;
-    let limits = QueueLimits { capacity: 9, tenant_share: 9, frames: 9, slots: 9, slow_client_ms: SLOW_CLIENT_MS };
+    let limits = QueueLimits {
+        capacity: 9,
+        tenant_share: 9,
+        large_bytes: 1 << 30,
+        frames: 9,
+        slots: 9,
+        slow_client_ms: SLOW_CLIENT_MS,
+    };
     let (process, clock) = (ProcessId::new(), deployment.clock.clone());
     let queue = RedisQueue::connect(pool.clone(), limits, process, true, clock.clone(), Timings::default()).await;
     let submitting = Arc::new(Notify::new());

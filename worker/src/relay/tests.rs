@@ -36,7 +36,14 @@ async fn delivery(clock: &Clock) -> (Delivery, Frames) {
         price: Price { completion: Amount::from_nanos(1_000_000_000_000_000), ..job.price.clone() },
         ..job
     };
-    let limits = QueueLimits { capacity: 8, tenant_share: 8, frames: 8, slots: 1, slow_client_ms: SLOW_CLIENT_MS };
+    let limits = QueueLimits {
+        capacity: 8,
+        tenant_share: 8,
+        large_bytes: 1 << 30,
+        frames: 8,
+        slots: 1,
+        slow_client_ms: SLOW_CLIENT_MS,
+    };
     let queue = MemoryQueue::new(limits, clock.clone());
     let frames = queue.submit(job).await.unwrap();
     (queue.take().await.unwrap(), frames)

@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use super::{A, B, LIMITS, Make, depth_becomes, job_of, looked, nothing_to_take, submitted, taken, within};
 use crate::id::TenantId;
-use crate::queue::{
-    Cancellation, Delivery, End, Frames, Job, Queue, QueueLimits, SubmitError, TENANTS_LARGE_JOBS_BYTES,
-};
+use crate::queue::{Cancellation, Delivery, End, Frames, Job, LARGE_JOB_BYTES, Queue, QueueLimits, SubmitError};
 
 /// A job that runs, in the queue's only slot: what comes after it waits, however early a queue hands its jobs out.
 async fn one_that_runs(queue: &Arc<dyn Queue>) -> (Frames, Delivery) {
@@ -42,23 +40,37 @@ pub(crate) async fn a_full_share_refuses_only_its_tenant_until_one_is_taken(make
     queue.submit(job_of(A)).await.unwrap();
 }
 
-pub(crate) async fn large_jobs_are_bounded_by_their_bytes(make: impl Make) {
-    let queue = make(QueueLimits { slots: 1, ..LIMITS }).await;
+pub(crate) async fn large_jobs_are_bounded_by_their_bytes_until_they_end(make: impl Make) {
+    const MIB: usize = 1024 * 1024;
+    let queue = make(QueueLimits { slots: 2, large_bytes: 4 * MIB, ..LIMITS }).await;
     let (_frames, running) = one_that_runs(&queue).await;
-    let large = |tenant| Job { fields: "x".repeat(TENANTS_LARGE_JOBS_BYTES / 2 - 4096), ..job_of(tenant) };
-    let mut waiting = Vec::new();
-    for tenant in [A, A, B, B] {
-        waiting.push(queue.submit(large(tenant)).await.unwrap());
-    }
+    let large = |tenant| Job { fields: "x".repeat(MIB - 4096), ..job_of(tenant) };
+    let mut waiting = vec![queue.submit(large(A)).await.unwrap()];
+    // It runs, and is as large as before.
+    let large_one = taken(&queue).await;
+    waiting.push(queue.submit(large(A)).await.unwrap());
     assert!(matches!(queue.submit(large(A)).await.unwrap_err(), SubmitError::TenantShareFull { .. }));
     waiting.push(submitted(&queue, A).await.1);
-    for tenant in [TenantId(1003), TenantId(1003), TenantId(1004), TenantId(1004)] {
-        waiting.push(queue.submit(large(tenant)).await.unwrap());
+    for _ in 0..2 {
+        waiting.push(queue.submit(large(B)).await.unwrap());
     }
-    assert_eq!(queue.submit(large(TenantId(1005))).await.unwrap_err(), SubmitError::Full);
+    let third = TenantId(1003);
+    assert_eq!(queue.submit(large(third)).await.unwrap_err(), SubmitError::Full);
+    // One that waits again is counted once.
+    queue.hand_back(large_one).await;
+    assert_eq!(queue.submit(large(third)).await.unwrap_err(), SubmitError::Full);
+    let large_one = taken(&queue).await;
+    assert!(large_one.job.weight() > LARGE_JOB_BYTES);
+    assert_eq!(queue.submit(large(third)).await.unwrap_err(), SubmitError::Full);
+    queue.finish(large_one, End::Lost).await.unwrap();
+    let withdrawn = large(third);
+    let request_id = withdrawn.request_id;
+    waiting.push(queue.submit(withdrawn).await.unwrap());
+    assert_eq!(queue.submit(large(third)).await.unwrap_err(), SubmitError::Full);
     queue.finish(running, End::Lost).await.unwrap();
-    let _delivery = taken(&queue).await;
-    waiting.push(queue.submit(large(TenantId(1005))).await.unwrap());
+    // Whether it waits or was handed out meanwhile.
+    assert!(queue.withdraw(request_id).await || queue.cancel(request_id).await == Cancellation::Removed);
+    waiting.push(queue.submit(large(third)).await.unwrap());
 }
 
 pub(crate) async fn tenants_take_turns(make: impl Make) {

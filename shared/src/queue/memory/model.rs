@@ -53,7 +53,7 @@ proptest! {
         // `finish` asks for a timer, which needs a runtime to be there; nothing runs on it.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let _entered = runtime.enter();
-        let limits = QueueLimits { capacity: 10, tenant_share: 5, frames: 1, slots, slow_client_ms: SLOW_CLIENT_MS };
+        let limits = QueueLimits { capacity: 10, tenant_share: 5, large_bytes: 1 << 30, frames: 1, slots, slow_client_ms: SLOW_CLIENT_MS };
         let queue = MemoryQueue::new(limits, Clock::default());
         let mut history = History::new(&queue, limits);
         for step in steps {

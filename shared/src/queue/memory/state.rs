@@ -5,10 +5,7 @@ use std::collections::hash_map::Entry;
 
 use tokio::sync::{mpsc, watch};
 
-use super::super::{
-    Cancellation, Depth, Frame, Frames, Job, LARGE_JOB_BYTES, LARGE_JOBS_BYTES, QueueLimits, Source, SubmitError,
-    TENANTS_LARGE_JOBS_BYTES,
-};
+use super::super::{Cancellation, Depth, Frame, Frames, Job, LARGE_JOB_BYTES, QueueLimits, Source, SubmitError};
 use super::lines::Lines;
 use crate::clock::Timestamp;
 use crate::id::{RequestId, TenantId};
@@ -26,9 +23,17 @@ pub(super) struct State {
     takes: u64,
 }
 
-enum Place {
-    Waiting(TenantId),
-    Running { tenant: TenantId, take: u64, told: watch::Sender<bool> },
+struct Place {
+    tenant: TenantId,
+    /// In bytes.
+    weight: usize,
+    /// `None` while it waits.
+    run: Option<Run>,
+}
+
+struct Run {
+    take: u64,
+    told: watch::Sender<bool>,
 }
 
 /// A job in its tenant's line.
@@ -77,17 +82,14 @@ impl State {
             return Ok(());
         }
         let (mut all, mut own) = (weight, weight);
-        for other in self.lines.iter() {
-            let weight = other.job.weight();
-            if weight > LARGE_JOB_BYTES {
-                all += weight;
-                own += if other.job.tenant == job.tenant { weight } else { 0 };
-            }
+        for other in self.places.values().filter(|other| other.weight > LARGE_JOB_BYTES) {
+            all += other.weight;
+            own += if other.tenant == job.tenant { other.weight } else { 0 };
         }
-        if own > TENANTS_LARGE_JOBS_BYTES {
+        if own > self.limits.tenants_large_bytes() {
             return Err(SubmitError::TenantShareFull { share: self.limits.tenant_share });
         }
-        if all > LARGE_JOBS_BYTES { Err(SubmitError::Full) } else { Ok(()) }
+        if all > self.limits.large_bytes { Err(SubmitError::Full) } else { Ok(()) }
     }
 
     pub(super) fn submit(&mut self, job: Job, now: Timestamp) -> Result<Frames, SubmitError> {
@@ -98,7 +100,7 @@ impl State {
             tracing::error!(request_id = %job.request_id, "a job was submitted twice");
             return Err(SubmitError::Unavailable);
         };
-        place.insert(Place::Waiting(job.tenant));
+        place.insert(Place { tenant: job.tenant, weight: job.weight(), run: None });
         let (frames, receiver) = mpsc::channel(self.limits.frames.max(1));
         self.lines.push_back(job.tenant, Waiting { job, frames, attempt: 1, told: false, since: now });
         Ok(Frames { source: Source::Memory(receiver) })
@@ -117,8 +119,8 @@ impl State {
         let tenant = self.next_tenant()?;
         let waiting = self.lines.pop(tenant)?;
         self.takes += 1;
-        let place = Place::Running { tenant, take: self.takes, told: watch::Sender::new(waiting.told) };
-        self.places.insert(waiting.job.request_id, place);
+        let run = Some(Run { take: self.takes, told: watch::Sender::new(waiting.told) });
+        self.places.insert(waiting.job.request_id, Place { tenant, weight: waiting.job.weight(), run });
         *self.running_of.entry(tenant).or_default() += 1;
         Some((waiting, self.takes))
     }
@@ -127,25 +129,22 @@ impl State {
     pub(super) fn cancel(&mut self, request_id: RequestId) -> (Cancellation, Option<Waiting>) {
         match self.places.get(&request_id) {
             None => (Cancellation::NotFound, None),
-            Some(Place::Running { told, .. }) => {
-                told.send_replace(true);
+            Some(Place { run: Some(run), .. }) => {
+                run.told.send_replace(true);
                 (Cancellation::Told, None)
             }
-            Some(Place::Waiting(_)) => (Cancellation::Removed, self.withdraw(request_id)),
+            Some(Place { run: None, .. }) => (Cancellation::Removed, self.withdraw(request_id)),
         }
     }
 
     pub(super) fn withdraw(&mut self, request_id: RequestId) -> Option<Waiting> {
-        let Some(&Place::Waiting(tenant)) = self.places.get(&request_id) else { return None };
+        let Some(&Place { tenant, run: None, .. }) = self.places.get(&request_id) else { return None };
         self.places.remove(&request_id);
         self.lines.remove(tenant, |waiting| waiting.job.request_id == request_id)
     }
 
     pub(super) fn told(&self, request_id: RequestId) -> Option<watch::Receiver<bool>> {
-        match self.places.get(&request_id)? {
-            Place::Running { told, .. } => Some(told.subscribe()),
-            Place::Waiting(_) => None,
-        }
+        self.places.get(&request_id)?.run.as_ref().map(|run| run.told.subscribe())
     }
 
     /// Lets a running job wait again. Gives it back when the queue is closed, to be dropped: no worker will come any more,
@@ -157,11 +156,11 @@ impl State {
         let Some(place) = self.places.get_mut(&waiting.job.request_id) else {
             return Some(waiting);
         };
-        let &mut Place::Running { tenant, ref told, .. } = place else {
+        let Some(run) = place.run.take() else {
             return Some(waiting);
         };
-        waiting.told = *told.borrow();
-        *place = Place::Waiting(tenant);
+        waiting.told = *run.told.borrow();
+        let tenant = place.tenant;
         self.forget_running(tenant);
         self.lines.push_front(tenant, waiting);
         None
@@ -169,10 +168,10 @@ impl State {
 
     /// Ends the run that began with this take; whether it was still running.
     pub(super) fn release(&mut self, request_id: RequestId, ended_take: u64) -> bool {
-        let Some(&Place::Running { tenant, take, .. }) = self.places.get(&request_id) else {
+        let Some(&Place { tenant, run: Some(ref run), .. }) = self.places.get(&request_id) else {
             return false;
         };
-        if take != ended_take {
+        if run.take != ended_take {
             return false;
         }
         self.places.remove(&request_id);

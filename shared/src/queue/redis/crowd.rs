@@ -91,8 +91,14 @@ mod tests {
     use super::*;
     use crate::queue::SLOW_CLIENT_MS;
 
-    const LIMITS: QueueLimits =
-        QueueLimits { capacity: 100, tenant_share: 8, frames: 1, slots: 1, slow_client_ms: SLOW_CLIENT_MS };
+    const LIMITS: QueueLimits = QueueLimits {
+        capacity: 100,
+        tenant_share: 8,
+        large_bytes: 1 << 30,
+        frames: 1,
+        slots: 1,
+        slow_client_ms: SLOW_CLIENT_MS,
+    };
     const A: TenantId = TenantId(1001);
     const B: TenantId = TenantId(1002);
 

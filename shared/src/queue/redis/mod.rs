@@ -40,10 +40,7 @@ use self::routes::Routes;
 use self::shared::Shared;
 use self::time::RedisTime;
 use self::timings::GRACE_MS;
-use super::{
-    Cancellation, Delivery, Depth, End, Frames, Interruption, Job, LARGE_JOBS_BYTES, Queue, QueueLimits, Source,
-    SubmitError, TENANTS_LARGE_JOBS_BYTES,
-};
+use super::{Cancellation, Delivery, Depth, End, Frames, Interruption, Job, Queue, QueueLimits, Source, SubmitError};
 use crate::clock::Clock;
 use crate::id::{ProcessId, RequestId, TenantId};
 use crate::redis_store::{RedisPool, RedisStoreError};
@@ -201,8 +198,8 @@ impl Queue for RedisQueue {
             .arg(job.deadlines.first_text.since(now))
             .arg(limits.capacity)
             .arg(limits.tenant_share)
-            .arg(LARGE_JOBS_BYTES)
-            .arg(TENANTS_LARGE_JOBS_BYTES)
+            .arg(limits.large_bytes)
+            .arg(limits.tenants_large_bytes())
             .arg(shared.time.now_ms());
         let answered = submitting.run::<(String, usize, usize)>().await;
         if let Ok((_, own, all)) = &answered {

@@ -13,7 +13,7 @@ if not owner then
   call('LREM', 'line:' .. tenant, 1, id)
   waits_no_more(tenant, id, tonumber(known[4]))
 elseif take_back(owner) then
-  release(tenant, id)
+  release(tenant, id, tonumber(known[4]))
 else
   if ARGV[4] == '1' then return 'none' end
   call('HSET', job, 'told', 1)

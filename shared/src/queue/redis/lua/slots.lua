@@ -21,12 +21,16 @@ end
 local function hand_out(tenant, id, answers, weight)
   call('ZADD', 'leases', now(), tenant .. ':' .. id)
   call('SADD', 'running:' .. tenant, id)
+  if tonumber(weight) > LARGE_JOB_BYTES then call('HSET', 'large', tenant .. ':' .. id, weight) end
   return call('XADD', 'jobs', '*', 'id', id, 'answers', answers, 'weight', weight)
 end
 
-local function release(tenant, id)
-  call('ZREM', 'leases', tenant .. ':' .. id)
+-- One whose weight is not known any more may have been large.
+local function release(tenant, id, weight)
+  local member = tenant .. ':' .. id
+  call('ZREM', 'leases', member)
   call('SREM', 'running:' .. tenant, id)
+  if (weight or math.huge) > LARGE_JOB_BYTES then call('HDEL', 'large', member) end
 end
 
 -- Takes back what was handed out. Whether that was possible: then no worker has it, and none will.

@@ -23,7 +23,7 @@ for index = #unaccepted, 1, -1 do
   call('XDEL', 'jobs', token)
   if known[1] == token then
     call('HDEL', job, 'owner')
-    release(known[2], id)
+    release(known[2], id, tonumber(known[3]))
     wait_in_line(known[2], id, tonumber(known[3]), 'LPUSH')
   end
 end
@@ -33,7 +33,7 @@ for _, leased in ipairs(call('ZRANGEBYSCORE', 'leases', '-inf', now() - ARGV[7],
   local tenant, id = string.match(leased, '^([^:]+):(.*)$')
   local job = 'job:' .. id
   local known = call('HMGET', job, 'mark', 'late', 'reclaims', 'attempt', 'weight', 'answers', 'owner')
-  release(tenant, id)
+  release(tenant, id, tonumber(known[5]))
   if known[4] then
     local reclaims = tonumber(known[3] or '0')
     if known[7] and take_back(known[7]) then

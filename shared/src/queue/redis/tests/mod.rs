@@ -26,8 +26,14 @@ use crate::id::{ProcessId, RequestId, TenantId};
 use crate::redis_store::{RedisPool, RedisSettings};
 use crate::tokens::Tally;
 
-const LIMITS: QueueLimits =
-    QueueLimits { capacity: 100, tenant_share: 100, frames: 16, slots: 4, slow_client_ms: SLOW_CLIENT_MS };
+const LIMITS: QueueLimits = QueueLimits {
+    capacity: 100,
+    tenant_share: 100,
+    large_bytes: 1 << 30,
+    frames: 16,
+    slots: 4,
+    slow_client_ms: SLOW_CLIENT_MS,
+};
 
 const A: TenantId = TenantId(1001);
 const B: TenantId = TenantId(1002);

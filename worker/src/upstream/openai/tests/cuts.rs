@@ -92,7 +92,14 @@ fn streamed_job(hold: i64) -> Job {
 /// The way of a stream that arrives in these pieces.
 async fn seen(job: &Job, pieces: Vec<Bytes>) -> Seen {
     let clock = Clock::manual(Timestamp(0));
-    let limits = QueueLimits { capacity: 1, tenant_share: 1, frames: 1024, slots: 1, slow_client_ms: SLOW_CLIENT_MS };
+    let limits = QueueLimits {
+        capacity: 1,
+        tenant_share: 1,
+        large_bytes: 1 << 30,
+        frames: 1024,
+        slots: 1,
+        slow_client_ms: SLOW_CLIENT_MS,
+    };
     let queue = MemoryQueue::new(limits, clock.clone());
     let mut frames = queue.submit(job.clone()).await.unwrap();
     let delivery = queue.take().await.unwrap();
