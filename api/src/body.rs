@@ -124,14 +124,14 @@ struct Wanted {
     unsupported: Option<Refusal>,
 }
 
-/// Collects the pieces, and takes room for them as they arrive.
+/// Collects the pieces, and takes room for them when they are more than a few.
 async fn collect(
     payload: &mut Payload,
     Wanted { limit, length, unsupported }: Wanted,
     room: &Arc<Room>,
     sender: impl Fn() -> Sender,
 ) -> Result<(Bytes, Option<Share>), Interrupted> {
-    let most = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(limit);
+    let declared = length.and_then(|length| usize::try_from(length).ok());
     let mut share = None;
     let mut whole = BytesMut::new();
     while let Some(piece) = timeout(LONGEST_PAUSE, payload.next()).await.map_err(|_| Interrupted::Paused)? {
@@ -147,7 +147,7 @@ async fn collect(
         let arrived = whole.len() + piece.len();
         if arrived > FREE_BYTES {
             let share = share.get_or_insert_with(|| Share::new(Arc::clone(room), sender()));
-            if !share.cover(arrived, most) {
+            if !share.cover(arrived, declared, limit) {
                 return Err(Interrupted::NoRoom);
             }
         }
@@ -155,10 +155,12 @@ async fn collect(
         if whole.is_empty() && length == Some(arrived as u64) {
             return Ok((piece, share));
         }
-        if length.is_some() && whole.capacity() < arrived {
-            // All that is still to come: growing step by step would take up to three times as much. But whoever has sent little gets little.
-            let expected = if arrived > FREE_BYTES { most } else { most.min(FREE_BYTES) };
-            whole.reserve(expected - whole.len());
+        if let Some(declared) = declared
+            && whole.capacity() < arrived
+        {
+            // All that is still to come: growing step by step would take up to three times as much. But what takes no room gets little.
+            let expected = if arrived > FREE_BYTES { declared } else { declared.min(FREE_BYTES) };
+            whole.reserve(expected.saturating_sub(whole.len()));
         }
         whole.extend_from_slice(&piece);
     }

@@ -51,8 +51,7 @@ pub(crate) async fn answer(
         visit.set_allowances(call.allowances());
         return follow(call, is_stream, visit, &surface).await;
     };
-    let once = admission.admit_once(&caller, || visit.new_request_id(), wanted, mark).await;
-    drop(share);
+    let once = admission.admit_once(&caller, || visit.new_request_id(), wanted, mark, share).await;
     match once.map_err(not_admitted)? {
         Once::New(call) => {
             visit.set_allowances(call.allowances());

@@ -1,7 +1,8 @@
 //! What request bodies may take of the memory, all together.
 //!
 //! Each body has a limit of its own; thousands of them at a time, each as slow as it may be, would still be more than the process has. So
-//! what has arrived takes room here, until its call waits in the queue, which has bounds of its own. Small bodies touch nothing of this.
+//! they take room here, all that they have declared as soon as more than a little has arrived, until their calls are in the queue, which
+//! bounds large calls until they end. Small bodies touch nothing of this.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,9 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use shared::config::LimitsSettings;
 use shared::id::TenantId;
 
-/// Up to this much of a body takes no room, in bytes: less than what the buffers of its connection hold anyway.
+/// Up to this much of a body takes no room, in bytes: no more than the buffers of its connection may hold beside it.
 pub(crate) const FREE_BYTES: usize = 16 * 1024;
-/// Room is taken in steps, so that a body of many pieces seldom asks for it, in bytes.
+/// A body of unknown length takes room in steps, so that it seldom asks for it, in bytes.
 const STEP_BYTES: usize = 64 * 1024;
 
 /// Whose body it is.
@@ -36,7 +37,7 @@ pub(crate) struct Room {
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
     all: usize,
-    /// By one tenant: it keeps no other one out.
+    /// By one tenant: alone it keeps no other one out.
     tenant: usize,
     /// By all whose key is in no header: anyone may send that, and may keep nobody out who has shown a key.
     keyless: usize,
@@ -111,13 +112,14 @@ impl Share {
         Self { room, sender, bytes: 0 }
     }
 
-    /// Takes room for the `arrived` bytes of a body that has `most` at most, and for a few more. Gives whether there was enough.
+    /// Takes room for a body of which `arrived` bytes are there: for all that it has declared, so that it is refused before it was sent in
+    /// vain; else for the next step, up to `limit`. Gives whether there was enough.
     #[must_use]
-    pub(crate) fn cover(&mut self, arrived: usize, most: usize) -> bool {
+    pub(crate) fn cover(&mut self, arrived: usize, declared: Option<usize>, limit: usize) -> bool {
         if arrived <= self.bytes {
             return true;
         }
-        let wanted = arrived.next_multiple_of(STEP_BYTES).min(most).max(arrived);
+        let wanted = declared.unwrap_or_else(|| arrived.next_multiple_of(STEP_BYTES).min(limit)).max(arrived);
         let is_taken = self.room.taken().take(self.room.bounds, self.sender, wanted - self.bytes);
         if is_taken {
             self.bytes = wanted;

@@ -60,6 +60,17 @@ async fn an_invitation_lasts_an_hour_and_names_its_person() {
     eve.get("/settings").await.is(200).shows("eve@example.com").shows("support");
 }
 
+/// Anybody may send it, so it may not be as long as other forms.
+#[actix_web::test]
+async fn a_form_of_somebody_unknown_is_short() {
+    let scene = Scene::new().await;
+    let mut browser = scene.browser();
+    let fields = |next| [("email", "a@b.c"), ("password", PASSWORD), ("next", next)];
+    let (long, longer) = ("a".repeat(16_000), "a".repeat(16 * 1024));
+    browser.post("/sign-in", &fields(&long)).await.is(422).hides("a form has at most");
+    browser.post("/sign-in", &fields(&longer)).await.is(400).shows("a form has at most 16 KiB");
+}
+
 #[actix_web::test]
 async fn a_password_opens_the_page_that_was_wanted() {
     let scene = Scene::new().await;

@@ -24,7 +24,7 @@ fn network(last: u8) -> Sender {
 fn fill(room: &Arc<Room>, sender: Sender) -> Vec<Share> {
     std::iter::from_fn(|| {
         let mut share = Share::new(Arc::clone(room), sender);
-        share.cover(MIB, MIB).then_some(share)
+        share.cover(MIB, Some(MIB), MIB).then_some(share)
     })
     .collect()
 }
@@ -46,18 +46,18 @@ fn who_gets_how_much(#[case] turns: &[(Sender, usize)]) {
     assert!(taken.all == 0 && taken.keyless == 0 && taken.senders.is_empty(), "all came back: {taken:?}");
 }
 
-/// What has arrived, of at most how much, and how much room that takes.
+/// What has arrived, what was declared, and how much room that takes, of at most 1 MiB.
 #[rstest]
-#[case::a_declared_length_takes_no_more(20_000, 20_001, 20_001)]
-#[case::an_undeclared_one_a_step(20_000, MIB, STEP_BYTES)]
-#[case::the_next_step(STEP_BYTES + 1, MIB, 2 * STEP_BYTES)]
-#[case::the_last_step(MIB - 1, MIB, MIB)]
-fn room_is_taken_in_steps(#[case] arrived: usize, #[case] most: usize, #[case] expected: usize) {
+#[case::all_that_was_declared(20_000, Some(MIB - 1), MIB - 1)]
+#[case::else_a_step(20_000, None, STEP_BYTES)]
+#[case::the_next_step(STEP_BYTES + 1, None, 2 * STEP_BYTES)]
+#[case::the_last_step(MIB - 1, None, MIB)]
+fn how_much_room_is_taken(#[case] arrived: usize, #[case] declared: Option<usize>, #[case] expected: usize) {
     let room = room();
     let mut share = Share::new(Arc::clone(&room), tenant(1));
-    assert!(share.cover(arrived, most));
+    assert!(share.cover(arrived, declared, MIB));
     assert_eq!(room.taken().all, expected);
-    assert!(share.cover(expected, most), "it is covered");
+    assert!(share.cover(expected, declared, MIB), "it is covered");
     assert_eq!(room.taken().all, expected);
 }
 
@@ -67,10 +67,10 @@ fn what_was_refused_takes_nothing_more() {
     let mut others = fill(&room, tenant(1));
     others.pop();
     let mut share = Share::new(Arc::clone(&room), tenant(1));
-    assert!(share.cover(MIB - STEP_BYTES, 2 * MIB) && !share.cover(MIB + 1, 2 * MIB));
+    assert!(share.cover(MIB - STEP_BYTES, None, 2 * MIB) && !share.cover(MIB + 1, None, 2 * MIB));
     assert_eq!(room.taken().all, 8 * MIB - STEP_BYTES);
     drop(others);
-    assert!(share.cover(MIB + 1, 2 * MIB), "others have left");
+    assert!(share.cover(MIB + 1, None, 2 * MIB), "others have left");
     drop(share);
     assert_eq!(room.taken().all, 0);
 }

@@ -1,9 +1,13 @@
 //! Bodies that are on their way: what they may take of the memory all together.
 
-use futures_util::future::LocalBoxFuture;
+use std::sync::Arc;
+
+use futures_util::future::{LocalBoxFuture, join, join_all};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::json;
+use shared::queue::Job;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::app::{TestApp, hello};
@@ -15,13 +19,17 @@ const KIB: usize = 1024;
 
 /// One whose bodies may have 1 MiB all together: a tenant's 512 KiB, those without a key 256 KiB, of one address 128 KiB.
 async fn app() -> TestApp {
+    app_with(|_| vec![Act::Answer(&["{}"], 1)]).await
+}
+
+async fn app_with(script: impl Fn(&Job) -> Vec<Act> + Send + Sync + 'static) -> TestApp {
     let settings = [
         ("XIAOYI_LIMITS_BODY_BYTES", "262144"),
         ("XIAOYI_LIMITS_KEYED_BODY_BYTES", "131072"),
         ("XIAOYI_LIMITS_BODIES_BYTES", "1048576"),
         ("XIAOYI_TRUSTED_PROXIES", "127.0.0.0/8"),
     ];
-    TestApp::start_with(&settings, |_| vec![Act::Answer(&["{}"], 1)]).await
+    TestApp::start_with(&settings, script).await
 }
 
 /// The key is in the body, which has this length.
@@ -127,6 +135,31 @@ async fn slow_bodies_of_a_tenant() {
     assert_eq!(app.send(keyed(&poor, 256 * KIB)).await.status, 402, "another tenant has its own share");
     drop(crowd);
     assert_eq!(once_there_is_room(&app, &keyed(&app.key, 256 * KIB)).await, 200);
+}
+
+/// Those that wait for the first of them are counted elsewhere.
+#[actix_web::test]
+async fn repetitions_that_wait_take_no_room_of_bodies() {
+    let goes_on = Arc::new(Notify::new());
+    let waits = Arc::clone(&goes_on);
+    let is_repeated = |job: &Job| job.idempotency.is_some();
+    let app = app_with(move |job| match is_repeated(job) {
+        true => vec![Act::Wait(Arc::clone(&waits)), Act::Answer(&["{}"], 1)],
+        false => vec![Act::Answer(&["{}"], 1)],
+    })
+    .await;
+    let repeated = keyed(&app.key, 256 * KIB).header("Idempotency-Key", "k");
+    let all = join_all((0..5).map(|_| app.send(repeated.clone())));
+    let others = async {
+        let status = once_there_is_room(&app, &keyed(&app.key, 256 * KIB)).await;
+        goes_on.notify_one();
+        status
+    };
+    let (replies, status) = timeout(PATIENCE, join(all, others)).await.expect("they end");
+    assert_eq!(status, 200);
+    // Who came before others had begun to wait may have been sent away.
+    assert!(replies.iter().all(|reply| [200, 503].contains(&reply.status)));
+    assert!(replies.iter().any(|reply| reply.status == 200));
 }
 
 /// As many as would not find room together.

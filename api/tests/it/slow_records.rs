@@ -36,7 +36,7 @@ async fn slow_records_delay_nobody_else() {
             break;
         }
         waiting.push(read);
-        assert!(waiting.len() < 1_000, "any number may wait");
+        assert!(waiting.len() < 10_000, "any number may wait");
     }
 
     let repeated = || app.chat().header("Idempotency-Key", "k");

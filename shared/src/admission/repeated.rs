@@ -77,7 +77,8 @@ enum Look {
 impl Admission {
     /// As [`Admission::admit`], for a call that may be asked for again: while the first one runs it is waited for (as long as the settings
     /// say), and once it was charged its answer is given again. Whoever is not the first takes one of its key's requests a minute and
-    /// nothing else of its limits. `new_id` makes the id of a call that is let in: it must be young then.
+    /// nothing else of its limits. `new_id` makes the id of a call that is let in: it must be young then. `room` is what the request takes
+    /// of its caller's memory: it is dropped as soon as the request is counted here, or by the queue.
     ///
     /// # Errors
     /// Those of [`Admission::admit`]; [`Reason::IdempotencyInProgress`] when the first call runs for longer, or too many wait;
@@ -88,11 +89,13 @@ impl Admission {
         new_id: impl Fn() -> RequestId,
         request: CallRequest,
         mark: Mark,
+        room: impl Send,
     ) -> Result<Once, NotAdmitted> {
         self.refuse_blocked(caller, &request)?;
         let deadline = Instant::now() + Duration::from_secs(self.inner.settings.idempotency.wait_s);
         let mut look = FIRST_LOOK;
         let mut waiting = None;
+        let mut room = Some(room);
         loop {
             // One at a time: those who come in the same moment would all ask for the limits of one call.
             if let Some(_turn) = self.inner.repeats.turn(caller.tenant, mark)
@@ -105,6 +108,7 @@ impl Admission {
                 let place = self.inner.repeats.place(caller.tenant, request.fields.len()).ok_or_else(in_progress)?;
                 self.count_repetition(caller, &request).await?;
                 waiting = Some(place);
+                drop(room.take());
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {

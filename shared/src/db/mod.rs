@@ -40,12 +40,10 @@ const RECORD_READERS: u32 = 2;
 /// Connections that find out what became of calls that are repeated: a customer's records must keep no call waiting, and who repeats calls no
 /// revocation.
 const CALL_READERS: u32 = 2;
-/// How many may wait for one of them; who comes then is refused at once. Keys and calls are looked up in much less than a millisecond, so of
-/// those more may wait.
+/// How many may wait for one of each kind; who comes then is refused at once.
 const READS_WAITING: usize = 4096;
-const RECORD_READS_WAITING: usize = 128;
-/// How long a read may take in all. PostgreSQL ends a statement that takes longer; on SQLite it goes on in its thread, and only whoever waits
-/// does not.
+/// How long a read may take in all. PostgreSQL ends each statement of it that takes longer by itself; on SQLite it goes on in its thread, and
+/// only whoever waits does not.
 const READ_LIMIT: Duration = Duration::from_secs(10);
 
 /// What can go wrong between us and the database.
@@ -199,7 +197,7 @@ impl Database {
 
     fn connect(url: DatabaseUrl) -> Self {
         let readers = Connections::new(&url, Purpose::Read, READERS, 1, READS_WAITING);
-        let record_readers = Connections::new(&url, Purpose::Read, RECORD_READERS, 0, RECORD_READS_WAITING);
+        let record_readers = Connections::new(&url, Purpose::Read, RECORD_READERS, 0, READS_WAITING);
         let call_readers = Connections::new(&url, Purpose::Read, CALL_READERS, 0, READS_WAITING);
         // One, since writes of this kind go one at a time anyway.
         let writers = Connections::new(&url, Purpose::Write, 1, 0, 0);

@@ -129,7 +129,7 @@ pub struct Page {
 /// Among how many lines of its account one read looks for those of a key.
 const LINES_A_READ: i64 = 10_000;
 /// How many reads a page may take.
-const READS_A_PAGE: usize = 20;
+const READS_A_PAGE: usize = 5;
 
 /// A page of the lines of `tenant` below number `before` (all, with `None`), newest first, at most `limit`; with `key` only what that key's
 /// calls moved. Each read of it waits for its turn among all that read records.

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::{Connection as _, InstrumentationEvent};
 use shared::clock::Timestamp;
-use shared::db::DbError;
 use shared::id::{RequestId, TenantId};
 use shared::idempotency::{self, Collected, Kept, LIFE_MS, Mark, Standing};
 use shared::ledger::{Capture, Ended, Hold, HoldDecision, Outcome};
@@ -206,16 +205,15 @@ async fn a_step_of_the_removal_looks_only_at_what_it_removes() {
     }
 }
 
-/// Whoever reads records, slowly and often, delays nobody else: calls that are repeated and keys have connections of their own, and of those
-/// who want records only so many wait.
+/// Whoever reads records, slowly and often, delays nobody else: calls that are repeated and keys have connections of their own, and who waits
+/// for a connection waits on no thread.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_records_keep_no_call_waiting() {
     let books = Books::new().await;
     let (tenant, now) = (books.tenant("t", 1_000).await, books.clock.now());
     let (end, ended) = std::sync::mpsc::channel::<()>();
     let ended = Arc::new(Mutex::new(ended));
-    // Two are read, and as many wait as may.
-    let kept = 2 + 128;
+    // More than there are threads for blocking work.
     let reading: Vec<_> = (0..1_000)
         .map(|_| {
             let (database, ended) = (books.database.clone(), Arc::clone(&ended));
@@ -229,9 +227,6 @@ async fn slow_records_keep_no_call_waiting() {
             })
         })
         .collect();
-    while reading.iter().filter(|read| !read.is_finished()).count() > kept {
-        tokio::task::yield_now().await;
-    }
     let asked = Instant::now();
     for number in 0..100 {
         let mark = mark(&number.to_string());
@@ -241,15 +236,9 @@ async fn slow_records_keep_no_call_waiting() {
         assert_eq!(standing(&books, tenant, mark, now).await, Standing::Free);
     }
     assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
-    assert_eq!(reading.iter().filter(|read| !read.is_finished()).count(), kept, "the records were not slow");
+    assert!(reading.iter().all(|read| !read.is_finished()), "the records were not slow");
     drop(end);
-    let mut refused = 0;
     for read in reading {
-        match read.await.unwrap() {
-            Ok(()) => {}
-            Err(DbError::Busy(_)) => refused += 1,
-            Err(error) => panic!("{error}"),
-        }
+        read.await.unwrap().unwrap();
     }
-    assert_eq!(refused, 1_000 - kept);
 }
