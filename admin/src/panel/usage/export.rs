@@ -39,6 +39,7 @@ const CALLS: [&str; 21] = [
     "currency",
     "reversed",
 ];
+
 /// Sends it.
 pub(in crate::panel) async fn export(request: HttpRequest, staff: May<Read>, panel: Data<Panel>) -> Handled {
     let typed: Typed = paging::filters_of_file(&request)?;
