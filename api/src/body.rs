@@ -1,6 +1,5 @@
 //! Reading a request's body within bounds: header key, content type, size, in this order.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -128,7 +127,7 @@ struct Wanted {
 async fn collect(
     payload: &mut Payload,
     Wanted { limit, length, unsupported }: Wanted,
-    room: &Arc<Room>,
+    room: &Room,
     sender: impl Fn() -> Sender,
 ) -> Result<(Bytes, Option<Share>), Interrupted> {
     let declared = length.and_then(|length| usize::try_from(length).ok());
@@ -146,7 +145,7 @@ async fn collect(
         }
         let arrived = whole.len() + piece.len();
         if arrived > FREE_BYTES {
-            let share = share.get_or_insert_with(|| Share::new(Arc::clone(room), sender()));
+            let share = share.get_or_insert_with(|| room.share(sender()));
             if !share.cover(arrived, declared, limit) {
                 return Err(Interrupted::NoRoom);
             }

@@ -1,6 +1,5 @@
 //! What every handler works with.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use shared::db::{Connection, DbError};
@@ -18,12 +17,12 @@ pub(crate) struct Surface {
     pub(crate) deployment: Deployment,
     pub(crate) silence: Duration,
     /// What bodies that are on their way may take.
-    pub(crate) room: Arc<Room>,
+    pub(crate) room: Room,
 }
 
 impl Surface {
     pub(crate) fn new(deployment: Deployment) -> Self {
-        let room = Arc::new(Room::new(&deployment.settings.limits));
+        let room = Room::new(&deployment.settings.limits);
         Self { deployment, silence: SILENCE, room }
     }
 

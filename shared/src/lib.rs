@@ -4,6 +4,7 @@ pub mod admission;
 pub mod audit_log;
 pub mod billing;
 pub mod blocked_users;
+pub mod byte_room;
 pub mod calls;
 pub mod catalogue;
 pub mod clock;

@@ -6,10 +6,10 @@ use super::*;
 const MIB: usize = 1024 * 1024;
 
 /// A room of 16 MiB: 8 for a tenant, 4 without a key, 2 for a network.
-fn room() -> Arc<Room> {
+fn room() -> Room {
     let environment = [("BODIES_BYTES", 16 * MIB), ("BODY_BYTES", MIB), ("KEYED_BODY_BYTES", MIB)];
     let environment = environment.map(|(name, bytes)| (format!("XIAOYI_LIMITS_{name}"), bytes.to_string())).into();
-    Arc::new(Room::new(&Settings::load(&Sources { environment, ..Sources::default() }).unwrap().limits))
+    Room::new(&Settings::load(&Sources { environment, ..Sources::default() }).unwrap().limits)
 }
 
 fn tenant(id: i64) -> Sender {
@@ -21,9 +21,9 @@ fn network(last: u8) -> Sender {
 }
 
 /// As many whole MiB as this sender gets.
-fn fill(room: &Arc<Room>, sender: Sender) -> Vec<Share> {
+fn fill(room: &Room, sender: Sender) -> Vec<Share> {
     std::iter::from_fn(|| {
-        let mut share = Share::new(Arc::clone(room), sender);
+        let mut share = room.share(sender);
         share.cover(MIB, Some(MIB), MIB).then_some(share)
     })
     .collect()
@@ -42,8 +42,7 @@ fn who_gets_how_much(#[case] turns: &[(Sender, usize)]) {
     let got: Vec<_> = shares.iter().map(Vec::len).collect();
     assert_eq!(got, turns.iter().map(|(_, expected)| *expected).collect::<Vec<_>>());
     drop(shares);
-    let taken = room.taken();
-    assert!(taken.all == 0 && taken.keyless == 0 && taken.senders.is_empty(), "all came back: {taken:?}");
+    assert!(room.taken.is_empty(), "all came back: {room:?}");
 }
 
 /// What has arrived, what was declared, and how much room that takes, of at most 1 MiB.
@@ -54,11 +53,11 @@ fn who_gets_how_much(#[case] turns: &[(Sender, usize)]) {
 #[case::the_last_step(MIB - 1, None, MIB)]
 fn how_much_room_is_taken(#[case] arrived: usize, #[case] declared: Option<usize>, #[case] expected: usize) {
     let room = room();
-    let mut share = Share::new(Arc::clone(&room), tenant(1));
+    let mut share = room.share(tenant(1));
     assert!(share.cover(arrived, declared, MIB));
-    assert_eq!(room.taken().all, expected);
+    assert_eq!(room.taken.taken(&Bounded::All), expected);
     assert!(share.cover(expected, declared, MIB), "it is covered");
-    assert_eq!(room.taken().all, expected);
+    assert_eq!(room.taken.taken(&Bounded::All), expected);
 }
 
 #[test]
@@ -66,11 +65,11 @@ fn what_was_refused_takes_nothing_more() {
     let room = room();
     let mut others = fill(&room, tenant(1));
     others.pop();
-    let mut share = Share::new(Arc::clone(&room), tenant(1));
+    let mut share = room.share(tenant(1));
     assert!(share.cover(MIB - STEP_BYTES, None, 2 * MIB) && !share.cover(MIB + 1, None, 2 * MIB));
-    assert_eq!(room.taken().all, 8 * MIB - STEP_BYTES);
+    assert_eq!(room.taken.taken(&Bounded::All), 8 * MIB - STEP_BYTES);
     drop(others);
     assert!(share.cover(MIB + 1, None, 2 * MIB), "others have left");
     drop(share);
-    assert_eq!(room.taken().all, 0);
+    assert_eq!(room.taken.taken(&Bounded::All), 0);
 }

@@ -1,9 +1,9 @@
 //! What bounds calls that are asked for again, in this process.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::byte_room::{ByteRoom, ByteShare};
 use crate::id::TenantId;
 use crate::idempotency::{MOST_BYTES, Mark};
 
@@ -21,73 +21,28 @@ type Key = (TenantId, [u8; 32]);
 /// Who waits, and whose turn it is.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
-    room: Arc<Mutex<Room>>,
+    /// Of each tenant, and with `None` of all.
+    room: Arc<ByteRoom<Option<TenantId>>>,
     turns: Mutex<HashSet<Key>>,
-}
-
-/// What is taken, in bytes.
-#[derive(Debug, Default)]
-struct Room {
-    all: usize,
-    tenants: HashMap<TenantId, usize>,
-}
-
-impl Room {
-    fn take(&mut self, tenant: TenantId, bytes: usize) -> bool {
-        let own = self.tenants.get(&tenant).copied().unwrap_or_default();
-        let has_room = self.all + bytes <= ROOM_BYTES && own + bytes <= TENANTS_ROOM_BYTES;
-        if has_room {
-            self.all += bytes;
-            self.tenants.insert(tenant, own + bytes);
-        }
-        has_room
-    }
-
-    fn give_back(&mut self, tenant: TenantId, bytes: usize) {
-        self.all = self.all.saturating_sub(bytes);
-        if let Entry::Occupied(mut own) = self.tenants.entry(tenant) {
-            *own.get_mut() = own.get().saturating_sub(bytes);
-            if *own.get() == 0 {
-                own.remove();
-            }
-        }
-    }
 }
 
 /// Room that is taken until this is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    room: Arc<Mutex<Room>>,
-    tenant: TenantId,
-    bytes: usize,
-}
+pub(super) struct Place(ByteShare<Option<TenantId>>);
 
 impl Place {
     /// Gives back all but so many bytes.
     pub(super) fn shrink_to(&mut self, bytes: usize) {
-        let left = bytes.clamp(LEAST_BYTES, self.bytes);
-        lock(&self.room).give_back(self.tenant, self.bytes - left);
-        self.bytes = left;
+        self.0.shrink_to(bytes.max(LEAST_BYTES));
     }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        lock(&self.room).give_back(self.tenant, self.bytes);
-    }
-}
-
-fn lock(room: &Mutex<Room>) -> MutexGuard<'_, Room> {
-    room.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Repeats {
     /// Room for so many bytes. `None` when there is none left, or none for this tenant.
     pub(super) fn place(&self, tenant: TenantId, bytes: usize) -> Option<Place> {
-        let bytes = bytes.max(LEAST_BYTES);
-        let is_taken = lock(&self.room).take(tenant, bytes);
-        // Made only then: dropping it gives the room back.
-        is_taken.then(|| Place { room: Arc::clone(&self.room), tenant, bytes })
+        let bounds = vec![(None, ROOM_BYTES), (Some(tenant), TENANTS_ROOM_BYTES)];
+        let mut share = ByteShare::new(Arc::clone(&self.room), bounds);
+        share.grow_to(bytes.max(LEAST_BYTES)).then_some(Place(share))
     }
 
     /// The right to begin the call of this mark, until it is dropped. `None` while somebody else has it.
@@ -143,7 +98,6 @@ mod tests {
         let waiting: Vec<_> = (1..=5).map(|tenant| fill(tenant, 0)).collect();
         assert_eq!(waiting.iter().map(Vec::len).collect::<Vec<_>>(), [2048, 2048, 2048, 2048, 0]);
         drop(waiting);
-        let room = lock(&repeats.room);
-        assert!(room.all == 0 && room.tenants.is_empty(), "{room:?}");
+        assert!(repeats.room.is_empty(), "{repeats:?}");
     }
 }
