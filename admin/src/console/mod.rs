@@ -18,7 +18,7 @@ mod usage;
 use std::sync::Arc;
 
 use actix_web::middleware::from_fn;
-use actix_web::web::{self, Data, PayloadConfig, ServiceConfig};
+use actix_web::web::{self, Data, ServiceConfig};
 use shared::admission::Admission;
 use shared::catalogue::Catalogue;
 use shared::clock::Clock;
@@ -30,7 +30,6 @@ use shared::seal::Sealer;
 
 use self::throttles::Throttles;
 use crate::frame::guard::guard;
-use crate::frame::posted::LONGEST_FORM;
 use crate::frame::side::Side;
 
 /// What the console stands on.
@@ -77,7 +76,6 @@ pub fn console(
         config.service(
             web::scope("/console")
                 .app_data(console.clone())
-                .app_data(PayloadConfig::new(LONGEST_FORM))
                 .configure(routes::add)
                 // A key has no looks of its own: pages look as the browser wants.
                 .wrap(from_fn(move |request, next| guard(Arc::clone(&side), async |_| None, request, next))),

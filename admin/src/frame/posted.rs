@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::body::{BodyStream, to_bytes_limited};
 use actix_web::dev::Payload;
-use actix_web::error::ErrorPayloadTooLarge;
 use actix_web::rt::time::timeout;
-use actix_web::web::{self, Bytes};
+use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -19,7 +19,7 @@ use super::failure::{Failed, Problem};
 use super::side::Side;
 
 /// The most bytes of a form.
-pub(crate) const LONGEST_FORM: usize = 64 * 1024;
+const LONGEST_FORM: usize = 64 * 1024;
 /// The most bytes of one that is sent before there is a session: anybody can send as many of these as there are connections.
 const LONGEST_ANYBODYS: usize = 16 * 1024;
 /// How long a form may take to arrive.
@@ -48,9 +48,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for Posted<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Failed>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, body) = (request.clone(), Bytes::from_request(request, payload));
+        let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let body = arrived(&request, body, LONGEST_FORM).await?;
+            let body = arrived(&request, payload, LONGEST_FORM).await?;
             let side = request.extensions().get::<Arc<Side>>().cloned();
             let session = side.and_then(|side| cookie::token(&request, &side));
             let given: Token = serde_urlencoded::from_bytes(&body).map_err(|error| unreadable(&request, &error))?;
@@ -67,27 +67,19 @@ impl<T: DeserializeOwned + 'static> FromRequest for PostedByAnyone<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Failed>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, payload) = (request.clone(), web::Payload::from_request(request, payload));
+        let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let body = async {
-                let limited = payload.await?.to_bytes_limited(LONGEST_ANYBODYS).await;
-                limited.map_err(ErrorPayloadTooLarge)?
-            };
-            let body = arrived(&request, body, LONGEST_ANYBODYS).await?;
+            let body = arrived(&request, payload, LONGEST_ANYBODYS).await?;
             serde_urlencoded::from_bytes(&body).map(Self).map_err(|error| unreadable(&request, &error))
         })
     }
 }
 
-async fn arrived(
-    request: &HttpRequest,
-    body: impl Future<Output = Result<Bytes, actix_web::Error>>,
-    most: usize,
-) -> Result<Bytes, Failed> {
+async fn arrived(request: &HttpRequest, payload: Payload, most: usize) -> Result<Bytes, Failed> {
     let unreadable = |why: String| Failed::new(request, Problem::Unreadable(why));
-    match timeout(LONGEST_WAIT, body).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(_)) => Err(unreadable(format!("a form has at most {} KiB, and must arrive whole", most / 1024))),
+    match timeout(LONGEST_WAIT, to_bytes_limited(BodyStream::new(payload), most)).await {
+        Ok(Ok(Ok(body))) => Ok(body),
+        Ok(_) => Err(unreadable(format!("a form has at most {} KiB, and must arrive whole", most / 1024))),
         Err(_) => Err(unreadable(format!("a form must arrive within {} s", LONGEST_WAIT.as_secs()))),
     }
 }

@@ -25,7 +25,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use actix_web::middleware::from_fn;
-use actix_web::web::{self, Data, PayloadConfig, ServiceConfig};
+use actix_web::web::{self, Data, ServiceConfig};
 use shared::catalogue::Catalogue;
 use shared::clock::Clock;
 use shared::config::Settings;
@@ -37,7 +37,6 @@ use shared::seal::Sealer;
 use shared::staff::Reception;
 
 use crate::frame::guard::guard;
-use crate::frame::posted::LONGEST_FORM;
 use crate::frame::side::Side;
 
 /// What a channel answered when it was asked for a few words.
@@ -111,15 +110,11 @@ pub fn panel(
     });
     move |config| {
         let (side, asked) = (Arc::clone(&side), panel.clone());
-        config.service(
-            web::scope("")
-                .app_data(panel.clone())
-                .app_data(PayloadConfig::new(LONGEST_FORM))
-                .configure(routes::add)
-                .wrap(from_fn(move |request, next| {
-                    let (side, panel) = (Arc::clone(&side), asked.clone());
-                    guard(side, async move |request| access::wanted_looks(request, &panel).await, request, next)
-                })),
-        );
+        config.service(web::scope("").app_data(panel.clone()).configure(routes::add).wrap(from_fn(
+            move |request, next| {
+                let (side, panel) = (Arc::clone(&side), asked.clone());
+                guard(side, async move |request| access::wanted_looks(request, &panel).await, request, next)
+            },
+        )));
     }
 }
