@@ -168,11 +168,11 @@ pub fn statement(
     limit: i64,
 ) -> Result<Page, DbError> {
     snapshot(connection, |connection| {
-        let behind_all = last_line(connection, tenant)? + 1;
-        let before = before.map_or(behind_all, |before| before.min(behind_all));
+        let before = before.unwrap_or(i64::MAX);
         let (from, rows) = match key {
             None => (1, of_account(connection, tenant, before, limit + 1)?),
             Some(key) => {
+                let before = before.min(last_line(connection, tenant)? + 1);
                 let from = (before - LINES_A_READ).max(1);
                 (from, of_key(connection, tenant, key, (from, before), limit + 1)?)
             }

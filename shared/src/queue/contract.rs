@@ -71,7 +71,8 @@ macro_rules! queue_contract {
 }
 pub(crate) use queue_contract;
 
-const LIMITS: QueueLimits = QueueLimits {
+/// Bounds that none of the properties meets unless it says so.
+pub(crate) const LIMITS: QueueLimits = QueueLimits {
     capacity: 100,
     tenant_share: 100,
     large_bytes: 1 << 30,

@@ -54,9 +54,7 @@ impl QueueLimits {
     pub(crate) const fn tenants_large_bytes(&self) -> usize {
         self.large_bytes / 2
     }
-}
 
-impl QueueLimits {
     const fn slow_client(&self) -> Duration {
         Duration::from_millis(self.slow_client_ms)
     }

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use diesel::connection::{Connection as _, InstrumentationEvent};
 use shared::clock::Timestamp;
 use shared::id::{RequestId, TenantId};
 use shared::idempotency::{self, Collected, Kept, LIFE_MS, Mark, Standing};
@@ -183,22 +182,15 @@ async fn what_is_kept_in_all_has_a_bound() {
 async fn a_step_of_the_removal_looks_only_at_what_it_removes() {
     let books = Books::new().await;
     let mut connection = books.bare_connection();
-    let asked = Arc::<Mutex<Vec<String>>>::default();
-    let listening = Arc::clone(&asked);
-    connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
-        if let InstrumentationEvent::StartQuery { query, .. } = event {
-            listening.lock().unwrap().push(query.to_string());
-        }
-    });
     let now = books.clock.now();
-    idempotency::purge(&mut connection, Some(now), now).unwrap();
-    connection.set_instrumentation(|_: InstrumentationEvent<'_>| {});
-    let asked = std::mem::take(&mut *asked.lock().unwrap());
+    let asked = place::asked(&mut connection, |connection| {
+        idempotency::purge(connection, Some(now), now).unwrap();
+    });
     assert_eq!(asked.len(), 2, "{asked:#?}");
     for sql in asked {
         assert!(sql.starts_with("DELETE") && sql.contains("LIMIT") && !sql.contains("SUM("), "{sql}");
         if books.is_sqlite() {
-            for step in place::plan(&mut connection, sql.split(" -- binds:").next().unwrap()) {
+            for step in place::plan(&mut connection, &sql) {
                 assert!(!step.starts_with("SCAN"), "{step}, in {sql}");
             }
         }

@@ -2,6 +2,8 @@
 //! stands in a module named `only_sqlite` or `only_postgres` and takes that engine whatever the run is for; `scripts/test.sh` leaves
 //! the other engine's out by that name, so a run says how many it left out.
 
+use std::sync::{Arc, Mutex};
+
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::{PgConnection, SqliteConnection};
@@ -71,6 +73,23 @@ pub(crate) fn words(connection: &mut Connection, query: &str) -> Vec<String> {
     }
     let rows: Vec<Row> = diesel::sql_query(query).load(connection).unwrap();
     rows.into_iter().map(|row| row.word).collect()
+}
+
+/// What `work` asks of the database, in order.
+pub(crate) fn asked(connection: &mut Connection, work: impl FnOnce(&mut Connection)) -> Vec<String> {
+    use diesel::connection::{Connection as _, InstrumentationEvent};
+    let asked = Arc::<Mutex<Vec<String>>>::default();
+    let listening = Arc::clone(&asked);
+    connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::StartQuery { query, .. } = event {
+            let query = query.to_string();
+            // Behind it stand the values, which no plan wants.
+            listening.lock().unwrap().push(query.split(" -- binds:").next().unwrap().trim().to_owned());
+        }
+    });
+    work(connection);
+    connection.set_instrumentation(|_: InstrumentationEvent<'_>| {});
+    std::mem::take(&mut *asked.lock().unwrap())
 }
 
 /// The steps of SQLite's plan for a query.

@@ -89,16 +89,9 @@ pub(super) fn room_beside(own: usize, all: usize, limits: &QueueLimits) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::SLOW_CLIENT_MS;
+    use crate::queue::contract;
 
-    const LIMITS: QueueLimits = QueueLimits {
-        capacity: 100,
-        tenant_share: 8,
-        large_bytes: 1 << 30,
-        frames: 1,
-        slots: 1,
-        slow_client_ms: SLOW_CLIENT_MS,
-    };
+    const LIMITS: QueueLimits = QueueLimits { tenant_share: 8, ..contract::LIMITS };
     const A: TenantId = TenantId(1001);
     const B: TenantId = TenantId(1002);
 

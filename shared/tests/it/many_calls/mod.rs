@@ -5,10 +5,9 @@
 mod load;
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use diesel::connection::{Connection as _, InstrumentationEvent};
 use shared::calls::{self, CallFilter, StatusFilter};
 use shared::clock::Timestamp;
 use shared::db::{Connection, DbError};
@@ -376,22 +375,14 @@ async fn check_statement(load: &Load) {
 fn check_plans(load: &Load, questions: &Questions) {
     let mut connection = load.books.bare_connection();
     for (name, ask) in &questions.0 {
-        let asked = Arc::<Mutex<Vec<String>>>::default();
-        let listening = Arc::clone(&asked);
-        connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
-            if let InstrumentationEvent::StartQuery { query, .. } = event {
-                listening.lock().unwrap().push(query.to_string());
-            }
+        let asked = place::asked(&mut connection, |connection| {
+            ask(connection).unwrap();
         });
-        ask(&mut connection).unwrap();
-        connection.set_instrumentation(|_: InstrumentationEvent<'_>| {});
-        let asked = std::mem::take(&mut *asked.lock().unwrap());
         for sql in asked {
-            let sql = sql.split(" -- binds:").next().unwrap().trim();
             if !sql.starts_with("SELECT") {
                 continue;
             }
-            for step in place::plan(&mut connection, sql) {
+            for step in place::plan(&mut connection, &sql) {
                 let table = step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
                 let is_large =
                     table.is_some_and(|table| LARGE.contains(&table) || ALIASES.contains(&table) || table == SUMS);

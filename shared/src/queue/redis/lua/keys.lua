@@ -5,7 +5,7 @@
 -- line:<tenant>    the ids of its jobs that wait, the next one first
 -- turns            the tenants with a line, in the order of their turns
 -- waiting          tenant:id -> since when it waits
--- large            tenant:id -> bytes, of large jobs that wait
+-- large            tenant:id -> bytes, of large jobs, until they end
 -- leases           tenant:id -> when it was handed out, or its worker was last heard of; running:<tenant>: the ids of one tenant
 -- jobs             a stream with one entry for each job that was handed out and that no worker has accepted yet. The entry's id is the
 --                  job's token; a worker accepts a job by deleting the entry

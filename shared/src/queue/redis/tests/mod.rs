@@ -18,22 +18,13 @@ use std::time::Duration;
 use redis::FromRedisValue;
 use tokio::time::timeout;
 
-use super::super::contract::{job_of, queue_contract};
-use super::super::{Chunk, Deadlines, Delivery, End, Frame, Frames, Job, Queue, QueueLimits, SLOW_CLIENT_MS};
+use super::super::contract::{LIMITS, job_of, queue_contract};
+use super::super::{Chunk, Deadlines, Delivery, End, Frame, Frames, Job, Queue, QueueLimits};
 use super::{RedisQueue, Timings};
 use crate::clock::Clock;
 use crate::id::{ProcessId, RequestId, TenantId};
 use crate::redis_store::{RedisPool, RedisSettings};
 use crate::tokens::Tally;
-
-const LIMITS: QueueLimits = QueueLimits {
-    capacity: 100,
-    tenant_share: 100,
-    large_bytes: 1 << 30,
-    frames: 16,
-    slots: 4,
-    slow_client_ms: SLOW_CLIENT_MS,
-};
 
 const A: TenantId = TenantId(1001);
 const B: TenantId = TenantId(1002);
