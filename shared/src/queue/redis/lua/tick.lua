@@ -67,6 +67,12 @@ for _, oldest in ipairs(call('ZRANGE', 'waiting', 0, 99)) do
   end
 end
 
+-- Large jobs whose end did not say so: a process of an older version ended them. Where they are many, each round finds some of them.
+for _, large in ipairs(call('HRANDFIELD', 'large', 100)) do
+  local id = string.match(large, '^[^:]+:(.*)$')
+  if call('EXISTS', 'job:' .. id) == 0 then call('HDEL', 'large', large) end
+end
+
 -- Workers that are long gone.
 for _, gone in ipairs(call('ZRANGEBYSCORE', 'workers', '-inf', now() - 6 * WORKER_SILENCE_MS)) do
   call('ZREM', 'workers', gone)

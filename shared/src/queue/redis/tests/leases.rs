@@ -6,7 +6,7 @@ use std::time::Duration;
 use rstest::rstest;
 use tokio::time::timeout;
 
-use super::super::super::{Cancellation, Delivery, End, Interruption, Job, Queue};
+use super::super::super::{Cancellation, Delivery, End, Interruption, Job, LARGE_JOB_BYTES, Queue};
 use super::super::{RedisQueue, Timings};
 use super::{
     A, LIMITS, all_of, ask, chunk, lasting, new_pool, nothing_to_take, queue_of, submitted, taken, timings, until,
@@ -189,6 +189,23 @@ async fn a_job_that_was_forgotten_while_it_waited_takes_no_room() {
     ask::<i64>(&pool, &["DEL", &pool.key(format_args!("job:{forgotten}"))]).await;
     until(async || queue.depth().await.waiting == 1).await;
     assert_eq!(taken(&queue).await.job.request_id, other);
+}
+
+/// As one that a process of an older version has ended.
+#[tokio::test]
+async fn a_large_job_that_is_gone_takes_no_room_and_one_that_runs_keeps_its_own() {
+    let pool = new_pool().await;
+    let often = Timings { tick: Duration::from_millis(50), ..timings() };
+    let queue = queue_of(&pool, LIMITS, true, often).await;
+    let large = Job { fields: "x".repeat(2 * LARGE_JOB_BYTES), ..lasting(A) };
+    let _frames = queue.submit(large).await.unwrap();
+    let delivery = taken(&queue).await;
+    let key = pool.key("large");
+    ask::<i64>(&pool, &["HSET", &key, "1001:0123", "1000000"]).await;
+    until(async || ask::<i64>(&pool, &["HLEN", &key]).await == 1).await;
+    assert_eq!(ask::<i64>(&pool, &["HEXISTS", &key, "1001:0123"]).await, 0);
+    queue.finish(delivery, End::Lost).await.unwrap();
+    assert_eq!(ask::<i64>(&pool, &["HLEN", &key]).await, 0);
 }
 
 #[tokio::test]
